@@ -1,0 +1,41 @@
+r"""Loss-Free Balancing, sign rule (arXiv 2408.15664, Algorithm 1).
+
+Every token takes the top K of ``s + b``; then, from the batch that was just routed,
+
+    b[e] += u * sign(mean load - load[e])
+
+Gate weights are the scores of the chosen experts; the bias never enters them. The paper's u is 0.001, on sigmoid
+scores; b starts at zero. Open in the paper: ties in the top K, here to the lower expert index.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.reference.routing.topk import top_k_experts
+from equipoise.roles import Routing
+
+
+class LossFree:
+    """Loss-Free Balancing with update rate ``rate`` (the paper's u). Cost: O(T E log E)."""
+
+    def __init__(self, rate: float = 1e-3) -> None:
+        self.rate = rate
+        self.bias: npt.NDArray[np.float64] | None = None
+
+    def reset(self) -> None:
+        """Set the bias back to zero."""
+        self.bias = None
+
+    def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
+        """Route this batch by the bias learnt so far, then learn from it."""
+        scores = np.asarray(scores, np.float64)
+        experts = scores.shape[1]
+        bias = np.zeros(experts) if self.bias is None or len(self.bias) != experts else self.bias
+        chosen = top_k_experts(scores + bias, top_k)
+        load = np.bincount(chosen.ravel(), minlength=experts)
+        self.bias = bias + self.rate * np.sign(load.mean() - load)
+        return Routing(chosen, np.take_along_axis(scores, chosen, axis=1))

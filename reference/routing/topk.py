@@ -1,0 +1,18 @@
+"""Plain top-K: what every router does before anybody balances it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def top_k_experts(keys: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.int64]:
+    """Return ``[T, K]``: the experts with the K largest ``keys[t, :]``, largest first, ties to the lower index."""
+    return np.argsort(-keys, axis=1, kind="stable")[:, :top_k]
+
+
+def topk(scores: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.int64]:
+    """Route every token to its K best experts, whatever their load. Cost: O(T E log E)."""
+    return top_k_experts(scores, top_k)

@@ -1,0 +1,47 @@
+"""`pulp-cbc`: the 0/1 integer program in PuLP, by CBC."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pulp
+
+from equipoise.problems import AssignmentProblem
+from equipoise.solvers.assignment.claim import Claim, ClaimStatus, CoarseScores
+
+LARGEST_COST = 10**12 - 1
+"""PuLP writes 13 significant digits; a longer coefficient would be another problem."""
+
+STATUS: dict[int, ClaimStatus] = {
+    pulp.LpSolutionOptimal: "optimal",
+    pulp.LpSolutionIntegerFeasible: "feasible",
+    pulp.LpSolutionInfeasible: "infeasible",
+    pulp.LpSolutionNoSolutionFound: "time limit",
+}
+
+
+def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
+    """Solve as a 0/1 program; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
+    tokens, experts = problem.real_values.shape
+    coarse = CoarseScores.of(problem, LARGEST_COST)
+    model = pulp.LpProblem("assignment", pulp.LpMaximize)
+    x = [[pulp.LpVariable(f"x_{t}_{e}", cat=pulp.LpBinary) for e in range(experts)] for t in range(tokens)]
+    model += pulp.LpAffineExpression(
+        [(x[t][e], int(coarse.values[t, e])) for t in range(tokens) for e in range(experts)]
+    )
+    for row in x:
+        total = pulp.lpSum(row)
+        model += total <= problem.top_k if problem.drop else total == problem.top_k
+    for e, column in enumerate(zip(*x, strict=True)):
+        model += pulp.lpSum(column) <= min(int(problem.capacity[e]), tokens)
+    model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=time_limit, gapRel=0, gapAbs=0))
+    status = STATUS.get(model.sol_status, "failed")
+    message = pulp.LpSolution[model.sol_status]
+    if status not in ("optimal", "feasible"):
+        return Claim(status, message=message)
+    values = np.array([[variable.varValue or 0.0 for variable in row] for row in x])
+    if np.abs(values - np.round(values)).max() > 1e-6:
+        return Claim("failed", message=f"{message}, but not integral")
+    objective = Fraction(pulp.value(model.objective)) * coarse.unit
+    return Claim(status, objective, np.round(values).astype(bool), message=message)

@@ -1,0 +1,55 @@
+"""What an engine says, before anybody believes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.grid import coarsen
+from equipoise.problems import AssignmentProblem
+
+ClaimStatus = Literal["optimal", "feasible", "infeasible", "time limit", "failed"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An engine's raw answer.
+
+    Attributes
+    ----------
+    status
+        As the engine reports it, in our words.
+    objective
+        As the engine reports it, in units of the scores; what agreement tests compare.
+    weights
+        ``[real tokens, E]``: booleans from a combinatorial engine, floats in [0, 1] from an LP; None without answer.
+    prices
+        ``[E]`` dual values of the capacities in units of the scores, if the engine has any; they only serve to bound
+        the optimum when time runs out.
+    message
+        The engine's own words.
+    """
+
+    status: ClaimStatus
+    objective: Fraction | None = None
+    weights: npt.NDArray[Any] | None = None
+    prices: npt.NDArray[np.float64] | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class CoarseScores:
+    """Integer scores small enough for an engine: ``scores ~ values * unit``."""
+
+    values: npt.NDArray[np.int64]
+    unit: Fraction
+
+    @classmethod
+    def of(cls, problem: AssignmentProblem, largest: int) -> CoarseScores:
+        """Round the real tokens' grid integers to at most ``largest`` in absolute value."""
+        values, bits = coarsen(problem.real_values, largest)
+        return cls(values, problem.grid.unit * 2**bits)

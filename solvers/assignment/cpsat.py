@@ -1,0 +1,45 @@
+"""`ortools-cpsat`: the 0/1 integer program, by CP-SAT."""
+
+from __future__ import annotations
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from equipoise.problems import AssignmentProblem
+from equipoise.solvers.assignment.claim import Claim, ClaimStatus, CoarseScores
+
+STATUS: dict[int, ClaimStatus] = {
+    int(cp_model.OPTIMAL): "optimal",
+    int(cp_model.FEASIBLE): "feasible",
+    int(cp_model.INFEASIBLE): "infeasible",
+    int(cp_model.UNKNOWN): "time limit",
+}
+
+
+def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
+    """Solve with one worker, hence deterministically, on a grid whose sum over all T*E scores fits CP-SAT's range."""
+    tokens, experts = problem.real_values.shape
+    coarse = CoarseScores.of(problem, min(2**44, 2**60 // (tokens * experts)))
+    model = cp_model.CpModel()
+    x = np.array([[model.new_bool_var("") for _ in range(experts)] for _ in range(tokens)], object)
+    for row in x:
+        total = cp_model.LinearExpr.sum(row.tolist())
+        model.add(total <= problem.top_k if problem.drop else total == problem.top_k)
+    for expert in range(experts):
+        model.add(cp_model.LinearExpr.sum(x[:, expert].tolist()) <= min(int(problem.capacity[expert]), tokens))
+    model.maximize(cp_model.LinearExpr.weighted_sum(x.ravel().tolist(), coarse.values.ravel().tolist()))
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    if time_limit is not None:
+        solver.parameters.max_time_in_seconds = time_limit
+    outcome = solver.solve(model)
+    status = STATUS.get(int(outcome), "failed")
+    if status not in ("optimal", "feasible"):
+        return Claim(status, message=outcome.name)
+    chosen = [solver.boolean_value(variable) for variable in x.ravel()]
+    weights = np.array(chosen, bool).reshape(tokens, experts)
+    objective = int((weights * coarse.values).astype(object).sum()) * coarse.unit
+    reported = solver.objective_value
+    if abs(reported - float(objective / coarse.unit)) > 1e-9 * max(1.0, abs(reported)):
+        return Claim("failed", message=f"{outcome.name}, but objective {reported} is not its solution's")
+    return Claim(status, objective, weights, message=outcome.name)

@@ -1,0 +1,68 @@
+"""The linear program as arrays for OR-Tools' MathOpt; shared by the engines that solve it."""
+
+from __future__ import annotations
+
+import datetime
+from fractions import Fraction
+
+import numpy as np
+from ortools.math_opt import model_pb2
+from ortools.math_opt.python import mathopt
+
+from equipoise.problems import AssignmentProblem
+from equipoise.solvers.assignment.claim import Claim, ClaimStatus, CoarseScores
+
+LARGEST_COST = 2**39
+"""Below 1e12: an LP solver's doubles and tolerances resolve no more."""
+
+STATUS: dict[mathopt.TerminationReason, ClaimStatus] = {
+    mathopt.TerminationReason.OPTIMAL: "optimal",
+    mathopt.TerminationReason.FEASIBLE: "feasible",
+    mathopt.TerminationReason.INFEASIBLE: "infeasible",
+    mathopt.TerminationReason.NO_SOLUTION_FOUND: "time limit",
+}
+
+
+def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> model_pb2.ModelProto:
+    """Build the LP relaxation; variable ``t * E + e`` is x[t, e], rows are tokens, then experts."""
+    tokens, experts = coarse.values.shape
+    model = model_pb2.ModelProto()
+    count = tokens * experts
+    variable = np.arange(count)
+    model.variables.ids.extend(variable.tolist())
+    model.variables.lower_bounds.extend([0.0] * count)
+    model.variables.upper_bounds.extend([1.0] * count)
+    model.variables.integers.extend([False] * count)
+    model.objective.maximize = True
+    priced = np.flatnonzero(coarse.values.ravel())
+    model.objective.linear_coefficients.ids.extend(priced.tolist())
+    model.objective.linear_coefficients.values.extend(coarse.values.ravel()[priced].astype(float).tolist())
+    rows = model.linear_constraints
+    rows.ids.extend(range(tokens + experts))
+    rows.lower_bounds.extend([-np.inf if problem.drop else problem.top_k] * tokens + [-np.inf] * experts)
+    rows.upper_bounds.extend([problem.top_k] * tokens + np.minimum(problem.capacity, tokens).tolist())
+    matrix = model.linear_constraint_matrix
+    by_expert = variable.reshape(tokens, experts).T.ravel()
+    matrix.row_ids.extend(np.concatenate([variable // experts, tokens + by_expert % experts]).tolist())
+    matrix.column_ids.extend(np.concatenate([variable, by_expert]).tolist())
+    matrix.coefficients.extend([1.0] * (2 * count))
+    return model
+
+
+def solve_linear(problem: AssignmentProblem, solver: mathopt.SolverType, time_limit: float | None) -> Claim:
+    """Solve the LP with one of MathOpt's solvers."""
+    coarse = CoarseScores.of(problem, LARGEST_COST)
+    model = mathopt.Model.from_model_proto(assignment_model(problem, coarse))
+    limit = None if time_limit is None else datetime.timedelta(seconds=time_limit)
+    result = mathopt.solve(model, solver, params=mathopt.SolveParameters(time_limit=limit))
+    reason = result.termination.reason
+    message = f"{reason.name}: {result.termination.detail}" if result.termination.detail else reason.name
+    if not result.has_primal_feasible_solution():
+        return Claim(STATUS.get(reason, "failed"), message=message)
+    weights = np.array(result.variable_values(list(model.variables()))).reshape(coarse.values.shape)
+    prices = None
+    if result.has_dual_feasible_solution():
+        capacities = list(model.linear_constraints())[len(coarse.values) :]
+        prices = np.array(result.dual_values(capacities)) * float(coarse.unit)
+    objective = Fraction(result.objective_value()) * coarse.unit
+    return Claim(STATUS.get(reason, "feasible"), objective, weights, prices, message)

@@ -1,0 +1,113 @@
+r"""The margin: how robustly a bias can make plain top-K reproduce an optimal assignment.
+
+For an assignment x with all K experts per token, a bias b reproduces x by top-K of ``s + b`` with margin ``m`` iff
+
+    (s[t, e] + b[e]) - (s[t, f] + b[f]) >= m   for every token t that holds e and lacks f.
+
+The largest such m is ``delta*``, the minimum mean weight of a cycle in the exchange graph without its dump (Karp 1978;
+that it answers this question: our derivation, docs/theory.md). It is positive iff x is the only best assignment with
+its loads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.errors import InvalidProblem
+from equipoise.problems import AssignmentProblem
+from equipoise.solution import Solution
+from equipoise.solvers.assignment.exchange import NO_MOVE, Booleans, Integers, exchange_graph
+from equipoise.solvers.assignment.mend import tokens_of
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Largest margin of a bias that reproduces an assignment.
+
+    Attributes
+    ----------
+    delta
+        ``delta*`` in units of the scores, exact; None where it is unbounded or undefined.
+    bias
+        ``[E]`` exact biases that attain it; empty where no bias reproduces the assignment.
+    statement
+        What holds, in one sentence.
+    """
+
+    delta: Fraction | None
+    bias: tuple[Fraction, ...] = field(repr=False)
+    statement: str
+
+    @property
+    def bias_values(self) -> npt.NDArray[np.float64]:
+        """The biases as floats; rounding them costs margin only if ``delta`` is near float precision."""
+        return np.array([float(value) for value in self.bias])
+
+
+def margin(problem: AssignmentProblem, solution: Solution) -> Margin:
+    """Return ``delta*`` and a bias that attains it for ``solution.experts``; O(E^3) after the exchange graph."""
+    if solution.experts is None:
+        raise InvalidProblem("solution", f"{solution.status}, without an assignment", "a solution with experts")
+    held = held_matrix(problem, solution.experts)
+    if (held.sum(axis=1) != problem.top_k).any():
+        return Margin(None, (), "undefined: the assignment drops tokens, and plain top-K never drops any")
+    weight = exchange_graph(tokens_of(problem), held)[:-1, :-1]
+    mean = minimum_cycle_mean(weight)
+    if mean is None:
+        bias = _bias(weight, Fraction(1), problem.grid.unit)
+        return Margin(None, bias, "unbounded: no tokens compete in a circle, so any margin can be had (bias: one unit)")
+    delta = mean * problem.grid.unit
+    if mean <= 0:
+        tie = "ties with this one" if mean == 0 else "is better than this one"
+        return Margin(delta, (), f"no bias reproduces it: another assignment with the same loads {tie}")
+    bias = _bias(weight, mean, problem.grid.unit)
+    return Margin(
+        delta, bias, f"plain top-K of scores + bias is exactly this assignment, by at least {float(delta):.6g}"
+    )
+
+
+def held_matrix(problem: AssignmentProblem, experts: Integers) -> Booleans:
+    """``[real tokens, E]`` booleans from ``experts[T, K]``."""
+    rows = experts[problem.tokens]
+    held = np.zeros((len(rows), problem.num_experts), bool)
+    token, place = np.nonzero(rows >= 0)
+    held[token, rows[token, place]] = True
+    return held
+
+
+def minimum_cycle_mean(weight: Integers) -> Fraction | None:
+    """Karp's minimum cycle mean over entries below ``NO_MOVE``; None if there is no cycle.
+
+    With ``d_k[v]`` the least weight of a walk of k edges that starts at v, it is
+    ``min_v max_k (d_n[v] - d_k[v]) / (n - k)`` over v with a walk of n edges.
+    """
+    nodes = len(weight)
+    walks = np.zeros((nodes + 1, nodes), np.int64)
+    for k in range(nodes):
+        walks[k + 1] = np.where(walks[k] >= NO_MOVE // 2, NO_MOVE, walks[k] + weight).min(axis=1)
+        walks[k + 1][walks[k + 1] >= NO_MOVE // 2] = NO_MOVE
+    best: Fraction | None = None
+    for node in np.flatnonzero(walks[nodes] < NO_MOVE):
+        last = int(walks[nodes, node])
+        means = (Fraction(last - int(walks[k, node]), nodes - k) for k in range(nodes))
+        worst = max(means)
+        best = worst if best is None else min(best, worst)
+    return best
+
+
+def _bias(weight: Integers, mean: Fraction, unit: Fraction) -> tuple[Fraction, ...]:
+    """Potentials of ``L * weight - mean * L`` (L the denominator), in Python integers: they outgrow 64 bits."""
+    length = mean.denominator
+    scaled = weight.astype(object) * length - mean.numerator
+    scaled[weight >= NO_MOVE] = int(NO_MOVE) * length * (len(weight) + 1)
+    price = np.zeros(len(weight), object)
+    for _ in range(len(weight)):
+        lower = np.minimum(price, (scaled + price).min(axis=1))
+        if (lower == price).all():
+            return tuple(Fraction(-int(value), length) * unit for value in price)
+        price = lower
+    raise AssertionError("potentials do not exist although the cycle mean is minimal")

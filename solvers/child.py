@@ -1,0 +1,71 @@
+"""A call in a child process: it can be stopped at a deadline and by Ctrl-C, whatever the callee is doing.
+
+The child is a fresh interpreter (``python -m equipoise.solvers.child``), so nothing of the caller's main module runs
+again. Both ends are this program; what passes between them is pickled, and never leaves the two pipes.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+GRACE = 2.0
+"""Seconds beyond the limit for an engine that stops by itself at the limit to hand over what it has."""
+
+
+class ChildFailed(Exception):
+    """The child died without an answer."""
+
+
+def call(function: Callable[..., Any], *arguments: Any, time_limit: float | None = None) -> Any:
+    """Return ``function(*arguments)`` computed by a child process.
+
+    Raises
+    ------
+    TimeoutError
+        If it took longer than ``time_limit`` plus a short grace; the child is gone then.
+    ChildFailed
+        If the child crashed.
+    Exception
+        Whatever ``function`` raised.
+    """
+    request = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-m", "equipoise.solvers.child"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as child:  # type: ignore[call-overload]
+        try:
+            answer, words = child.communicate(request, None if time_limit is None else time_limit + GRACE)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"no answer within {time_limit} seconds") from error
+        finally:
+            if child.poll() is None:
+                child.kill()
+    if child.returncode != 0:
+        last = (words.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        raise ChildFailed(f"the solver's process ended with code {child.returncode}: {last}")
+    failed, value = pickle.loads(answer)
+    if failed:
+        raise value
+    return value
+
+
+def _serve() -> None:
+    # Solvers print; the answer alone may reach the pipe that was standard output.
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    function, arguments = pickle.load(sys.stdin.buffer)
+    try:
+        outcome = (False, function(*arguments))
+    except Exception as error:
+        outcome = (True, error)
+    with answer:
+        pickle.dump(outcome, answer, pickle.HIGHEST_PROTOCOL)
+
+
+if __name__ == "__main__":
+    _serve()

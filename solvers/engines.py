@@ -1,0 +1,87 @@
+"""The engines by name. Looking one up imports nothing; calling it imports its one file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from equipoise.errors import SolverNotAvailable
+from equipoise.problems import AssignmentProblem
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where an engine is and what it needs.
+
+    Attributes
+    ----------
+    name
+        As users write it.
+    module
+        Holds ``solve(problem, time_limit) -> Claim``.
+    problem
+        The kind of problem it takes.
+    package
+        What must be installed.
+    comfortable
+        Number of arcs (T * E) up to which a call takes about a second at most; a longer call runs in a child process,
+        so that Ctrl-C and time limits work while the solver holds the interpreter.
+    family
+        Engines of one family share code; agreement within a family is one witness.
+    """
+
+    name: str
+    module: str
+    problem: type
+    package: str
+    comfortable: int
+    family: str
+
+    @property
+    def installed(self) -> bool:
+        """Whether the package is there, without importing it."""
+        return importlib.util.find_spec(self.package) is not None
+
+    def load(self) -> Callable[[Any, float | None], Any]:
+        """Import the engine's file and return its ``solve``."""
+        try:
+            return importlib.import_module(self.module).solve  # type: ignore[no-any-return]
+        except ImportError as error:
+            raise SolverNotAvailable(f"{self.name} cannot be loaded ({error}); run `equipoise doctor`") from error
+
+
+_ASSIGNMENT = "equipoise.solvers.assignment."
+
+ENGINES = (
+    Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 1_000_000, "network flow"),
+    Engine("ortools-highs", _ASSIGNMENT + "highs", AssignmentProblem, "ortools", 30_000, "HiGHS"),
+    Engine("ortools-glop", _ASSIGNMENT + "glop", AssignmentProblem, "ortools", 20_000, "GLOP"),
+    Engine("ortools-pdlp", _ASSIGNMENT + "pdlp", AssignmentProblem, "ortools", 30_000, "PDLP"),
+    Engine("ortools-cpsat", _ASSIGNMENT + "cpsat", AssignmentProblem, "ortools", 20_000, "CP-SAT"),
+    Engine("pulp-cbc", _ASSIGNMENT + "cbc", AssignmentProblem, "pulp", 20_000, "CBC"),
+)
+"""In the order of preference: the first that is installed is the default."""
+
+
+def engines_for(problem: Any) -> list[Engine]:
+    """Return the installed engines that take this kind of problem, preferred first."""
+    return [engine for engine in ENGINES if isinstance(problem, engine.problem) and engine.installed]
+
+
+def engine_named(name: str | None, problem: Any) -> Engine:
+    """Return the engine to use; raise :class:`SolverNotAvailable` naming what is available."""
+    usable = engines_for(problem)
+    if name is None and usable:
+        return usable[0]
+    for engine in usable:
+        if engine.name == name:
+            return engine
+    known = next((engine for engine in ENGINES if engine.name == name), None)
+    missing = f"; install the package {known.package!r}" if known is not None and not known.installed else ""
+    choice = ", ".join(engine.name for engine in usable) or "none"
+    raise SolverNotAvailable(
+        f"solver is {name!r}, not available for a {type(problem).__name__}{missing}; allowed: {choice}"
+    )

@@ -1,0 +1,64 @@
+"""Equipoise: exact, certified optima for Mixture-of-Experts load balancing.
+
+>>> import numpy as np, equipoise
+>>> problem = equipoise.AssignmentProblem(np.array([[0.9, 0.8], [0.7, 0.1]]), top_k=1)
+>>> solution = equipoise.solve(problem)
+>>> solution.status, solution.evidence, solution.experts.tolist()
+('optimal', 'certified', [[1], [0]])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from equipoise.certificates.certificate import Certificate as Certificate
+    from equipoise.certificates.verdict import Verdict as Verdict
+    from equipoise.errors import EquipoiseError as EquipoiseError
+    from equipoise.errors import InvalidFile as InvalidFile
+    from equipoise.errors import InvalidProblem as InvalidProblem
+    from equipoise.errors import SolverNotAvailable as SolverNotAvailable
+    from equipoise.errors import TargetError as TargetError
+    from equipoise.problems import AssignmentProblem as AssignmentProblem
+    from equipoise.roles import Router as Router
+    from equipoise.roles import Routing as Routing
+    from equipoise.solution import Solution as Solution
+    from equipoise.solvers.assignment.margin import Margin as Margin
+    from equipoise.solvers.assignment.margin import margin as margin
+    from equipoise.solvers.solve import available_solvers as available_solvers
+    from equipoise.solvers.solve import solve as solve
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AssignmentProblem": "problems",
+    "Certificate": "certificates.certificate",
+    "EquipoiseError": "errors",
+    "InvalidFile": "errors",
+    "InvalidProblem": "errors",
+    "Margin": "solvers.assignment.margin",
+    "Router": "roles",
+    "Routing": "roles",
+    "Solution": "solution",
+    "SolverNotAvailable": "errors",
+    "TargetError": "errors",
+    "Verdict": "certificates.verdict",
+    "available_solvers": "solvers.solve",
+    "margin": "solvers.assignment.margin",
+    "solve": "solvers.solve",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"equipoise.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

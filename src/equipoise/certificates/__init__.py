@@ -1,0 +1,1 @@
+"""Certificates: proofs of optimality that a small, solver-free, exact-integer check accepts."""

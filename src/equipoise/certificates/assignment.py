@@ -1,0 +1,135 @@
+r"""The check of an assignment certificate: standard library and NumPy, integers only, no solver.
+
+A certificate is an assignment x and one price ``q[e]`` per expert, all integers on one grid. For every ``q >= 0``
+
+    D(q) = sum_t (sum of the K largest of s[t,:] - q) + sum_e c[e] q[e]
+
+is at least the score of any feasible assignment (weak duality; in the drop form only positive parts of the K largest
+count). So if x is feasible and its score equals D(q), then x is optimal. That is all that is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.certificates.verdict import Verdict
+
+Integers = npt.NDArray[np.int64]
+
+_LARGEST = 2**61  # differences of two such numbers fit 64 bits
+_CHUNK = 1 << 20
+
+
+def check_assignment(
+    scores: Integers,
+    top_k: int,
+    capacity: Integers,
+    drop: bool,
+    mask: npt.NDArray[np.bool_] | None,
+    experts: Integers,
+    prices: Integers,
+    exponent: int,
+    error: Fraction,
+) -> Verdict:
+    """Decide whether ``experts`` is proved optimal by ``prices``.
+
+    Parameters
+    ----------
+    scores
+        ``[T, E]`` grid integers: score times ``2**exponent``, rounded by at most ``error`` (in units of the scores).
+    top_k, capacity, drop, mask
+        The problem, as in :class:`equipoise.AssignmentProblem`.
+    experts
+        ``[T, K]`` expert indices, -1 for none.
+    prices
+        ``[E]`` grid integers.
+    """
+    unit = Fraction(2) ** -exponent
+    real = np.ones(len(scores), bool) if mask is None else mask
+    slip = int(real.sum()) * top_k * error
+    upper, reason = None, _bad_numbers(scores, capacity, prices)
+    if reason is not None:
+        return Verdict(False, reason)
+    if (prices < 0).any():
+        reason = f"the price of expert {int(np.argmax(prices < 0))} is negative"
+    else:
+        dual = _dual(scores[real], top_k, capacity, drop, prices)
+        upper = dual * unit + slip
+    infeasible = _infeasible(scores.shape, top_k, capacity, drop, real, experts)
+    if infeasible is not None:
+        return Verdict(False, infeasible, None, upper)
+    value = _value(scores, experts)
+    lower = value * unit - slip
+    if reason is not None:
+        return Verdict(False, reason, lower, upper)
+    if value != dual:
+        gap = float((dual - value) * unit)
+        return Verdict(False, f"the prices leave a gap of {gap:.6g} above the assignment's score", lower, upper)
+    return Verdict(True, "the assignment is feasible and its score equals the dual bound", lower, upper)
+
+
+def _bad_numbers(scores: Integers, capacity: Integers, prices: Integers) -> str | None:
+    """Say what is wrong with types, shapes or sizes."""
+    for name, array, shape in (
+        ("scores", scores, scores.shape if scores.ndim == 2 else None),
+        ("capacity", capacity, scores.shape[1:]),
+        ("prices", prices, scores.shape[1:]),
+    ):
+        if array.dtype != np.int64 or array.shape != shape:
+            return f"{name} is {array.dtype} of shape {array.shape}, not 64-bit integers of the problem's shape"
+        if array.size and (int(array.min()) < -_LARGEST or int(array.max()) > _LARGEST):
+            return f"{name} goes beyond 2^61"
+    return "a capacity is negative" if (capacity < 0).any() else None
+
+
+def _infeasible(
+    shape: tuple[int, ...], top_k: int, capacity: Integers, drop: bool, real: npt.NDArray[np.bool_], experts: Integers
+) -> str | None:
+    """Say which constraint the assignment breaks first."""
+    if experts.dtype.kind != "i" or experts.shape != (shape[0], top_k):
+        return f"experts is {experts.dtype} of shape {experts.shape}, not integers of shape {(shape[0], top_k)}"
+    outside = (experts < -1) | (experts >= shape[1])
+    if outside.any():
+        return f"token {int(np.argmax(outside.any(axis=1)))} names an expert that does not exist"
+    if (experts[~real] != -1).any():
+        return "a padding token is assigned"
+    ordered = np.sort(experts, axis=1)
+    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+    if twice.any():
+        return f"token {int(np.argmax(twice))} takes an expert twice"
+    short = real & (experts < 0).any(axis=1)
+    if not drop and short.any():
+        return f"token {int(np.argmax(short))} takes fewer than {top_k} experts"
+    load = np.bincount(experts[experts >= 0], minlength=shape[1])
+    if (load > capacity).any():
+        worst = int(np.argmax(load > capacity))
+        return f"expert {worst} takes {int(load[worst])} tokens, its capacity is {int(capacity[worst])}"
+    return None
+
+
+def _value(scores: Integers, experts: Integers) -> int:
+    token, place = np.nonzero(experts >= 0)
+    return _sum(scores[token, experts[token, place]])
+
+
+def _dual(scores: Integers, top_k: int, capacity: Integers, drop: bool, prices: Integers) -> int:
+    total = sum(int(limit) * int(price) for limit, price in zip(capacity, prices, strict=True))
+    for rows in _blocks(scores):
+        reduced = rows - prices
+        best = np.partition(reduced, -top_k, axis=1)[:, -top_k:]
+        total += _sum(np.maximum(best, 0) if drop else best)
+    return total
+
+
+def _blocks(scores: Integers) -> Iterator[Integers]:
+    rows = max(1, _CHUNK // scores.shape[1])
+    return (scores[start : start + rows] for start in range(0, len(scores), rows))
+
+
+def _sum(numbers: Integers) -> int:
+    """Exact sum of up to 2**31 64-bit integers: high and low halves apart."""
+    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())

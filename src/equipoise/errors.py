@@ -1,0 +1,40 @@
+"""The exceptions of Equipoise; every one is an :class:`EquipoiseError`."""
+
+from __future__ import annotations
+
+
+class EquipoiseError(Exception):
+    """Root of all errors that Equipoise raises on purpose; its text is one sentence for a person."""
+
+
+class InvalidProblem(EquipoiseError, ValueError):
+    """A problem that cannot be stated.
+
+    Parameters
+    ----------
+    field
+        Name of the offending argument.
+    given
+        What was found there.
+    allowed
+        What is allowed there.
+    """
+
+    def __init__(self, field: str, given: str, allowed: str) -> None:
+        super().__init__(field, given, allowed)
+        self.field, self.given, self.allowed = field, given, allowed
+
+    def __str__(self) -> str:
+        return f"{self.field} is {self.given}; allowed: {self.allowed}"
+
+
+class InvalidFile(EquipoiseError, ValueError):
+    """A file that cannot be read as what it should be."""
+
+
+class SolverNotAvailable(EquipoiseError, LookupError):
+    """A solver that is unknown, not installed, or not made for this problem."""
+
+
+class TargetError(EquipoiseError):
+    """The balancer under test broke: it raised, or returned something that is no routing."""

@@ -1,0 +1,117 @@
+r"""Scores as integers: the grid on which every decision about optimality is made.
+
+A grid with exponent ``g`` holds the integers ``v = round(s * 2**g)``. Floats are dyadic rationals, so there is a
+``g`` at which nothing is rounded; it is taken unless the integers would then be too large for exact 64-bit price
+arithmetic, and what rounding loses is stated as ``error`` and enters every bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+PRICE_BITS = 61
+"""Scores and prices stay within ``2**PRICE_BITS``, so that a difference of two never overflows 64 bits."""
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Integers ``values[T,E]`` with ``abs(scores - values * 2**-exponent) <= error``, exactly."""
+
+    values: npt.NDArray[np.int64]
+    exponent: int
+    error: Fraction
+
+    @property
+    def unit(self) -> Fraction:
+        """Size of one grid step, ``2**-exponent``."""
+        return Fraction(2) ** -self.exponent
+
+
+def grid_of(scores: npt.NDArray[Any]) -> Grid:
+    """Put finite ``scores[T,E]`` on the finest useful grid.
+
+    The exponent is the smallest at which every score is an integer, or the largest with
+    ``(E + 1) * range * 2**g <= 2**61`` if that is less; ``range`` spans the scores and zero. Exchange prices are sums
+    of at most ``E + 1`` score differences, hence fit too.
+    """
+    low, high = _exact(scores.min()), _exact(scores.max())
+    span = max(high, Fraction(0)) - min(low, Fraction(0))
+    finest = _exact_exponent(scores)
+    exponent = min(finest, _largest_exponent(span * (scores.shape[1] + 1), PRICE_BITS)) if span else 0
+    error = Fraction(0) if exponent >= finest else Fraction(1, 2) * Fraction(2) ** -exponent
+    return Grid(to_grid(scores, exponent), exponent, error)
+
+
+def to_grid(numbers: npt.NDArray[Any], exponent: int) -> npt.NDArray[np.int64]:
+    """Round ``numbers * 2**exponent`` to integers; the caller knows that the result fits 64 bits."""
+    if numbers.dtype.kind == "f":
+        values = np.empty(numbers.shape, np.int64)
+        for target, source in _chunks(values, numbers):
+            np.rint(np.ldexp(source.astype(np.float64), exponent), out=target, casting="unsafe")
+    elif exponent >= 0:
+        values = numbers.astype(np.int64) << exponent
+    else:
+        values = _shift_down(numbers, -exponent)
+    values.flags.writeable = False
+    return values
+
+
+def coarsen(values: npt.NDArray[np.int64], largest: int) -> tuple[npt.NDArray[np.int64], int]:
+    """Drop the fewest low bits, with rounding, that bring every ``abs(values)`` to at most ``largest``.
+
+    Returns the coarser integers and the number of bits dropped: engines cannot all take 61-bit costs.
+    """
+    peak = max(-int(values.min(initial=0)), int(values.max(initial=0)))
+    bits = 0
+    while (peak + (1 << bits >> 1)) >> bits > largest:
+        bits += 1
+    return (_shift_down(values, bits) if bits else values), bits
+
+
+def _shift_down(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int64]:
+    """``round(values / 2**bits)``, halves upwards, without an intermediate that could overflow."""
+    number = values.dtype.type
+    rounded: npt.NDArray[Any] = (values >> number(bits)) + ((values >> number(bits - 1)) & number(1))
+    return rounded.astype(np.int64, copy=False)
+
+
+def _exact(number: Any) -> Fraction:
+    return Fraction(number.item())
+
+
+def _largest_exponent(size: Fraction, bits: int) -> int:
+    """Largest ``g`` with ``size * 2**g <= 2**bits``."""
+    exponent = bits - (size.numerator.bit_length() - size.denominator.bit_length()) - 1
+    while size * Fraction(2) ** (exponent + 1) <= 2**bits:
+        exponent += 1
+    return exponent
+
+
+def _exact_exponent(scores: npt.NDArray[Any]) -> int:
+    """Smallest ``g`` at which every float score times ``2**g`` is an integer; 0 for integers."""
+    if scores.dtype.kind != "f":
+        return 0
+    lowest: int | None = None
+    for (chunk,) in _chunks(scores):
+        fraction, exponent = np.frexp(chunk[chunk != 0].astype(np.float64))
+        if not fraction.size:
+            continue
+        mantissa = np.ldexp(fraction, 53).astype(np.int64)
+        last_bit = np.frexp((mantissa & -mantissa).astype(np.float64))[1] - 1
+        smallest = int((exponent.astype(np.int64) - 53 + last_bit).min())
+        lowest = smallest if lowest is None else min(lowest, smallest)
+    return 0 if lowest is None else -lowest
+
+
+def _chunks(*arrays: npt.NDArray[Any]) -> Any:
+    """Matching blocks of rows of a limited size, so that temporaries stay small on large inputs."""
+    rows = max(1, _CHUNK // max(1, arrays[0].size // max(1, len(arrays[0]))))
+    for start in range(0, len(arrays[0]), rows):
+        yield tuple(array[start : start + rows] for array in arrays)

@@ -1,0 +1,85 @@
+"""What a balancer looks like: plain callables, and what they return.
+
+A *router* is called as ``router(scores[T,E], top_k)`` and returns a :class:`Routing` or just its experts: an array
+``[T, K]`` of expert indices (-1 = dropped) or a boolean mask ``[T, E]``. A router that keeps state between calls is an
+object with ``reset()``; one that adds biases to the scores shows them as ``.bias`` (``[E]``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.arrays import as_numpy
+from equipoise.errors import InvalidProblem, TargetError
+
+
+class Router(Protocol):
+    """Chooses K of E experts for every token."""
+
+    def __call__(self, scores: npt.NDArray[Any], top_k: int, /) -> Any:
+        """Return a :class:`Routing`, expert indices ``[T, K]`` or a mask ``[T, E]``."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A balancer that remembers earlier calls."""
+
+    def reset(self) -> None:
+        """Forget everything."""
+
+
+@dataclass(frozen=True, eq=False)
+class Routing:
+    """Who goes where.
+
+    Attributes
+    ----------
+    chosen
+        ``[T, K]`` expert indices, -1 for none, or a boolean mask ``[T, E]``.
+    weights
+        Gate weights in the same shape, if the router makes them.
+    """
+
+    chosen: npt.NDArray[Any]
+    weights: npt.NDArray[Any] | None = None
+
+
+def routing_mask(returned: Any, tokens: int, experts: int, top_k: int) -> npt.NDArray[np.bool_]:
+    """Return what a router returned as a mask ``[T, E]``.
+
+    Accepts a :class:`Routing`, an array, or a tuple whose first item is one (indices, weights).
+
+    Raises
+    ------
+    TargetError
+        If it is no routing of these tokens: wrong shape or type, an expert that does not exist, one chosen twice.
+    """
+    if isinstance(returned, Routing):
+        returned = returned.chosen
+    elif isinstance(returned, tuple) and returned:
+        returned = returned[0]
+    try:
+        chosen = as_numpy(returned, "the routing")
+    except InvalidProblem as error:
+        raise TargetError(
+            f"the router returned {error.given}; allowed: an array of expert indices or a mask"
+        ) from error
+    if chosen.dtype == np.bool_ and chosen.shape == (tokens, experts):
+        return chosen
+    if chosen.dtype.kind not in "iu" or chosen.shape != (tokens, top_k):
+        allowed = f"integers of shape {(tokens, top_k)} or booleans of shape {(tokens, experts)}"
+        raise TargetError(f"the router returned {chosen.dtype} of shape {chosen.shape}; allowed: {allowed}")
+    if chosen.size and (int(chosen.min()) < -1 or int(chosen.max()) >= experts):
+        worst = int(chosen.max()) if int(chosen.max()) >= experts else int(chosen.min())
+        raise TargetError(f"the router chose expert {worst}; allowed: 0 to {experts - 1}, or -1 for none")
+    mask = np.zeros((tokens, experts), bool)
+    token, place = np.nonzero(chosen >= 0)
+    mask[token, chosen[token, place]] = True
+    if int(mask.sum()) != len(token):
+        row = int(np.argmax(mask.sum(axis=1) != (chosen >= 0).sum(axis=1)))
+        raise TargetError(f"the router chose an expert twice for token {row}: {chosen[row].tolist()}")
+    return mask
