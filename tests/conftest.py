@@ -1,0 +1,9 @@
+"""Hypothesis profiles: the suite is the same on every run; ``EQUIPOISE_PROFILE=nightly`` explores."""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.register_profile("nightly", max_examples=3000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("EQUIPOISE_PROFILE", "ci"))
