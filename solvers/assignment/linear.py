@@ -63,6 +63,7 @@ def solve_linear(problem: AssignmentProblem, solver: mathopt.SolverType, time_li
     prices = None
     if result.has_dual_feasible_solution():
         capacities = list(model.linear_constraints())[len(coarse.values) :]
-        prices = np.array(result.dual_values(capacities)) * float(coarse.unit)
+        with np.errstate(over="ignore"):  # beyond the floats there are no prices to be had
+            prices = np.array(result.dual_values(capacities)) * float(coarse.unit)
     objective = Fraction(result.objective_value()) * coarse.unit
     return Claim(STATUS.get(reason, "feasible"), objective, weights, prices, message)

@@ -12,6 +12,7 @@ its loads.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -66,7 +67,7 @@ def margin(problem: AssignmentProblem, solution: Solution) -> Margin:
         return Margin(delta, (), f"no bias reproduces it: another assignment with the same loads {tie}")
     bias = _bias(weight, mean, problem.grid.unit)
     return Margin(
-        delta, bias, f"plain top-K of scores + bias is exactly this assignment, by at least {float(delta):.6g}"
+        delta, bias, f"plain top-K of scores + bias is exactly this assignment, by at least {_decimal(delta)}"
     )
 
 
@@ -97,6 +98,10 @@ def minimum_cycle_mean(weight: Integers) -> Fraction | None:
         worst = max(means)
         best = worst if best is None else min(best, worst)
     return best
+
+
+def _decimal(number: Fraction) -> str:
+    return f"{Decimal(number.numerator) / number.denominator:.6g}"  # a float could overflow
 
 
 def _bias(weight: Integers, mean: Fraction, unit: Fraction) -> tuple[Fraction, ...]:

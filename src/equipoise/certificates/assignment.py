@@ -67,8 +67,8 @@ def check_assignment(
     if reason is not None:
         return Verdict(False, reason, lower, upper)
     if value != dual:
-        gap = float((dual - value) * unit)
-        return Verdict(False, f"the prices leave a gap of {gap:.6g} above the assignment's score", lower, upper)
+        gap = f"{dual - value} grid steps of 2^{-exponent}"
+        return Verdict(False, f"the prices leave a gap of {gap} above the assignment's score", lower, upper)
     return Verdict(True, "the assignment is feasible and its score equals the dual bound", lower, upper)
 
 

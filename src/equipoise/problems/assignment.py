@@ -56,7 +56,7 @@ class AssignmentProblem:
         _set(self, "scores", array)
         _set(self, "top_k", _whole("top_k", top_k, 1, array.shape[1], f"1 to E={array.shape[1]}"))
         if not isinstance(drop, bool | np.bool_):
-            raise InvalidProblem("drop", repr(drop)[:80], "True or False")
+            raise InvalidProblem("drop", _brief(drop), "True or False")
         _set(self, "drop", bool(drop))
         _set(self, "mask", _mask(mask, len(array)))
         _set(self, "capacity", self._capacity(capacity))
@@ -178,5 +178,9 @@ def _whole(field: str, given: Any, low: int, high: int, allowed: str) -> int:
     except TypeError:
         number = low - 1
     if isinstance(given, bool | np.bool_) or not low <= number <= high:
-        raise InvalidProblem(field, repr(given)[:80], f"a whole number, {allowed}")
+        raise InvalidProblem(field, _brief(given), f"a whole number, {allowed}")
     return number
+
+
+def _brief(given: Any) -> str:
+    return " ".join(repr(given).split())[:80]
