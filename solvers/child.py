@@ -6,11 +6,11 @@ again. Both ends are this program; what passes between them is pickled, and neve
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 GRACE = 2.0
@@ -21,8 +21,8 @@ class ChildFailed(Exception):
     """The child died without an answer."""
 
 
-def call(function: Callable[..., Any], *arguments: Any, time_limit: float | None = None) -> Any:
-    """Return ``function(*arguments)`` computed by a child process.
+def call(module: str, function: str, *arguments: Any, time_limit: float | None = None) -> Any:
+    """Return ``module.function(*arguments)`` computed by a child process, which alone imports the module.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def call(function: Callable[..., Any], *arguments: Any, time_limit: float | None
     Exception
         Whatever ``function`` raised.
     """
-    request = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
+    request = pickle.dumps((module, function, arguments), pickle.HIGHEST_PROTOCOL)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-m", "equipoise.solvers.child"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -58,9 +58,9 @@ def _serve() -> None:
     # Solvers print; the answer alone may reach the pipe that was standard output.
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    function, arguments = pickle.load(sys.stdin.buffer)
+    module, function, arguments = pickle.load(sys.stdin.buffer)
     try:
-        outcome = (False, function(*arguments))
+        outcome = (False, getattr(importlib.import_module(module), function)(*arguments))
     except Exception as error:
         outcome = (True, error)
     with answer:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from equipoise.errors import SolverNotAvailable
 from equipoise.problems import AssignmentProblem
+from equipoise.solvers import child
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,30 @@ class Engine:
         """Whether the package is there, without importing it."""
         return importlib.util.find_spec(self.package) is not None
 
-    def load(self) -> Callable[[Any, float | None], Any]:
-        """Import the engine's file and return its ``solve``."""
+    @property
+    def needs_own_process(self) -> bool:
+        """Whether loading it here could break another engine.
+
+        PuLP imports highspy where that is installed, and highspy cannot share a process with OR-Tools (or-tools issue
+        5246).
+        """
+        return self.package == "pulp" and importlib.util.find_spec("highspy") is not None
+
+    def run(self, problem: Any, time_limit: float | None = None) -> Any:
+        """Return the engine's claim; in a child process if the call may be long, limited, or must not load here.
+
+        Raises
+        ------
+        SolverNotAvailable
+            If the engine's package cannot be imported.
+        TimeoutError, ChildFailed
+            From the child process.
+        """
+        size = problem.real_values.size
         try:
-            return importlib.import_module(self.module).solve  # type: ignore[no-any-return]
+            if time_limit is None and size <= self.comfortable and not self.needs_own_process:
+                return importlib.import_module(self.module).solve(problem, None)
+            return child.call(self.module, "solve", problem, time_limit, time_limit=time_limit)
         except ImportError as error:
             raise SolverNotAvailable(f"{self.name} cannot be loaded ({error}); run `equipoise doctor`") from error
 

@@ -51,11 +51,8 @@ def claim(problem: AssignmentProblem, solver: str) -> Claim:
 
 
 def _claim(engine: Engine, problem: AssignmentProblem, time_limit: float | None) -> Claim:
-    run = engine.load()
-    if time_limit is None and problem.real_values.size <= engine.comfortable:
-        return run(problem, None)  # type: ignore[no-any-return]
     try:
-        return child.call(run, problem, time_limit, time_limit=time_limit)  # type: ignore[no-any-return]
+        return engine.run(problem, time_limit)  # type: ignore[no-any-return]
     except TimeoutError:
         return Claim("time limit", message="stopped at the time limit")
     except child.ChildFailed as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -23,6 +24,11 @@ STATUS: dict[int, ClaimStatus] = {
 
 def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
     """Solve as a 0/1 program; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # PuLP 3 announces PuLP 4's API
+        return _solve(problem, time_limit)
+
+
+def _solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
     tokens, experts = problem.real_values.shape
     coarse = CoarseScores.of(problem, LARGEST_COST)
     model = pulp.LpProblem("assignment", pulp.LpMaximize)

@@ -36,5 +36,13 @@ class SolverNotAvailable(EquipoiseError, LookupError):
     """A solver that is unknown, not installed, or not made for this problem."""
 
 
+class OracleError(EquipoiseError):
+    """The oracle is in trouble: an engine failed, or engines disagree."""
+
+
+class TargetNotFound(EquipoiseError, LookupError):
+    """A target that names no balancer: unknown, not importable, or not callable."""
+
+
 class TargetError(EquipoiseError):
     """The balancer under test broke: it raised, or returned something that is no routing."""

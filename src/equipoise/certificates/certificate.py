@@ -28,6 +28,9 @@ EMBED_BELOW = 8 << 20
 class Certificate(ABC):
     """A proof that an answer is optimal, independent of whatever found the answer."""
 
+    statement: AssignmentStatement | None
+    """The problem that it speaks of, where it is at hand."""
+
     @abstractmethod
     def verify(self, problem: AssignmentProblem | None = None) -> Verdict:
         """Check the certificate against ``problem``, or against the problem saved inside it."""

@@ -1,0 +1,113 @@
+"""`equipoise solve` and `equipoise verify`: one problem, one certificate."""
+
+from __future__ import annotations
+
+import click
+
+from equipoise.cli.show import format_option, show_json, show_table
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--top-k", type=int, help="K, experts per token, where the file does not say it.")
+@click.option("--capacity", type=int, help="Tokens an expert can take. [default: the file's, else ceil(T*K/E)]")
+@click.option("--drop", is_flag=True, help="A token may take fewer than K experts.")
+@click.option("--solver", help="Engine; see `equipoise list`. [default: the fastest that certifies]")
+@click.option("--time-limit", type=float, help="Seconds.")
+@click.option("-o", "--output", type=click.Path(), help="Write the certificate here.")
+@format_option
+def solve(
+    file: str,
+    top_k: int | None,
+    capacity: int | None,
+    drop: bool,
+    solver: str | None,
+    time_limit: float | None,
+    output: str | None,
+    form: str,
+) -> int:
+    """Solve the assignment problem in FILE and certify the optimum.
+
+    FILE is a score matrix [T, E] (.npy), or named arrays (.npz, .json) with the keys scores, or logits and gate, and
+    optionally top_k, capacity, drop, mask.
+    """
+    from equipoise.metrics import loads, max_vio
+    from equipoise.solvers.solve import solve as find_optimum
+    from equipoise.traces.read import read_problem
+
+    problem = read_problem(file, top_k, capacity, drop)
+    solution = find_optimum(problem, solver, time_limit)
+    if output is not None and solution.certificate is not None:
+        solution.certificate.save(output)
+    load = None if solution.experts is None else loads(solution.experts, problem.num_experts)
+    facts = {
+        "problem": repr(problem),
+        "status": solution.status,
+        "evidence": solution.evidence,
+        "objective": solution.objective,
+        "lower": solution.lower,
+        "upper": solution.upper,
+        "grid_error": problem.grid.error,
+        "peak": None if load is None else int(load.max()),
+        "max_vio": None if load is None else max_vio(load),
+        "solver": solution.solver,
+        "raw_status": solution.raw_status,
+        "raw_objective": solution.raw_objective,
+        "repairs": list(solution.repairs),
+        "seconds": solution.seconds,
+        "certificate": output if solution.certificate is not None else None,
+    }
+    if form == "json":
+        experts = None if solution.experts is None else solution.experts.tolist()
+        show_json({"schema": "equipoise-solution/1", **facts, "experts": experts})
+    else:
+        show_table(("", "value"), [[name, _text(value)] for name, value in facts.items()], form)
+    if output is not None and solution.certificate is None:
+        click.echo(f"no certificate was written to {output}: the answer is not proved optimal", err=True)
+    return 0 if solution.evidence == "certified" else 3
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--problem", type=click.Path(), help="The problem's own file, where it is not inside the certificate.")
+@click.option("--top-k", type=int, help="K, where the problem's file does not say it.")
+@click.option("--capacity", type=int, help="As given to `solve`.")
+@click.option("--drop", is_flag=True, help="As given to `solve`.")
+@format_option
+def verify(file: str, problem: str | None, top_k: int | None, capacity: int | None, drop: bool, form: str) -> int:
+    """Check a certificate without any solver: VERIFIED or REJECTED, and why.
+
+    Without --problem the certificate is checked against the problem saved inside it. Exits with 0 if it is accepted,
+    1 if it is rejected, 2 if a file cannot be read.
+    """
+    from equipoise.certificates.certificate import Certificate
+    from equipoise.traces.read import read_problem
+
+    certificate = Certificate.load(file)
+    if problem is None and certificate.statement is None:
+        raise click.UsageError(f"{file} does not contain its problem; give it with --problem")
+    verdict = certificate.verify(None if problem is None else read_problem(problem, top_k, capacity, drop))
+    word = "VERIFIED" if verdict.valid else "REJECTED"
+    bounds = {"lower": verdict.lower, "upper": verdict.upper}
+    if form == "json":
+        show_json({"schema": "equipoise-verdict/1", "verdict": word, "reason": verdict.reason, **bounds})
+    elif form == "markdown":
+        rows = [["verdict", word], ["reason", verdict.reason], *([n, _text(b)] for n, b in bounds.items())]
+        show_table(("", "value"), rows, form)
+    else:
+        click.echo(f"{word}: {verdict.reason}")
+        known = [f"{name} {_text(bound)}" for name, bound in bounds.items() if bound is not None]
+        if known:
+            click.echo("optimum proved between: " + ", ".join(known))
+    return 0 if verdict.valid else 1
+
+
+def _text(value: object) -> str:
+    from fractions import Fraction
+
+    if isinstance(value, Fraction):
+        view = f"{float(value):.12g}"
+        return view if Fraction(view) == value else f"{view} ({value})" if len(str(value)) < 40 else f"{view}..."
+    if isinstance(value, list):
+        return "; ".join(map(str, value)) or "none"
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

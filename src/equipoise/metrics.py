@@ -1,0 +1,140 @@
+"""How good a routing is: loads, violations, scores, and distances to an optimum that the caller supplies.
+
+Scores, regrets and gaps are exact fractions in units of the scores, taken on the problem's grid; loads are integers.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.errors import InvalidProblem
+from equipoise.grid import PRICE_BITS
+from equipoise.problems import AssignmentProblem
+
+Loads = npt.NDArray[Any]
+
+
+def loads(experts: npt.NDArray[Any], num_experts: int) -> npt.NDArray[np.int64]:
+    """Return ``load[E]``, tokens per expert, from ``experts[T, K]`` (-1 = none) or a mask ``[T, E]``."""
+    if experts.dtype == np.bool_:
+        return experts.sum(axis=0, dtype=np.int64)  # type: ignore[no-any-return]
+    return np.bincount(experts[experts >= 0], minlength=num_experts)
+
+
+def max_vio(load: Loads) -> float:
+    """``(max load - mean) / mean`` over the last axis (Loss-Free, arXiv 2408.15664, eq. 4); 0 for no load at all."""
+    return _violation(load, np.max)
+
+
+def min_vio(load: Loads) -> float:
+    """``(min load - mean) / mean``, how starved the least used expert is; 0 for no load at all (our definition)."""
+    return _violation(load, np.min)
+
+
+def avg_max_vio(series: Loads) -> float:
+    """Mean of MaxVio over the steps of ``series[S, E]`` (BIP, arXiv 2502.15451)."""
+    return float(np.mean([max_vio(load) for load in series]))
+
+
+def sup_max_vio(series: Loads) -> float:
+    """Maximum of MaxVio over the steps of ``series[S, E]`` (BIP, arXiv 2502.15451)."""
+    return float(np.max([max_vio(load) for load in series]))
+
+
+def peak(load: Loads) -> int:
+    """Largest load of any expert, in tokens."""
+    return int(load.max())
+
+
+def score(problem: AssignmentProblem, mask: npt.NDArray[np.bool_]) -> Fraction:
+    """``sum of s[t, e]`` over ``mask[T, E]``, exact on the grid."""
+    return _sum(problem.grid.values[mask]) * problem.grid.unit
+
+
+def random_score(problem: AssignmentProblem) -> Fraction:
+    """``K / E * sum of s`` over real tokens: what a random balanced routing scores in expectation."""
+    return _sum(problem.real_values) * problem.grid.unit * problem.top_k / problem.num_experts
+
+
+def regret(optimum: Fraction, reached: Fraction) -> Fraction:
+    """``optimum - reached``; never negative if the optimum is taken at the routing's own peak load."""
+    return optimum - reached
+
+
+def relative_regret(problem: AssignmentProblem, optimum: Fraction, reached: Fraction) -> float:
+    """Regret over ``optimum - random_score``, the gain over a random balanced routing (our definition); 0/0 = 0.
+
+    Dividing by the optimum itself would depend on a common shift of the scores.
+    """
+    lost, gain = optimum - reached, optimum - random_score(problem)
+    if not lost:
+        return 0.0
+    return float(lost / gain) if gain else float("inf")
+
+
+def excess_peak(reached: int, least: int) -> int:
+    """Peak load beyond the least with which the same score is possible (our definition)."""
+    return reached - least
+
+
+def at_peak_of(problem: AssignmentProblem, load: Loads) -> AssignmentProblem:
+    """Return the problem at the routing's own peak: what its score may fairly be held against.
+
+    Even capacities become the largest load; uneven ones are scaled by the largest ``load / capacity``, rounded down.
+    """
+    capacity = problem.capacity
+    if (capacity == capacity[0]).all():
+        return problem.with_capacity(peak(load))
+    if (load[capacity == 0] > 0).any():
+        return problem.with_capacity(problem.num_tokens)
+    ratio = max((Fraction(int(n), int(c)) for n, c in zip(load, capacity, strict=True) if c), default=Fraction(0))
+    return problem.with_capacity(np.array([int(c) * ratio.numerator // ratio.denominator for c in capacity]))
+
+
+def best_without_token_rows(problem: AssignmentProblem, limit: int) -> Fraction:
+    """Best score when every expert takes up to ``limit`` tokens and a token any number of experts, in closed form.
+
+    Each expert takes its ``limit`` best tokens (in the drop form only positive ones): the bound for expert choice.
+    """
+    rows = min(limit, len(problem.real_values))
+    best = np.sort(problem.real_values, axis=0)[len(problem.real_values) - rows :]
+    return _sum(np.maximum(best, 0)) * problem.grid.unit
+
+
+def dual_value(problem: AssignmentProblem, bias: npt.ArrayLike) -> Fraction:
+    """Upper bound ``D(q - min q)`` on the optimum with ``q = -bias``, exact for the bias rounded to the grid.
+
+    The shift makes prices non-negative, as weak duality against integer capacities needs.
+    """
+    values = np.asarray(bias, np.float64)
+    if values.shape != (problem.num_experts,) or not np.isfinite(values).all():
+        raise InvalidProblem(
+            "bias", f"{values.shape} or not finite", f"finite numbers of shape ({problem.num_experts},)"
+        )
+    exact = [int(-Fraction(float(value)) / problem.grid.unit) for value in values]
+    prices = np.array([min(price - min(exact), 2**PRICE_BITS) for price in exact], np.int64)
+    reduced = problem.real_values - prices
+    best = np.partition(reduced, -problem.top_k, axis=1)[:, -problem.top_k :]
+    if problem.drop:
+        best = np.maximum(best, 0)
+    rent = sum(int(c) * int(q) for c, q in zip(problem.capacity, prices, strict=True))
+    return (_sum(best) + rent) * problem.grid.unit
+
+
+def dual_gap(problem: AssignmentProblem, bias: npt.ArrayLike, optimum: Fraction) -> Fraction:
+    """``D(q - min q) - optimum >= 0``: how far a bias is from optimal prices."""
+    return dual_value(problem, bias) - optimum
+
+
+def _violation(load: Loads, extreme: Any) -> float:
+    mean = float(np.mean(load)) if load.size else 0.0
+    return float(extreme(load) / mean - 1.0) if mean else 0.0
+
+
+def _sum(numbers: npt.NDArray[np.int64]) -> int:
+    """Exact sum of 64-bit integers: high and low halves apart."""
+    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())

@@ -1,0 +1,138 @@
+"""Balancers under test: finding them by name, and calling them without being taken down."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.errors import TargetError, TargetNotFound
+from equipoise.reference.routing.catalogue import ROUTERS
+from equipoise.roles import Router, Stateful, routing_mask
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A router and the name it is reported under."""
+
+    name: str
+    router: Router
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the router remembers earlier calls (it then has ``reset()``)."""
+        return isinstance(self.router, Stateful)
+
+    def reset(self) -> None:
+        """Forget earlier calls, if there is anything to forget.
+
+        Raises
+        ------
+        TargetError
+            If the router's own ``reset`` fails.
+        """
+        if isinstance(self.router, Stateful):
+            _guarded(self.name, self.router.reset)
+
+    def route(self, scores: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.bool_]:
+        """Return the router's choice as a mask ``[T, E]``; it works on its own copy, and its prints go to stderr.
+
+        Raises
+        ------
+        TargetError
+            If the router raises, exits, or returns no routing of these tokens.
+        """
+        returned = _guarded(self.name, self.router, scores.copy(), top_k)
+        return routing_mask(returned, scores.shape[0], scores.shape[1], top_k)
+
+    @property
+    def bias(self) -> npt.NDArray[np.float64] | None:
+        """What the router adds to the scores, if it says so by an attribute ``bias`` of E finite numbers."""
+        found = getattr(self.router, "bias", None)
+        try:
+            bias = np.asarray(found, np.float64)
+        except (TypeError, ValueError, RuntimeError):
+            return None
+        return bias if bias.ndim == 1 and bias.size and np.isfinite(bias).all() else None
+
+
+def find_router(target: str) -> Target:
+    """Return the router that ``target`` names.
+
+    Parameters
+    ----------
+    target
+        A built-in name, ``package.module:attribute``, or ``path/to/file.py:attribute``. The attribute is a function,
+        an object with ``__call__``, or a class, which is called without arguments.
+
+    Raises
+    ------
+    TargetNotFound
+        Saying what is wrong with the name or with what it names.
+    """
+    if target in ROUTERS:
+        return Target(target, ROUTERS[target].create())
+    place, colon, attribute = target.rpartition(":")
+    if not colon or not place or not attribute:
+        known = ", ".join(ROUTERS)
+        raise TargetNotFound(f"target is {target!r}; allowed: module:attribute, file.py:attribute, or one of {known}")
+    module = _import(place)
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise TargetNotFound(f"target {target!r}: {place} has no attribute {attribute!r}")
+        found = getattr(found, part)
+    if isinstance(found, type):
+        try:
+            found = found()
+        except Exception as error:
+            raise TargetNotFound(f"target {target!r}: {attribute}() raised {_describe(error)}") from error
+    if not callable(found):
+        raise TargetNotFound(f"target {target!r} is a {type(found).__name__}, which cannot be called")
+    return Target(target, found)
+
+
+def _import(place: str) -> Any:
+    try:
+        if place.endswith(".py"):
+            path = Path(place)
+            specification = importlib.util.spec_from_file_location(path.stem, path)
+            if specification is None or specification.loader is None or not path.is_file():
+                raise TargetNotFound(f"target file {place!r} does not exist")
+            module = importlib.util.module_from_spec(specification)
+            sys.modules.setdefault(path.stem, module)
+            specification.loader.exec_module(module)
+            return module
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        with contextlib.redirect_stdout(sys.stderr):
+            return importlib.import_module(place)
+    except TargetNotFound:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TargetNotFound(f"target module {place!r} cannot be imported: {_describe(error)}") from error
+
+
+def _guarded(name: str, function: Any, *arguments: Any) -> Any:
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return function(*arguments)
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{name} raised {_describe(error)}") from error
+
+
+def _describe(error: BaseException) -> str:
+    """Type, first line and place of an exception, the place being the innermost frame that is not a library's."""
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' * bool(first)}{first}{place}"

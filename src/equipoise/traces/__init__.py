@@ -1,0 +1,7 @@
+"""Routing traces: score matrices to audit balancers on, from files or from the recording that ships."""
+
+from equipoise.traces.instance import GATES, Instance, apply_gate
+from equipoise.traces.read import read_trace
+from equipoise.traces.recorded import RecordedTrace, recorded
+
+__all__ = ["GATES", "Instance", "RecordedTrace", "apply_gate", "read_trace", "recorded"]
