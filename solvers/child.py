@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -44,7 +45,7 @@ def call(module: str, function: str, *arguments: Any, time_limit: float | None =
             raise TimeoutError(f"no answer within {time_limit} seconds") from error
         finally:
             if child.poll() is None:
-                child.kill()
+                _end(child)
     if child.returncode != 0:
         last = (words.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
         raise ChildFailed(f"the solver's process ended with code {child.returncode}: {last}")
@@ -52,6 +53,14 @@ def call(module: str, function: str, *arguments: Any, time_limit: float | None =
     if failed:
         raise value
     return value
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child and whatever it started (CBC is a program of its own)."""
+    if sys.platform == "win32":
+        child.kill()
+    else:
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _serve() -> None:
