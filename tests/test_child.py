@@ -65,7 +65,7 @@ def started(monkeypatch):
 
 def test_a_deadline_kills_the_child(started, monkeypatch):
     monkeypatch.setattr(child, "GRACE", 0.0)
-    with pytest.raises(TimeoutError, match="no answer within 0.05 seconds"):
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.05 seconds"):
         child.call("child_tasks", "hang", time_limit=0.05)
     assert [process.poll() for process in started] == [-9]
 

@@ -73,6 +73,7 @@ def _round(tokens: Tokens, weights: npt.NDArray[Any]) -> tuple[Booleans, int]:
     if weights.dtype == np.bool_ and (tokens.drop or (weights.sum(axis=1) == tokens.top_k).all()):
         held, changed = weights.copy(), 0
     else:
+        weights = weights.astype(np.float64)
         by_score = np.argsort(-tokens.values, axis=1, kind="stable")
         ranked = np.take_along_axis(weights, by_score, axis=1)
         order = np.take_along_axis(by_score, np.argsort(-ranked, axis=1, kind="stable"), axis=1)
