@@ -62,6 +62,8 @@ def routing_mask(returned: Any, tokens: int, experts: int, top_k: int) -> npt.ND
         returned = returned.chosen
     elif isinstance(returned, tuple) and returned:
         returned = returned[0]
+    if returned is None:
+        raise TargetError("the router returned None; allowed: an array of expert indices or a mask")
     try:
         chosen = as_numpy(returned, "the routing")
     except InvalidProblem as error:

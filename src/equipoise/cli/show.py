@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 import click
-import msgspec
 
 FORMATS = click.Choice(["table", "json", "markdown"])
 
@@ -19,6 +18,8 @@ def format_option(function: Any) -> Any:
 
 def show_json(document: Any) -> None:
     """Print ``document``; fractions become exact strings "p/q", infinities and NaN null."""
+    import msgspec
+
     content = msgspec.json.encode(document, enc_hook=_exact)
     click.echo(msgspec.json.format(content, indent=1).decode())
 

@@ -2,6 +2,6 @@
 
 from equipoise.traces.instance import GATES, Instance, apply_gate
 from equipoise.traces.read import read_trace
-from equipoise.traces.recorded import RecordedTrace, recorded
+from equipoise.traces.recording import RecordedTrace, recorded
 
 __all__ = ["GATES", "Instance", "RecordedTrace", "apply_gate", "read_trace", "recorded"]

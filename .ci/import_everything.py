@@ -1,0 +1,20 @@
+"""Import every module of the installed package; the bare folders must not be importable."""
+
+import importlib
+import pkgutil
+
+import equipoise
+
+names = [module.name for module in pkgutil.walk_packages(equipoise.__path__, "equipoise.")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+assert any(name.startswith("equipoise.solvers.") for name in names), "the wheel lacks solvers"
+assert any(name.startswith("equipoise.reference.") for name in names), "the wheel lacks reference"
+for bare in ("solvers", "reference"):
+    try:
+        importlib.import_module(bare)
+    except ImportError:
+        continue
+    raise SystemExit(f"`import {bare}` works, but must not")
+print(f"{len(names)} modules imported from {equipoise.__file__}")

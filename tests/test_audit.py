@@ -1,0 +1,223 @@
+"""The audit: what it holds a router against, and that no router takes it down."""
+
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import equipoise
+from equipoise.audit import audit
+from equipoise.errors import TargetError, TargetNotFound
+from equipoise.roles import Routing, routing_mask
+from equipoise.targets import Target, find_router
+from equipoise.traces import Instance
+
+
+def instances(count=3, tokens=24, experts=4, top_k=2):
+    rng = np.random.default_rng(7)
+    return [Instance(f"i{n}", rng.random((tokens, experts)), top_k, "layer") for n in range(count)]
+
+
+def audited(router, **options):
+    return audit([Target("mine", router)], instances(), **options).rows
+
+
+def plain_top_k(scores, top_k):
+    return np.argsort(-scores, axis=1)[:, :top_k]
+
+
+def test_the_certified_optimum_as_a_router_has_no_regret_and_no_violation():
+    rows = audited(lambda scores, k: equipoise.solve(equipoise.AssignmentProblem(scores, k)).experts)
+    assert [(row.regret, row.max_vio, row.score_ratio) for row in rows] == [(0, 0.0, 1.0)] * 3
+    assert {row.evidence for row in rows} == {"certified"}
+
+
+def test_plain_top_k_has_no_regret_at_its_own_peak_but_outscores_the_balanced_optimum():
+    for row in audited(plain_top_k):
+        assert row.regret == 0
+        assert row.score > row.balanced_optimum
+        assert row.max_vio > 0
+
+
+@given(st.integers(0, 1000))
+def test_regret_is_exactly_the_distance_to_the_optimum_at_the_routers_peak(seed):
+    rng = np.random.default_rng(seed)
+    batch = instances(1)[0]
+    chosen = np.array([rng.permutation(4)[:2] for _ in range(24)])
+    row = audit([Target("random", lambda s, k: chosen)], [batch]).rows[0]
+    problem = equipoise.AssignmentProblem(batch.scores, 2, int(np.bincount(chosen.ravel()).max()))
+    reached = sum(Fraction(float(batch.scores[t, e])) for t, row in enumerate(chosen) for e in row)
+    assert row.regret == equipoise.solve(problem, "ortools-highs").objective - reached >= 0
+
+
+def test_a_router_that_drops_is_held_against_the_form_that_may_drop():
+    def dropper(scores, top_k):
+        chosen = plain_top_k(scores, top_k).copy()
+        chosen[::3, -1] = -1
+        return chosen
+
+    rows = audited(dropper)
+    assert {row.held_against for row in rows} == {"at most K"}
+    assert all(row.regret >= 0 for row in rows)
+
+
+def test_expert_choice_is_held_against_the_relaxation_without_token_rows_and_is_optimal_there():
+    def expert_choice(scores, top_k):
+        tokens, experts = scores.shape
+        best = np.argsort(-scores, axis=0)[: tokens * top_k // experts]
+        mask = np.zeros(scores.shape, bool)
+        np.put_along_axis(mask, best, True, axis=0)
+        return mask
+
+    rows = audited(expert_choice)
+    assert {row.held_against for row in rows} == {"no token rows"}
+    assert {row.regret for row in rows} == {0}
+
+
+class Recorder:
+    """A stateful router that writes down how it is used."""
+
+    def __init__(self):
+        self.calls = []
+        self.bias = None
+
+    def reset(self):
+        self.calls.append("reset")
+
+    def __call__(self, scores, top_k):
+        self.calls.append(scores.shape)
+        self.bias = np.zeros(scores.shape[1])
+        return plain_top_k(scores, top_k)
+
+
+def test_a_stateful_router_sees_each_batch_as_often_as_asked_and_is_reset_once_a_sequence():
+    router = Recorder()
+    batches = instances(2) + [Instance("other", np.ones((8, 4)), 2, "another layer")]
+    rows = audit([Target("recorder", router)], batches, passes=3).rows
+    assert router.calls == ["reset", *[(24, 4)] * 6, "reset", *[(8, 4)] * 3]
+    assert all(row.dual_gap is not None and row.dual_gap >= 0 for row in rows)
+
+
+def test_a_stateless_router_sees_each_batch_once():
+    seen = []
+    audited(lambda scores, k: (seen.append(1), plain_top_k(scores, k))[1], passes=50)
+    assert len(seen) == 3
+
+
+def breaks(scores, top_k):
+    raise ValueError("first line\nsecond line")
+
+
+def leaves(scores, top_k):
+    sys.exit(3)
+
+
+@pytest.mark.parametrize(
+    ("router", "words"),
+    [
+        (breaks, "ValueError: first line (test_audit.py"),
+        (leaves, "SystemExit"),
+        (lambda s, k: None, "None"),
+        (lambda s, k: s, "float64 of shape (24, 4)"),
+        (lambda s, k: [[0], [1, 2]], "not convertible"),
+        (lambda s, k: np.zeros((24, 2), int), "twice for token 0"),
+        (lambda s, k: np.full((24, 2), 4), "expert 4"),
+        (lambda s, k: np.full((24, 2), -2), "expert -2"),
+        (lambda s, k: plain_top_k(s, k)[:5], "shape (5, 2)"),
+        (lambda s, k: "nonsense", "shape ()"),
+    ],
+)
+def test_a_router_that_breaks_is_a_finding_in_one_line_and_not_our_exception(router, words):
+    rows = audited(router)
+    assert len(rows) == 3
+    for row in rows:
+        assert words in row.error
+        assert "\n" not in row.error
+        assert row.regret is None
+
+
+def test_one_broken_router_does_not_disturb_another():
+    result = audit([Target("broken", breaks), Target("fine", plain_top_k)], instances())
+    assert [summary.errors for summary in result.summaries] == [3, 0]
+    assert result.certified
+
+
+def test_a_router_that_overwrites_its_input_spoils_neither_the_trace_nor_the_next_router():
+    batches = instances()
+    before = [batch.scores.copy() for batch in batches]
+
+    def vandal(scores, top_k):
+        scores[:] = 0
+        return plain_top_k(scores, top_k)
+
+    result = audit([Target("vandal", vandal), Target("fine", plain_top_k)], batches)
+    assert all(np.array_equal(batch.scores, old) for batch, old in zip(batches, before, strict=True))
+    assert all(row.regret == 0 for row in result.rows if row.router == "fine")
+
+
+def test_what_a_router_prints_does_not_reach_standard_output(capsys):
+    audited(lambda scores, k: (print("noise"), plain_top_k(scores, k))[1])
+    captured = capsys.readouterr()
+    assert "noise" not in captured.out
+    assert "noise" in captured.err
+
+
+def test_worst_instance_is_the_one_with_the_largest_relative_regret():
+    batches = instances()
+    shifted = {id(batches[1].scores): 1}
+
+    def router(scores, top_k):
+        good = plain_top_k(scores, top_k)
+        return (good + 1) % 4 if np.array_equal(scores, batches[1].scores) and shifted else good
+
+    assert audit([Target("mine", router)], batches).summaries[0].worst == "i1"
+
+
+def test_masks_indices_tuples_and_routings_mean_the_same():
+    experts = np.array([[0, 2], [1, -1]])
+    mask = np.array([[True, False, True], [False, True, False]])
+    for returned in (experts, experts.tolist(), (experts, None), Routing(experts), mask, Routing(mask)):
+        assert np.array_equal(routing_mask(returned, 2, 3, 2), mask)
+
+
+def test_a_short_routing_object_is_refused():
+    with pytest.raises(TargetError, match="shape"):
+        routing_mask(Routing(np.zeros((1, 2), int)), 2, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nonsense", "allowed"),
+        (":route", "allowed"),
+        ("json:", "allowed"),
+        ("no_such_module:route", "cannot be imported"),
+        ("json:no_such_thing", "no attribute"),
+        ("json:__name__", "cannot be called"),
+        ("missing.py:route", "does not exist"),
+        ("decimal:Context.nothing", "no attribute"),
+        ("fractions:Fraction.numerator", "cannot be called"),
+    ],
+)
+def test_a_target_that_names_no_router_is_refused_in_one_sentence(name, words):
+    with pytest.raises(TargetNotFound, match=words) as raised:
+        find_router(name)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_target_can_be_a_function_an_object_or_a_class_in_a_module_or_a_file(tmp_path, monkeypatch):
+    (tmp_path / "balancer_under_test.py").write_text(
+        "def route(scores, top_k): return scores.argsort(axis=1)[:, -top_k:]\n"
+        "class Router:\n"
+        "    def __call__(self, scores, top_k): return route(scores, top_k)\n"
+        "made = Router()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for place in ("balancer_under_test", "balancer_under_test.py", str(tmp_path / "balancer_under_test.py")):
+        for attribute in ("route", "Router", "made"):
+            target = find_router(f"{place}:{attribute}")
+            assert target.route(np.array([[0.1, 0.9, 0.5]]), 2).tolist() == [[False, True, True]]

@@ -1,0 +1,207 @@
+"""The command line as a process: output, exit codes, wrong input, interruption."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+ROUTERS = """
+import numpy as np
+
+def route(scores, top_k):
+    print("noise")
+    return np.argsort(-scores, axis=1)[:, :top_k]
+
+def breaks(scores, top_k):
+    raise ValueError("boom")
+
+def slow(scores, top_k):
+    import time
+    print("started", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A working folder with a small score matrix, a trace and a module of routers."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "scores.npy", rng.random((64, 8), np.float32))
+    np.savez(tmp_path / "trace.npz", scores=rng.random((3, 32, 4)), top_k=2)
+    (tmp_path / "routers.py").write_text(ROUTERS)
+    return tmp_path
+
+
+def environment():
+    return {**os.environ, "NO_COLOR": "1"}
+
+
+def run(folder, *arguments):
+    command = [sys.executable, "-m", "equipoise", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment(), timeout=120)
+
+
+def test_help_imports_no_array_library_and_no_solver():
+    code = (
+        "import sys\n"
+        "from equipoise.cli import run\n"
+        "assert run(['--help']) == 0\n"
+        "heavy = {'numpy', 'ortools', 'pulp', 'numba', 'hypothesis', 'rich', 'msgspec'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_what_solve_certifies_verify_accepts(folder):
+    solved = run(folder, "solve", "scores.npy", "--top-k", 2, "-o", "proof.json", "--format", "json")
+    assert solved.returncode == 0, solved.stderr
+    answer = json.loads(solved.stdout)
+    assert (answer["status"], answer["evidence"]) == ("optimal", "certified")
+    assert answer["lower"] == answer["upper"] == answer["objective"]
+    for more in ([], ["--problem", "scores.npy", "--top-k", 2]):
+        verified = run(folder, "verify", "proof.json", *more)
+        assert verified.returncode == 0
+        assert verified.stdout.startswith("VERIFIED")
+
+
+def test_a_tampered_certificate_is_rejected_with_code_1(folder):
+    run(folder, "solve", "scores.npy", "--top-k", 2, "-o", "proof.json")
+    content = json.loads((folder / "proof.json").read_text())
+    content["prices"][0] += 1
+    (folder / "proof.json").write_text(json.dumps(content))
+    verified = run(folder, "verify", "proof.json", "--format", "json")
+    assert verified.returncode == 1
+    assert json.loads(verified.stdout)["verdict"] == "REJECTED"
+
+
+def test_a_certificate_of_another_problem_is_rejected_with_code_1(folder):
+    run(folder, "solve", "scores.npy", "--top-k", 2, "-o", "proof.json")
+    verified = run(folder, "verify", "proof.json", "--problem", "scores.npy", "--top-k", 3)
+    assert verified.returncode == 1
+    assert "another problem" in verified.stdout
+
+
+def test_a_certificate_without_its_problem_needs_the_problems_file(folder):
+    run(folder, "solve", "scores.npy", "--top-k", 2, "-o", "proof.json")
+    content = json.loads((folder / "proof.json").read_text())
+    content["problem"] = None
+    (folder / "proof.json").write_text(json.dumps(content))
+    alone = run(folder, "verify", "proof.json")
+    assert alone.returncode == 2
+    assert "--problem" in alone.stderr
+    assert run(folder, "verify", "proof.json", "--problem", "scores.npy", "--top-k", 2).returncode == 0
+
+
+def test_every_engine_solves_from_the_command_line_to_the_same_optimum(folder):
+    listed = json.loads(run(folder, "list", "--format", "json").stdout)["solvers"]
+    answers = set()
+    for entry in listed:
+        solved = run(folder, "solve", "scores.npy", "--top-k", 2, "--solver", entry["name"], "--format", "json")
+        assert solved.returncode == 0, solved.stderr
+        answers.add(json.loads(solved.stdout)["objective"])
+    assert len(listed) == 6
+    assert len(answers) == 1
+
+
+def test_audit_of_a_module_is_pure_json_with_every_row_certified(folder):
+    audited = run(folder, "audit", "routers:route", "bip", "--trace", "trace.npz", "--format", "json")
+    assert audited.returncode == 0, audited.stderr
+    document = json.loads(audited.stdout)
+    assert document["schema"] == "equipoise-audit/1"
+    assert {row["router"] for row in document["rows"]} == {"routers:route", "bip"}
+    assert {row["evidence"] for row in document["rows"]} == {"certified"}
+    assert len(document["rows"]) == 6
+    assert document["environment"]["ortools"]
+
+
+def test_audit_of_a_router_that_breaks_ends_with_code_1_and_says_where(folder):
+    audited = run(folder, "audit", "routers.py:breaks", "--trace", "trace.npz")
+    assert audited.returncode == 1
+    assert "ValueError: boom (routers.py, line 9)" in audited.stdout
+    assert "Traceback" not in audited.stdout + audited.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_audit_prints_one_line_per_router_in_every_human_format(folder, form):
+    audited = run(folder, "audit", "topk", "loss-free", "--trace", "trace.npz", "--format", form, "--passes", 3)
+    assert audited.returncode == 0
+    assert "topk" in audited.stdout
+    assert "loss-free" in audited.stdout
+    assert "3 times" in audited.stdout
+    assert audited.stderr == ""
+    assert "\x1b" not in audited.stdout
+
+
+def test_doctor_finds_every_engine_working_and_names_versions(folder):
+    examined = run(folder, "doctor", "--format", "json")
+    document = json.loads(examined.stdout)
+    assert examined.returncode == 0
+    assert set(document["engines"].values()) == {"certified"}
+    assert {"equipoise", "python", "ortools", "pulp", "numpy"} <= set(document["versions"])
+
+
+WRONG = {
+    "no such command": ["frobnicate"],
+    "no such option": ["audit", "--frobnicate"],
+    "no such file": ["solve", "missing.npy", "--top-k", 2],
+    "no top-k": ["solve", "scores.npy"],
+    "top-k above E": ["solve", "scores.npy", "--top-k", 9],
+    "top-k zero": ["solve", "scores.npy", "--top-k", 0],
+    "top-k not a number": ["solve", "scores.npy", "--top-k", "two"],
+    "capacity too small": ["solve", "scores.npy", "--top-k", 2, "--capacity", 15],
+    "capacity negative": ["solve", "scores.npy", "--top-k", 2, "--capacity", -1],
+    "capacity huge": ["solve", "scores.npy", "--top-k", 2, "--capacity", 10**30],
+    "no such solver": ["solve", "scores.npy", "--top-k", 2, "--solver", "gurobi"],
+    "time limit zero": ["solve", "scores.npy", "--top-k", 2, "--time-limit", 0],
+    "time limit nan": ["solve", "scores.npy", "--top-k", 2, "--time-limit", "nan"],
+    "output nowhere": ["solve", "scores.npy", "--top-k", 2, "-o", "missing/proof.json"],
+    "not a certificate": ["verify", "scores.npy"],
+    "certificate missing": ["verify", "missing.json"],
+    "a module as certificate": ["verify", "routers.py"],
+    "no such target": ["audit", "nonsense"],
+    "no such module": ["audit", "no.such.module:route"],
+    "no such attribute": ["audit", "routers:nothing"],
+    "trace of the wrong kind": ["audit", "--trace", "routers.py"],
+    "trace without k": ["audit", "topk", "--trace", "scores.npy"],
+    "trace with k too large": ["audit", "topk", "--trace", "scores.npy", "--top-k", 99],
+    "top-k without trace": ["audit", "topk", "--top-k", 2],
+    "no passes": ["audit", "bip", "--passes", 0],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_usage_gets_one_sentence_and_code_2(folder, name):
+    failed = run(folder, *WRONG[name])
+    assert failed.returncode == 2, failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert failed.stdout == ""
+    sentence = [line for line in failed.stderr.splitlines() if line.lower().startswith("error:")]
+    assert len(sentence) == 1
+    assert not list(folder.glob("*.partial")) + list(folder.glob(".*.partial"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(
+    "arguments", [["audit", "routers:slow", "--trace", "trace.npz"], ["solve", "large.npy", "--top-k", "8", "-o", "p"]]
+)
+def test_ctrl_c_ends_with_code_130_at_once_and_leaves_nothing_behind(folder, arguments):
+    if "large.npy" in arguments:
+        np.save(folder / "large.npy", np.random.default_rng(0).random((32_768, 128), np.float32))
+    before = {path.name for path in folder.iterdir()}
+    command = [sys.executable, "-m", "equipoise", *arguments]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, cwd=folder, env=environment(), **options) as process:
+        time.sleep(2.0)
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        started = time.monotonic()
+        _, words = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in words
+    assert time.monotonic() - started < 20
+    assert {path.name for path in folder.iterdir()} - {"__pycache__"} == before
