@@ -23,7 +23,8 @@ def solve(problem: AssignmentProblem, solver: str | None = None, time_limit: flo
     solver
         Name of an engine (:func:`available_solvers`); default: the fastest that certifies.
     time_limit
-        Seconds of wall time. Running out of it is a status ("bounded" or "unknown"), not an exception.
+        Seconds of wall time for the engine; mending and certifying get two more. Running out of it is a status
+        ("bounded" or "unknown"), not an exception.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def solve(problem: AssignmentProblem, solver: str | None = None, time_limit: flo
         raise InvalidProblem("time_limit", repr(time_limit), "a positive number of seconds")
     engine = engine_named(solver, problem)
     started = time.monotonic()
-    deadline = None if time_limit is None else started + time_limit
+    deadline = None if time_limit is None else started + time_limit + child.GRACE
     claim = _claim(engine, problem, time_limit)
     solution = certify(problem, claim, engine.name, deadline)
     return replace(solution, seconds=time.monotonic() - started)

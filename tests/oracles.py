@@ -99,7 +99,7 @@ class Statement:
         """The hash of docs/certificate.md, written down a second time."""
         shape = f"T={len(self.scores)} E={len(self.scores[0])} K={self.top_k} g={self.exponent}"
         flags = f"drop={int(self.drop)} masked={int(self.mask is not None)}"
-        text = f"assignment {shape} {flags} error={self.error}\n".encode()
+        text = f"assignment {shape} {flags}\n".encode()
         numbers = [value for row in self.scores for value in row] + list(self.capacity)
         text += b"".join(struct.pack("<q", number) for number in numbers) + bytes(self.mask or [])
         return hashlib.sha256(text).hexdigest()

@@ -101,6 +101,17 @@ def test_a_stateful_router_sees_each_batch_as_often_as_asked_and_is_reset_once_a
     assert all(row.dual_gap is not None and row.dual_gap >= 0 for row in rows)
 
 
+@pytest.mark.parametrize(
+    "bias", [None, np.zeros(3), [0.0, float("nan"), 0.0, 0.0], "words", np.zeros((4, 4)), [[1], [1, 2]]]
+)
+def test_an_attribute_that_is_no_bias_of_e_finite_numbers_gives_no_dual_gap(bias):
+    def router(scores, top_k):
+        return plain_top_k(scores, top_k)
+
+    router.bias = bias
+    assert [row.dual_gap for row in audited(router)] == [None] * 3
+
+
 def test_a_stateless_router_sees_each_batch_once():
     seen = []
     audited(lambda scores, k: (seen.append(1), plain_top_k(scores, k))[1], passes=50)

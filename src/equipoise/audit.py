@@ -172,7 +172,8 @@ def _row(target: Target, instance: Instance, optima: _Optima, passes: int, fresh
     balanced, evidence = optima.of(problem)
     held_against, possible, peak_evidence = _comparator(optima, mask, load)
     lost = metrics.regret(possible, reached)
-    gap = None if target.bias is None else metrics.dual_gap(problem, target.bias, balanced)
+    bias = target.bias(problem.num_experts)
+    gap = None if bias is None else metrics.dual_gap(problem, bias, balanced)
     return Row(
         **row,  # type: ignore[arg-type]
         evidence="certified" if (evidence, peak_evidence) == ("certified", "certified") else "claimed",

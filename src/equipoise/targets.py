@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.errors import TargetError, TargetNotFound
+from equipoise.arrays import as_numpy
+from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
 from equipoise.reference.routing.catalogue import ROUTERS
 from equipoise.roles import Router, Stateful, routing_mask
 
@@ -54,15 +55,14 @@ class Target:
         returned = _guarded(self.name, self.router, scores.copy(), top_k)
         return routing_mask(returned, scores.shape[0], scores.shape[1], top_k)
 
-    @property
-    def bias(self) -> npt.NDArray[np.float64] | None:
-        """What the router adds to the scores, if it says so by an attribute ``bias`` of E finite numbers."""
-        found = getattr(self.router, "bias", None)
+    def bias(self, experts: int) -> npt.NDArray[np.float64] | None:
+        """Return what the router adds to the scores, if its attribute ``bias`` holds that many finite numbers."""
         try:
-            bias = np.asarray(found, np.float64)
-        except (TypeError, ValueError, RuntimeError):
+            bias = as_numpy(getattr(self.router, "bias", None), "bias")
+        except InvalidProblem:
             return None
-        return bias if bias.ndim == 1 and bias.size and np.isfinite(bias).all() else None
+        usable = bias.dtype.kind in "fiu" and bias.shape == (experts,) and np.isfinite(bias).all()
+        return bias.astype(np.float64) if usable else None
 
 
 def find_router(target: str) -> Target:

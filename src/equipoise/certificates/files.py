@@ -65,14 +65,15 @@ def read(path: str | PathLike[str]) -> AssignmentFile:
     try:
         head = msgspec.json.decode(content, type=_Head)
         if head.format != FORMAT:
-            raise InvalidFile(f"{path} is not a certificate: its format is {head.format!r}, not {FORMAT!r}")
+            raise InvalidFile(f"{path} is not a certificate: its format is {head.format[:40]!r}, not {FORMAT!r}")
         if head.version != VERSION:
-            raise InvalidFile(f"{path} has format version {head.version}; this version reads {VERSION}")
+            raise InvalidFile(f"{path} has format version {str(head.version)[:40]}; this version reads {VERSION}")
         if head.kind != "assignment":
-            raise InvalidFile(f"{path} is a certificate of unknown kind {head.kind!r}")
+            raise InvalidFile(f"{path} is a certificate of unknown kind {head.kind[:40]!r}")
         return msgspec.json.decode(content, type=AssignmentFile)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidFile(f"{path} is not a certificate: {error}") from error
+        words = " ".join(str(error).split())[:200]
+        raise InvalidFile(f"{path} is not a certificate: {words}") from error
 
 
 def write(path: str | PathLike[str], document: Any) -> None:

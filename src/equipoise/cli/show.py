@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import click
 
+_NUMBER = re.compile(r"-?[0-9.]+%?( / |$)|-$|- / ")
 FORMATS = click.Choice(["table", "json", "markdown"])
 
 
@@ -25,10 +27,11 @@ def show_json(document: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], form: str, title: str = "") -> None:
-    """Print a table for a terminal or in Markdown; the first column is text, the others are aligned right."""
+    """Print a table for a terminal or in Markdown; columns of numbers are aligned right, text left."""
+    numeric = [all(_NUMBER.match(row[index]) for row in rows) for index in range(len(columns))]
     if form == "markdown":
         click.echo("| " + " | ".join(columns) + " |")
-        click.echo("|---|" + "---:|" * (len(columns) - 1))
+        click.echo("|" + "".join("---:|" if right else "---|" for right in numeric))
         for row in rows:
             click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
         return
@@ -37,8 +40,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], form: str,
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for column, right in zip(columns, numeric, strict=True):
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = Console()
