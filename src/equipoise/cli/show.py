@@ -54,3 +54,13 @@ def _exact(value: Any) -> str:
     if isinstance(value, Fraction):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def percent(value: float | None) -> str:
+    """Show a share with two decimals; "-" for nothing."""
+    return "-" if value is None or value != value else f"{value:.2%}"
+
+
+def number(value: float | None) -> str:
+    """Show four significant digits; "-" for nothing."""
+    return "-" if value is None or value != value else f"{value:.4g}"
