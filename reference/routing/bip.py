@@ -7,11 +7,16 @@ Before a batch is routed, ``T_iter`` sweeps of dual coordinate descent on the bi
 
 then every token takes the top K of ``s - q``. The prices q stay between batches, one router per layer.
 
+The program is the one with at most K experts per token and at most C tokens per expert, hence p, q >= 0, and no sweep
+raises its dual ``C sum q + sum_t (positive parts of the K largest of s[t, :] - q)`` from any q >= 0. The clamps also
+let starved experts stay starved: a price cannot fall below zero to attract tokens.
+
 Open in the paper, and what is done here:
 
 * C when ``T K / E`` is no integer: rank ``floor(T K / E) + 1``, a valid block minimiser for floor and ceiling alike.
-* ``K = E`` has no (K+1)-th largest: p = 0 (nothing is turned away). ``C >= T`` has no (C+1)-th largest: q = 0.
+* ``K = E`` has no (K+1)-th largest: p = 0 (nothing is turned away). Then C = T and there is no (C+1)-th: q = 0.
 * Ties in the final top K: to the lower expert index.
+* Whether q stays between batches: kept.
 """
 
 from __future__ import annotations
@@ -21,7 +26,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.reference.routing.topk import top_k_experts
+from equipoise.reference.routing.ranks import ranked
+from equipoise.reference.routing.topk import routed, top_k_experts
+from equipoise.roles import Routing
 
 
 class BIP:
@@ -40,23 +47,19 @@ class BIP:
         """Forget the prices."""
         self.prices = None
 
-    def __call__(self, scores: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.int64]:
+    def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Sweep on this batch, then route it."""
         scores = np.asarray(scores, np.float64)
-        tokens, experts = scores.shape
+        experts = scores.shape[1]
         q = np.zeros(experts) if self.prices is None or len(self.prices) != experts else self.prices
-        rank = tokens * top_k // experts + 1
         for _ in range(self.sweeps):
-            p = np.maximum(0, ranked(scores - q, top_k + 1, axis=1))
-            q = np.maximum(0, ranked(scores - p[:, None], rank, axis=0))
+            q = bip_sweep(scores, q, top_k)
         self.prices = q
-        return top_k_experts(scores - q, top_k)
+        return routed(scores, top_k_experts(scores - q, top_k))
 
 
-def ranked(values: npt.NDArray[np.float64], rank: int, axis: int) -> npt.NDArray[np.float64]:
-    """Return the ``rank``-th largest along ``axis``; ``-inf`` where there are fewer values than that."""
-    size = values.shape[axis]
-    if rank > size:
-        return np.full(values.shape[1 - axis], -np.inf)
-    ordered: npt.NDArray[np.float64] = np.partition(values, size - rank, axis=axis)
-    return ordered[:, size - rank] if axis else ordered[size - rank]
+def bip_sweep(scores: npt.NDArray[np.float64], q: npt.NDArray[np.float64], top_k: int) -> npt.NDArray[np.float64]:
+    """Return the prices after one sweep from ``q``."""
+    tokens, experts = scores.shape
+    p = np.maximum(0, ranked(scores - q, top_k + 1, axis=1))
+    return np.maximum(0, ranked(scores - p[:, None], tokens * top_k // experts + 1, axis=0))

@@ -5,7 +5,8 @@ Every token takes the top K of ``s + b``; then, from the batch that was just rou
     b[e] += u * sign(mean load - load[e])
 
 Gate weights are the scores of the chosen experts; the bias never enters them. The paper's u is 0.001, on sigmoid
-scores; b starts at zero. Open in the paper: ties in the top K, here to the lower expert index.
+scores; b starts at zero. Open in the paper: ties in the top K, here to the lower expert index. ``K = E`` and every
+other perfectly balanced batch leave b alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.reference.routing.topk import top_k_experts
+from equipoise.reference.routing.topk import routed, top_k_experts
 from equipoise.roles import Routing
 
 
@@ -38,4 +39,4 @@ class LossFree:
         chosen = top_k_experts(scores + bias, top_k)
         load = np.bincount(chosen.ravel(), minlength=experts)
         self.bias = bias + self.rate * np.sign(load.mean() - load)
-        return Routing(chosen, np.take_along_axis(scores, chosen, axis=1))
+        return routed(scores, chosen)

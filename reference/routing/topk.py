@@ -7,12 +7,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.roles import Routing
+
 
 def top_k_experts(keys: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.int64]:
     """Return ``[T, K]``: the experts with the K largest ``keys[t, :]``, largest first, ties to the lower index."""
     return np.argsort(-keys, axis=1, kind="stable")[:, :top_k]
 
 
+def routed(scores: npt.NDArray[Any], chosen: npt.NDArray[np.int64]) -> Routing:
+    """Return ``chosen`` with the scores of the chosen experts as gate weights, whatever they were chosen by."""
+    return Routing(chosen, np.take_along_axis(scores, chosen, axis=1))
+
+
 def topk(scores: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.int64]:
     """Route every token to its K best experts, whatever their load. Cost: O(T E log E)."""
-    return top_k_experts(scores, top_k)
+    return top_k_experts(np.asarray(scores, np.float64), top_k)
