@@ -31,6 +31,8 @@ WILD += tuple((np.dtype(f"float{width}"), _floats(width)) for width in (16, 32, 
 """Scores of any size a type can hold: rounding to the grid is the rule here."""
 
 INTEGRAL = (TIES, COUNTS)
+DISTINCT = (COUNTS, GATES, *WILD)
+"""Scores that seldom tie."""
 ALL = TAME + WILD
 
 
@@ -40,9 +42,9 @@ def fewer(divisor: int) -> settings:
 
 
 @st.composite
-def score_matrices(draw, kinds=ALL, max_tokens: int = 5, max_experts: int = 4):
+def score_matrices(draw, kinds=ALL, max_tokens: int = 5, max_experts: int = 4, least: int = 1):
     dtype, elements = draw(st.sampled_from(kinds))
-    shape = draw(st.tuples(st.integers(1, max_tokens), st.integers(1, max_experts)))
+    shape = draw(st.tuples(st.integers(least, max_tokens), st.integers(least, max_experts)))
     return draw(hnp.arrays(dtype, shape, elements=elements))
 
 
@@ -84,3 +86,10 @@ def problems_and(draw, matrix_of, **options):
     """A problem and an array over its real tokens and experts, drawn from ``matrix_of(shape)``."""
     problem = draw(problems(**options))
     return problem, draw(matrix_of((len(problem.tokens), problem.num_experts)))
+
+
+@st.composite
+def contests(draw, kinds=ALL) -> AssignmentProblem:
+    """Problems in which tokens compete for full experts: K < E, no slack, no padding, nobody dropped."""
+    scores = draw(score_matrices(kinds, 5, 4, least=2))
+    return AssignmentProblem(scores, draw(st.integers(1, scores.shape[1] - 1)))
