@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
 from equipoise.reference.routing.catalogue import ROUTERS
 from equipoise.roles import Router, Stateful, routing_mask
+
+CATALOGUES = {"router": ROUTERS}
+"""Built-in balancers by role."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,39 +72,59 @@ class Target:
 
 
 def find_router(target: str) -> Target:
-    """Return the router that ``target`` names.
+    """Return the router that ``target`` names; see :func:`resolve`."""
+    return Target(target, resolve(target, "router")())
+
+
+def resolve(target: str, role: str) -> Callable[[], Any]:
+    """Return what makes the balancer that ``target`` names.
 
     Parameters
     ----------
     target
-        A built-in name, ``package.module:attribute``, or ``path/to/file.py:attribute``. The attribute is a function,
-        an object with ``__call__``, or a class, which is called without arguments.
+        A built-in name, ``package.module:attribute``, ``path/to/file.py:attribute``, or the name of an entry point in
+        the group ``equipoise.balancers``. The attribute is a function, an object with ``__call__``, or a class, which
+        is called without arguments every time.
+    role
+        "router", "scheduler", "placer" or "predictor": where built-in names are looked up.
 
     Raises
     ------
     TargetNotFound
-        Saying what is wrong with the name or with what it names.
+        Saying what is wrong with the name or with what it names; the maker too may raise it.
     """
-    if target in ROUTERS:
-        return Target(target, ROUTERS[target].create())
+    built_in = CATALOGUES.get(role, {})
+    if target in built_in:
+        return built_in[target].create
     place, colon, attribute = target.rpartition(":")
     if not colon or not place or not attribute:
-        known = ", ".join(ROUTERS)
-        raise TargetNotFound(f"target is {target!r}; allowed: module:attribute, file.py:attribute, or one of {known}")
-    module = _import(place)
-    found: Any = module
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise TargetNotFound(f"target {target!r}: {place} has no attribute {attribute!r}")
-        found = getattr(found, part)
-    if isinstance(found, type):
-        try:
-            found = found()
-        except Exception as error:
-            raise TargetNotFound(f"target {target!r}: {attribute}() raised {_describe(error)}") from error
+        entries = list(importlib.metadata.entry_points(group="equipoise.balancers", name=target))
+        if not entries:
+            known = ", ".join(built_in)
+            raise TargetNotFound(
+                f"target is {target!r}; allowed: module:attribute, file.py:attribute, or one of {known}"
+            )
+        found = _guarded_load(target, entries[0].load)
+    else:
+        found = _import(place)
+        for part in attribute.split("."):
+            if not hasattr(found, part):
+                raise TargetNotFound(f"target {target!r}: {place} has no attribute {attribute!r}")
+            found = getattr(found, part)
     if not callable(found):
         raise TargetNotFound(f"target {target!r} is a {type(found).__name__}, which cannot be called")
-    return Target(target, found)
+    return partial(_guarded_load, target, found) if isinstance(found, type) else lambda: found
+
+
+def _guarded_load(target: str, load: Callable[[], Any]) -> Any:
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            loaded = load()
+    except (Exception, SystemExit) as error:
+        raise TargetNotFound(f"target {target!r} cannot be made: {describe(error)}") from error
+    if not callable(loaded):
+        raise TargetNotFound(f"target {target!r} makes a {type(loaded).__name__}, which cannot be called")
+    return loaded
 
 
 def _import(place: str) -> Any:
@@ -119,7 +145,7 @@ def _import(place: str) -> Any:
     except TargetNotFound:
         raise
     except (Exception, SystemExit) as error:
-        raise TargetNotFound(f"target module {place!r} cannot be imported: {_describe(error)}") from error
+        raise TargetNotFound(f"target module {place!r} cannot be imported: {describe(error)}") from error
 
 
 def _guarded(name: str, function: Any, *arguments: Any) -> Any:
@@ -127,11 +153,11 @@ def _guarded(name: str, function: Any, *arguments: Any) -> Any:
         with contextlib.redirect_stdout(sys.stderr):
             return function(*arguments)
     except (Exception, SystemExit) as error:
-        raise TargetError(f"{name} raised {_describe(error)}") from error
+        raise TargetError(f"{name} raised {describe(error)}") from error
 
 
-def _describe(error: BaseException) -> str:
-    """Type, first line and place of an exception, the place being the innermost frame that is not a library's."""
+def describe(error: BaseException) -> str:
+    """Return type, first line and place of an exception, the place being the innermost frame that is not a library's."""
     first = (str(error).strip().splitlines() or [""])[0][:200]
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

@@ -1,0 +1,128 @@
+"""The side that holds the target: makes it, calls it, and watches what it does to its input."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from equipoise.arrays import as_numpy
+from equipoise.errors import EquipoiseError, InvalidProblem
+from equipoise.roles import Routing
+from equipoise.targets import describe, resolve
+
+
+@dataclass
+class Reply:
+    """What one call did.
+
+    Attributes
+    ----------
+    value
+        What was returned, as NumPy arrays, plain Python values, lists and dictionaries of them.
+    unreadable
+        Why ``value`` could not be made of what was returned; None if it could.
+    error
+        Type, first line and place of the exception that the target raised.
+    changed_input, aliased_input, printed
+        Whether the target wrote into its input, returned memory of it, or printed to standard output.
+    """
+
+    value: Any = None
+    unreadable: str | None = None
+    error: str | None = None
+    changed_input: bool = False
+    aliased_input: bool = False
+    printed: bool = False
+
+
+class Host:
+    """One target, made afresh on demand."""
+
+    def __init__(self, target: str, role: str) -> None:
+        self._make = resolve(target, role)
+        self._saved: Any = None
+        self.target: Any = None
+        self.fresh()
+
+    def fresh(self) -> None:
+        """Make the target anew; where that gives the same object again, reset it."""
+        before, self.target = self.target, self._make()
+        if self.target is before and callable(getattr(self.target, "reset", None)):
+            self.target.reset()
+
+    def capabilities(self) -> list[str]:
+        """Return what the target shows that it can do: keywords it takes, attributes it has, what it declares."""
+        found = {f"has {name}" for name in ("bias", "reset") if hasattr(self.target, name)}
+        if hasattr(self.target, "state_dict") and hasattr(self.target, "load_state_dict"):
+            found.add("has state_dict")
+        try:
+            parameters = inspect.signature(self.target).parameters.values()
+        except (TypeError, ValueError):
+            parameters = ()  # type: ignore[assignment]
+        found |= {f"takes {p.name}" for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+        declared = getattr(self.target, "capabilities", ())
+        return sorted(found | {str(name) for name in declared})
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute in plain form; None if there is none or it cannot be read."""
+        value, unreadable = plain(getattr(self.target, name, None))
+        return None if unreadable else value
+
+    def save(self) -> None:
+        """Keep the target's ``state_dict()`` here."""
+        self._saved = self.target.state_dict()
+
+    def load(self) -> None:
+        """Give the kept state to the target's ``load_state_dict``."""
+        self.target.load_state_dict(self._saved)
+
+    def call(self, arguments: list[Any], keywords: dict[str, Any]) -> Reply:
+        """Call the target with copies, read-only where the caller's are."""
+        given = [value.copy() if isinstance(value, np.ndarray) else value for value in arguments]
+        output = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(output):
+                returned = self.target(*given, **keywords)
+        except (Exception, SystemExit) as error:
+            return Reply(error=describe(error), printed=bool(output.getvalue()))
+        arrays = [(old, new) for old, new in zip(arguments, given, strict=True) if isinstance(old, np.ndarray)]
+        value, unreadable = plain(returned)
+        return Reply(
+            value,
+            unreadable,
+            changed_input=any(not np.array_equal(old, new, equal_nan=old.dtype.kind == "f") for old, new in arrays),
+            aliased_input=any(_aliases(returned, new) for _, new in arrays),
+            printed=bool(output.getvalue()),
+        )
+
+
+def plain(value: Any) -> tuple[Any, str | None]:
+    """Return ``value`` as arrays, numbers, strings, lists and dictionaries, or why that is impossible."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value, None
+    if isinstance(value, Routing):
+        value = (value.chosen, value.weights) if value.weights is not None else (value.chosen,)
+    if isinstance(value, dict):
+        pairs = {str(key): plain(item) for key, item in value.items()}
+        reason = next((reason for _, reason in pairs.values() if reason), None)
+        return {key: item for key, (item, _) in pairs.items()}, reason
+    if isinstance(value, tuple):
+        items = [plain(item) for item in value]
+        return [item for item, _ in items], next((reason for _, reason in items if reason), None)
+    try:
+        array = as_numpy(value, "the answer")
+    except (InvalidProblem, EquipoiseError) as error:
+        return None, error.given if isinstance(error, InvalidProblem) else str(error)
+    if array.dtype.kind not in "biuf":
+        return None, f"an array of {array.dtype}"
+    return array, None
+
+
+def _aliases(returned: Any, given: np.ndarray[Any, Any]) -> bool:
+    items = returned if isinstance(returned, tuple | list) else [returned]
+    return any(isinstance(item, np.ndarray) and np.shares_memory(item, given) for item in items)

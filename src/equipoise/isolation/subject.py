@@ -1,0 +1,180 @@
+"""Our side of a target: calls with a time limit, restarts after a crash, misbehaviour as a named failure."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from equipoise.checks.failure import Misbehaviour
+from equipoise.errors import TargetNotFound
+from equipoise.isolation.host import Host, Reply
+from equipoise.isolation.wire import receive, send
+
+CALL_SECONDS = 5.0
+START_SECONDS = 60.0
+MEMORY = 8 << 30
+
+
+class Subject(Protocol):
+    """A target as the checks see it."""
+
+    target: str
+    role: str
+    capabilities: frozenset[str]
+
+    def fresh(self) -> None:
+        """Forget everything."""
+
+    def call(self, *arguments: Any, **keywords: Any) -> Reply:
+        """Call the target; raise :class:`Misbehaviour` if it does not answer."""
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute in plain form."""
+
+    def save(self) -> None:
+        """Keep its state."""
+
+    def load(self) -> None:
+        """Give the kept state back."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class InProcess:
+    """The target in this process, for debuggers; nothing protects us."""
+
+    def __init__(self, target: str, role: str) -> None:
+        self.target, self.role = target, role
+        self._host = Host(target, role)
+        self.capabilities = frozenset(self._host.capabilities())
+        self.fresh, self.attribute = self._host.fresh, self._host.attribute
+        self.save, self.load = self._host.save, self._host.load
+
+    def call(self, *arguments: Any, **keywords: Any) -> Reply:
+        """Call the target here."""
+        return answered(self._host.call(list(arguments), keywords))
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Isolated:
+    """The target in a worker process."""
+
+    def __init__(self, target: str, role: str, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY) -> None:
+        self.target, self.role = target, role
+        self._call_seconds, self._memory = call_seconds, memory
+        self._process: subprocess.Popen[bytes] | None = None
+        self.capabilities = frozenset(self._start())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def fresh(self) -> None:
+        """Make the target anew."""
+        self._ask({"do": "fresh"})
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute in plain form."""
+        return self._ask({"do": "attribute", "name": name})
+
+    def save(self) -> None:
+        """Keep the target's state in its process."""
+        self._ask({"do": "save"})
+
+    def load(self) -> None:
+        """Give the kept state back."""
+        self._ask({"do": "load"})
+
+    def call(self, *arguments: Any, **keywords: Any) -> Reply:
+        """Call the target in its process."""
+        return answered(Reply(**self._ask({"do": "call", "arguments": list(arguments), "keywords": keywords})))
+
+    def close(self) -> None:
+        """End the worker and whatever it started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            process.kill() if sys.platform == "win32" else os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _start(self) -> list[str]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        command = [sys.executable, "-m", "equipoise.isolation.worker", self.target, self.role, str(self._memory)]
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._replies: queue.Queue[Any] = queue.Queue()
+        threading.Thread(target=_listen, args=(self._process, self._replies), daemon=True).start()
+        reply = self._wait(START_SECONDS, "starting")
+        if "refused" in reply:
+            self.close()
+            raise TargetNotFound(reply["refused"])
+        return list(reply["ok"])
+
+    def _ask(self, request: dict[str, Any]) -> Any:
+        if self._process is None:
+            self._start()
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
+            send(self._process.stdin, request)  # type: ignore[arg-type]
+        reply = self._wait(self._call_seconds, "a call")
+        if "error" in reply:
+            raise Misbehaviour("raises", f"it raised {reply['error']}")
+        return reply["ok"]
+
+    def _wait(self, seconds: float, what: str) -> Any:
+        process = self._process
+        assert process is not None
+        try:
+            reply = self._replies.get(timeout=seconds)
+        except queue.Empty:
+            self.close()
+            raise Misbehaviour("hangs", f"it did not answer within {seconds:g} s") from None
+        if isinstance(reply, Exception):
+            code = process.wait()
+            self.close()
+            ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+            raise Misbehaviour("crashes", f"its process {ended} during {what}")
+        return reply
+
+
+def answered(reply: Reply) -> Reply:
+    """Pass on what the target returned; raise :class:`Misbehaviour` if it raised or returned nothing readable."""
+    if reply.error is not None:
+        raise Misbehaviour("raises", f"it raised {reply.error}")
+    if reply.unreadable is not None:
+        raise Misbehaviour("unreadable", f"it returned {reply.unreadable}")
+    return reply
+
+
+def _listen(process: subprocess.Popen[bytes], replies: queue.Queue[Any]) -> None:
+    assert process.stdout is not None
+    try:
+        while True:
+            replies.put(receive(process.stdout))  # type: ignore[arg-type]
+    except Exception as error:
+        replies.put(error)
