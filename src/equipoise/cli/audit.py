@@ -57,8 +57,10 @@ def audit(targets: tuple[str, ...], path: str, top_k: int | None, stream: bool, 
 
     if stream and passes is not None:
         raise click.UsageError("--passes does not go with --stream, where every batch is seen once")
-    found = [find_router(name) for name in dict.fromkeys(targets or ROUTERS)]
     instances = _instances(path, top_k, stream)
+    ks = {instance.top_k for instance in instances}
+    built_in = [entry.name for entry in ROUTERS.values() if entry.only_top_k is None or ks == {entry.only_top_k}]
+    found = [find_router(name) for name in dict.fromkeys(targets or built_in)]
     with _progress(len(instances)) as advance:
         if stream:
             result = audit_stream(found, instances, trace=path, progress=advance)
