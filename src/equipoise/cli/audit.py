@@ -44,8 +44,8 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 def audit(targets: tuple[str, ...], path: str, top_k: int | None, stream: bool, passes: int | None, form: str) -> int:
     """Say how far routers are from the exact optimum on a trace.
 
-    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in routers are
-    audited, and without --trace on the routing trace that ships.
+    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in routers that
+    take any K are audited, and without --trace on the routing trace that ships.
 
     Every routing is held against the certified optimum at its own peak load. Without --stream a stateful router is
     judged on the last of --passes calls for each batch; with it every batch is seen once, as in training. Exits with 1
@@ -57,7 +57,8 @@ def audit(targets: tuple[str, ...], path: str, top_k: int | None, stream: bool, 
 
     if stream and passes is not None:
         raise click.UsageError("--passes does not go with --stream, where every batch is seen once")
-    found = [find_router(name) for name in dict.fromkeys(targets or ROUTERS)]
+    every = [name for name, entry in ROUTERS.items() if entry.only_top_k is None]
+    found = [find_router(name) for name in dict.fromkeys(targets or every)]
     instances = _instances(path, top_k, stream)
     with _progress(len(instances)) as advance:
         if stream:
