@@ -32,7 +32,7 @@ from equipoise.roles import Routing
 class Midpoint:
     """Route each batch after ``sweeps`` midpoint sweeps on it. Cost: O(T E) a sweep."""
 
-    def __init__(self, sweeps: int = 16) -> None:
+    def __init__(self, sweeps: int = 4) -> None:
         self.sweeps = sweeps
         self.prices: npt.NDArray[np.float64] | None = None
 
