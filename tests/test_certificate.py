@@ -111,6 +111,12 @@ REASONS = {
     "below minus one": (ROW, [[-2]], [0, 0], "token 0 names an expert that does not exist"),
     "padding": (replace(ROW, mask=[False]), [[0]], [0, 0], "a padding token is assigned"),
     "twice": (replace(ROW, scores=[[5, 3]] * 2, top_k=2, drop=True), [[-1, -1], [1, 1]], [0, 0], "token 1 takes an"),
+    "twice at the end": (
+        replace(ROW, scores=[[5, 3, 1]], top_k=3, capacity=[2] * 3),
+        [[0, 1, 1]],
+        [0] * 3,
+        "token 0 takes an expert twice",
+    ),
     "short": (replace(ROW, scores=[[5, 3]] * 2, top_k=2), [[0, 1], [1, -1]], [0, 0], "token 1 takes fewer than 2"),
     "overload": (replace(ROW, scores=[[5, 3]] * 2), [[1], [1]], [0, 0], "expert 1 takes 2 tokens, its capacity is 1"),
 }
@@ -151,7 +157,8 @@ def test_arrays_of_another_type_or_shape_are_rejected_by_name(field, value):
     assert check_assignment(**arrays, **FORM).valid
     verdict = check_assignment(**{**arrays, field: value}, **FORM)
     assert not verdict.valid
-    assert verdict.reason.startswith(f"{field} is {value.dtype} of shape {value.shape}, not ")
+    expected = "integers of shape (1, 1)" if field == "experts" else "64-bit integers of the problem's shape"
+    assert verdict.reason == f"{field} is {value.dtype} of shape {value.shape}, not {expected}"
     assert verdict.lower is None
     assert (verdict.upper is None) == (field != "experts")
 

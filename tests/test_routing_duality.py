@@ -82,10 +82,12 @@ def test_bip_sweeps_never_raise_the_drop_form_dual_from_any_nonnegative_prices(g
 
 
 @given(priced_cases(below=True, least=-6))
-def test_midpoint_sweeps_never_raise_the_dual_at_the_capacity_they_use(given_case):
+def test_midpoint_sweeps_never_raise_the_dual_of_the_assignment_problem(given_case):
     (scores, top_k), q = given_case
     tokens, experts = scores.shape
     capacity = -(-tokens * top_k // experts)
+    if tokens * top_k % experts:
+        q = np.abs(q)
     for _ in range(4):
         after = midpoint_sweep(scores, q, top_k)
         if capacity < tokens:
@@ -123,6 +125,18 @@ def test_a_routing_from_midpoint_prices_that_is_balanced_is_optimal(case):
     problem = AssignmentProblem(scores, top_k)
     if metrics.max_vio(metrics.loads(mask, experts)) == 0:
         assert metrics.score(problem, mask) == certified(problem)
+
+
+@pytest.mark.parametrize(("tokens", "experts", "top_k"), [(16, 4, 2), (17, 4, 2), (10, 4, 1), (65, 8, 2)])
+def test_midpoint_prices_reach_the_certified_optimum_without_ties_with_and_without_slack(tokens, experts, top_k):
+    scores = np.random.default_rng(tokens).random((tokens, experts))
+    router = Midpoint(sweeps=400)
+    mask = routing_mask(router(scores, top_k), tokens, experts, top_k)
+    problem = AssignmentProblem(scores, top_k)
+    best = certified(problem)
+    assert metrics.peak(metrics.loads(mask, experts)) == -(-tokens * top_k // experts)
+    assert metrics.score(problem, mask) == best
+    assert float(bound(scores, router.prices, top_k) - best) < 1e-12
 
 
 @given(grids().filter(lambda s: s.shape[1] > 1), st.integers(-3, 3))

@@ -3,16 +3,18 @@ r"""The midpoint sweep: quantile balancing from the middle of every block minimi
     alpha[t] = mean of the K-th and the (K + 1)-th largest over e of s[t, e] - beta[e]
     beta[e]  = mean of the c-th and the (c + 1)-th largest over t of s[t, e] - alpha[t],     c = ceil(T K / E)
 
-The minimisers of one block of the dual are an interval between two order statistics. Published rules take one end of
-it and may stall there, because the dual is convex but not smooth. The middle is as good for the block and leaves room
-on both sides. With ``E`` dividing ``T K`` no sweep raises the dual of the equality form.
+and ``beta = max(0, beta)`` unless E divides T K. The minimisers of one block of the dual are an interval between two
+order statistics. Published rules take one end of it and may stall there, because the dual is convex but not smooth. The
+middle is as good for the block and leaves room on both sides. No sweep raises the dual of the assignment problem,
+``c sum beta + sum of the K largest of s - beta``, from any prices that it may hold.
+
+The floor at zero is there because capacities then have slack: a price must be zero where an expert is not full, and the
+dual without a floor has no minimum (it falls with every common shift). Without slack the floor would only slow it down.
 
 That it reaches the optimum is observed on scores without ties, not proved; heavy ties defeat it (docs/findings.md).
 
 Choices, all ours: the batch is swept before it is routed, as in BIP, and prices stay between batches. ``K = E`` has no
-(K+1)-th largest: prices stay. ``c >= T``: no capacity can bind, prices are zero. A non-integer ``T K / E`` needs the
-ranks c and c + 1 around the ceiling; the dual then falls with every common shift, so prices are compared only after
-their minimum is taken off.
+(K+1)-th largest: prices stay. ``c >= T``: no capacity can bind, prices are zero.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from equipoise.roles import Routing
 class Midpoint:
     """Route each batch after ``sweeps`` midpoint sweeps on it. Cost: O(T E) a sweep."""
 
-    def __init__(self, sweeps: int = 16) -> None:
+    def __init__(self, sweeps: int = 4) -> None:
         self.sweeps = sweeps
         self.prices: npt.NDArray[np.float64] | None = None
 
@@ -65,4 +67,5 @@ def midpoint_sweep(
     if capacity >= tokens:
         return np.zeros(experts)
     alpha = halfway(scores - beta, top_k, axis=1)
-    return halfway(scores - alpha[:, None], capacity, axis=0)
+    beta = halfway(scores - alpha[:, None], capacity, axis=0)
+    return np.maximum(0, beta) if tokens * top_k % experts else beta

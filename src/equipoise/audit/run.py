@@ -16,7 +16,7 @@ from equipoise.problems import AssignmentProblem
 from equipoise.targets import Target
 from equipoise.traces import Instance
 
-PASSES = 100
+PASSES = 50
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,13 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 )
 @click.option("--top-k", type=int, help="K, where the trace's file does not say it.")
 @click.option("--stream", is_flag=True, help="Route each batch once, in order of time.")
-@click.option("--passes", type=click.IntRange(1), help="Times a stateful router sees each batch. [default: 100]")
+@click.option("--passes", type=click.IntRange(1), help="Times a stateful router sees each batch. [default: 50]")
 @format_option
 def audit(targets: tuple[str, ...], path: str, top_k: int | None, stream: bool, passes: int | None, form: str) -> int:
     """Say how far routers are from the exact optimum on a trace.
 
-    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in routers are
-    audited, and without --trace on the routing trace that ships.
+    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in routers that
+    take any K are audited, and without --trace on the routing trace that ships.
 
     Every routing is held against the certified optimum at its own peak load. Without --stream a stateful router is
     judged on the last of --passes calls for each batch; with it every batch is seen once, as in training. Exits with 1
@@ -57,8 +57,10 @@ def audit(targets: tuple[str, ...], path: str, top_k: int | None, stream: bool, 
 
     if stream and passes is not None:
         raise click.UsageError("--passes does not go with --stream, where every batch is seen once")
-    found = [find_router(name) for name in dict.fromkeys(targets or ROUTERS)]
     instances = _instances(path, top_k, stream)
+    ks = {instance.top_k for instance in instances}
+    built_in = [entry.name for entry in ROUTERS.values() if entry.only_top_k is None or ks == {entry.only_top_k}]
+    found = [find_router(name) for name in dict.fromkeys(targets or built_in)]
     with _progress(len(instances)) as advance:
         if stream:
             result = audit_stream(found, instances, trace=path, progress=advance)
