@@ -55,9 +55,13 @@ class Host:
         if self.target is before and callable(getattr(self.target, "reset", None)):
             self.target.reset()
 
+    def reset(self) -> None:
+        """Call the target's own ``reset()``."""
+        self.target.reset()
+
     def capabilities(self) -> list[str]:
         """Return what the target shows that it can do: keywords it takes, attributes it has, what it declares."""
-        found = {f"has {name}" for name in ("bias", "reset") if hasattr(self.target, name)}
+        found = {f"has {name}" for name in ("bias", "load", "reset") if hasattr(self.target, name)}
         if hasattr(self.target, "state_dict") and hasattr(self.target, "load_state_dict"):
             found.add("has state_dict")
         try:
@@ -83,7 +87,7 @@ class Host:
 
     def call(self, arguments: list[Any], keywords: dict[str, Any]) -> Reply:
         """Call the target with copies, read-only where the caller's are."""
-        given = [value.copy() if isinstance(value, np.ndarray) else value for value in arguments]
+        given = [_copy(value) if isinstance(value, np.ndarray) else value for value in arguments]
         output = io.StringIO()
         try:
             with contextlib.redirect_stdout(output):
@@ -121,6 +125,12 @@ def plain(value: Any) -> tuple[Any, str | None]:
     if array.dtype.kind not in "biuf":
         return None, f"an array of {array.dtype}"
     return array, None
+
+
+def _copy(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    copy = array.copy(order="K")
+    copy.flags.writeable = array.flags.writeable
+    return copy
 
 
 def _aliases(returned: Any, given: np.ndarray[Any, Any]) -> bool:

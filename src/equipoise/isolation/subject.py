@@ -32,6 +32,9 @@ class Subject(Protocol):
     def fresh(self) -> None:
         """Forget everything."""
 
+    def reset(self) -> None:
+        """Call its own ``reset()``."""
+
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call the target; raise :class:`Misbehaviour` if it does not answer."""
 
@@ -55,7 +58,7 @@ class InProcess:
         self.target, self.role = target, role
         self._host = Host(target, role)
         self.capabilities = frozenset(self._host.capabilities())
-        self.fresh, self.attribute = self._host.fresh, self._host.attribute
+        self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
         self.save, self.load = self._host.save, self._host.load
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
@@ -86,6 +89,10 @@ class Isolated:
     def fresh(self) -> None:
         """Make the target anew."""
         self._ask({"do": "fresh"})
+
+    def reset(self) -> None:
+        """Call the target's own ``reset()``."""
+        self._ask({"do": "reset"})
 
     def attribute(self, name: str) -> Any:
         """Return an attribute in plain form."""

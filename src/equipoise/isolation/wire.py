@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 import numpy as np
@@ -12,16 +12,19 @@ _LARGEST = 2 << 30
 
 
 class Array(msgspec.Struct, array_like=True):
-    """An array on the wire."""
+    """An array on the wire; column-major and read-only arrays arrive as such."""
 
     dtype: str
     shape: tuple[int, ...]
     data: bytes
+    order: Literal["C", "F"]
+    writeable: bool
 
 
 def _encode(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        array = Array(value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes())
+        order: Literal["C", "F"] = "F" if value.flags.fnc else "C"
+        array = Array(value.dtype.str, value.shape, value.tobytes(order), order, value.flags.writeable)
         return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(array))
     if isinstance(value, np.generic):
         return value.item()
@@ -35,7 +38,8 @@ def _decode(code: int, data: memoryview) -> Any:
     dtype = np.dtype(array.dtype)
     if dtype.hasobject:
         raise ValueError("an array of objects cannot be received")
-    return np.frombuffer(array.data, dtype).reshape(array.shape).copy()
+    received = np.frombuffer(array.data, dtype).reshape(array.shape, order=array.order)
+    return received.copy(order="K") if array.writeable else received
 
 
 def send(stream: BinaryIO, message: Any) -> None:

@@ -1,0 +1,94 @@
+"""What a check is tried on: one frozen value per role, which goes through JSON unchanged."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.errors import InvalidFile
+
+_LARGEST = 1 << 26
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Base of all cases: JSON both ways, a size to compare by, a few lines to look at."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values; floats travel as the bytes they are, beside numbers one can read."""
+        return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        InvalidFile
+            If the document is no such case.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(document) != names:
+            raise InvalidFile(f"a {cls.__name__} has the fields {sorted(names)}, not {sorted(document)}")
+        return cls(**{name: _from_json(name, value) for name, value in document.items()})
+
+    @property
+    def size(self) -> int:
+        """Number of array entries: what "smallest" means."""
+        return sum(value.size for value in _arrays(self))
+
+
+@dataclass(frozen=True, eq=False)
+class RouterCase(Case):
+    """Batches of one layer, in order of time, and K."""
+
+    batches: tuple[npt.NDArray[Any], ...]
+    top_k: int
+
+    @property
+    def scores(self) -> npt.NDArray[Any]:
+        """The first batch."""
+        return self.batches[0]
+
+    def __repr__(self) -> str:
+        shown = "\n".join(
+            f"scores = np.array({np.array2string(b, separator=', ', threshold=64)}, dtype=np.{b.dtype})"
+            for b in self.batches
+        )
+        return f"top_k = {self.top_k}\n{shown}"
+
+
+def _arrays(case: Case) -> list[npt.NDArray[Any]]:
+    found = []
+    for field in fields(case):
+        value = getattr(case, field.name)
+        found += [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, np.ndarray)]
+    return found
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_to_json(item) for item in value]
+    if isinstance(value, np.ndarray):
+        exact = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+        return {"dtype": value.dtype.str, "shape": list(value.shape), "bytes": exact, "values": value.tolist()}
+    return value
+
+
+def _from_json(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(name, item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    try:
+        dtype, shape = np.dtype(value["dtype"]), tuple(int(length) for length in value["shape"])
+        content = base64.b64decode(value["bytes"], validate=True)
+        if dtype.kind not in "biuf" or len(content) > _LARGEST:
+            raise ValueError(f"{dtype} of {len(content)} bytes")
+        return np.frombuffer(content, dtype).reshape(shape)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidFile(f"{name} is no array: {error}") from error

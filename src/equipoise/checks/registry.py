@@ -1,0 +1,109 @@
+"""The checks by name: one function per property, with what it needs and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from equipoise.errors import InvalidProblem
+
+Role = Literal["router", "scheduler", "placer", "predictor"]
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property of a role.
+
+    Attributes
+    ----------
+    name
+        Of the function.
+    role
+        Whose property it is.
+    function
+        ``function(subject, case, settings)``: raises :class:`Failure` where the property is broken.
+    cases
+        Strategy of the cases it is tried on.
+    since
+        Version of Equipoise that brought it; ``--checks-as-of`` leaves later ones out.
+    needs
+        Capabilities without which it says nothing, for instance "has bias"; alternatives are joined by "|".
+    unless
+        Declared capabilities that exempt from it, for instance "drops".
+    severity
+        "error" fails a run, "warning" is reported.
+    """
+
+    name: str
+    role: Role
+    function: Callable[..., None]
+    cases: Callable[[], Any]
+    since: str
+    needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    severity: Severity = "error"
+
+    @property
+    def summary(self) -> str:
+        """First line of the function's docstring."""
+        return (self.function.__doc__ or "").strip().splitlines()[0]
+
+    def skipped(self, capabilities: frozenset[str]) -> str | None:
+        """Say why the check says nothing about such a target; None if it does."""
+        for need in self.needs:
+            if not capabilities & set(need.split("|")):
+                return f"the target lacks: {need.replace('|', ' or ')}"
+        for exemption in self.unless:
+            if exemption in capabilities:
+                return f"the target declares: {exemption}"
+        return None
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(
+    role: Role,
+    cases: Callable[[], Any],
+    *,
+    since: str = "0.1",
+    needs: Iterable[str] = (),
+    unless: Iterable[str] = (),
+    severity: Severity = "error",
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a check under its own name."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        name = function.__name__
+        assert name not in CHECKS, name
+        CHECKS[name] = Check(name, role, function, cases, since, tuple(needs), tuple(unless), severity)
+        return function
+
+    return register
+
+
+def select(role: Role, exclude: Iterable[str] = (), as_of: str | None = None) -> list[Check]:
+    """Return the checks of a role, in the order in which they were written.
+
+    Raises
+    ------
+    InvalidProblem
+        If an excluded name is not a check of this role, or the version is not one.
+    """
+    import equipoise.checks.router  # noqa: F401  (registers)
+
+    known = [entry for entry in CHECKS.values() if entry.role == role]
+    excluded = set(exclude)
+    if unknown := sorted(excluded - {entry.name for entry in known}):
+        raise InvalidProblem("exclude", repr(unknown[0]), f"a check of the role {role}")
+    latest = None if as_of is None else _version(as_of)
+    return [e for e in known if e.name not in excluded and (latest is None or _version(e.since) <= latest)]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        raise InvalidProblem("checks-as-of", repr(text), "a version such as 0.1") from None

@@ -1,0 +1,86 @@
+"""What must not matter: the order of experts and tokens, the float type, how scores are laid out in a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from equipoise import strategies
+from equipoise.checks.cases import RouterCase
+from equipoise.checks.failure import Failure
+from equipoise.checks.registry import check
+from equipoise.checks.router.quality import tie_free
+from equipoise.checks.router.view import route, shown
+from equipoise.checks.settings import Settings
+from equipoise.isolation.subject import Subject
+
+
+def half_precision() -> st.SearchStrategy[RouterCase]:
+    """Scores that float16 holds exactly, distinct within each token."""
+
+    def build(seed: int, tokens: int, experts: int, top_k: int) -> RouterCase:
+        rng = np.random.default_rng(seed)
+        levels = np.stack([rng.permutation(1024)[:experts] for _ in range(tokens)]) + 1
+        return RouterCase(((levels / 2048).astype(np.float32),), min(top_k, experts))
+
+    return st.builds(build, st.integers(0, 999), st.integers(1, 12), st.integers(2, 6), st.integers(1, 6))
+
+
+def _order(case: RouterCase, size: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """A fixed reordering that moves everything: reversal."""
+    return np.arange(size)[::-1]
+
+
+@check("router", tie_free, unless=("random", "depends on expert order"))
+def router_treats_experts_alike(subject: Subject, case: RouterCase, settings: Settings) -> None:
+    """Renaming the experts renames the answer (tie-free scores)."""
+    order = _order(case, case.scores.shape[1])
+    subject.fresh()
+    plain = route(subject, case.scores, case.top_k).mask
+    subject.fresh()
+    renamed = route(subject, np.ascontiguousarray(case.scores[:, order]), case.top_k).mask
+    if not np.array_equal(plain[:, order], renamed):
+        raise Failure(f"with the experts in reverse order it chooses {shown(renamed[:, order])}, not {shown(plain)}")
+
+
+@check("router", tie_free, unless=("random", "online"))
+def router_treats_tokens_alike(subject: Subject, case: RouterCase, settings: Settings) -> None:
+    """The order of the tokens in a batch does not matter (tie-free scores), unless declared "online"."""
+    order = _order(case, len(case.scores))
+    subject.fresh()
+    plain = route(subject, case.scores, case.top_k).mask
+    subject.fresh()
+    reordered = route(subject, np.ascontiguousarray(case.scores[order]), case.top_k).mask
+    if not np.array_equal(plain[order], reordered):
+        raise Failure(f"with the tokens in reverse order it chooses {shown(reordered[order])}, not {shown(plain)}")
+
+
+@check("router", half_precision, unless=("random",))
+def router_ignores_the_float_type(subject: Subject, case: RouterCase, settings: Settings) -> None:
+    """The same numbers in float16, float32 and float64 are routed alike (AstrAI PR 57: cast before top-K)."""
+    chosen = {}
+    for dtype in (np.float64, np.float32, np.float16):
+        subject.fresh()
+        chosen[dtype] = route(subject, case.scores.astype(dtype), case.top_k).mask
+    for dtype in (np.float32, np.float16):
+        if not np.array_equal(chosen[np.float64], chosen[dtype]):
+            raise Failure(
+                f"as {np.dtype(dtype)} the same scores go to {shown(chosen[dtype])}, "
+                f"as float64 to {shown(chosen[np.float64])}"
+            )
+
+
+@check("router", lambda: _repeated(), unless=("random", "any number"))
+def router_survives_duplicated_experts(subject: Subject, case: RouterCase, settings: Settings) -> None:
+    """Two experts with identical scores for every token still give distinct experts per token."""
+    subject.fresh()
+    taken = route(subject, case.scores, case.top_k).mask.sum(axis=1)
+    if (taken > case.top_k).any():
+        raise Failure(f"token {int(np.argmax(taken))} gets {int(taken.max())} experts, not {case.top_k}")
+
+
+def _repeated() -> st.SearchStrategy[RouterCase]:
+    """Every expert is there twice."""
+    return strategies.routing_instances(max_experts=3).map(
+        lambda pair: RouterCase((np.ascontiguousarray(np.repeat(pair[0], 2, axis=1)),), pair[1])
+    )

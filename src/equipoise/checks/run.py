@@ -1,0 +1,159 @@
+"""Running the checks: boundary cases first, then a search by Hypothesis that shrinks what it finds."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis.errors import HypothesisWarning
+
+from equipoise.checks.cases import Case
+from equipoise.checks.failure import Failure, Misbehaviour
+from equipoise.checks.registry import Check
+from equipoise.checks.settings import Settings
+from equipoise.isolation.subject import Subject
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A broken property and the smallest case found that shows it."""
+
+    check: str
+    role: str
+    target: str
+    severity: str
+    kind: str
+    message: str
+    case: Case
+    better: Any = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one check: passed (no finding), failed, or skipped with a reason."""
+
+    check: str
+    cases: int = 0
+    finding: Finding | None = None
+    skipped: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All outcomes of one run."""
+
+    target: str
+    role: str
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, errors before warnings."""
+        found = [outcome.finding for outcome in self.outcomes if outcome.finding is not None]
+        return sorted(found, key=lambda finding: finding.severity != "error")
+
+    @property
+    def ran(self) -> int:
+        """How many checks said something."""
+        return sum(outcome.skipped is None for outcome in self.outcomes)
+
+    @property
+    def passed(self) -> bool:
+        """Whether something ran and no error was found."""
+        return self.ran > 0 and all(finding.severity != "error" for finding in self.findings)
+
+
+def run_checks(
+    subject: Subject,
+    checks: Sequence[Check],
+    settings: Settings,
+    progress: Callable[[Check], None] | None = None,
+) -> Report:
+    """Try every check on the target.
+
+    A target that raises, hangs, crashes or returns nothing readable is reported once per kind; the other checks that
+    meet the same behaviour are skipped for it.
+    """
+    outcomes: list[Outcome] = []
+    misbehaved: dict[tuple[str, str], str] = {}
+    capabilities = subject.capabilities | probe(subject)
+    for entry in checks:
+        if progress is not None:
+            progress(entry)
+        reason = entry.skipped(capabilities)
+        if reason is not None:
+            outcomes.append(Outcome(entry.name, skipped=reason))
+            continue
+        outcome = run_check(subject, entry, settings)
+        finding = outcome.finding
+        if finding is not None and finding.kind != Failure.kind:
+            key = (finding.kind, finding.message)
+            if key in misbehaved:
+                outcome = Outcome(entry.name, skipped=f"the target {finding.kind}, see {misbehaved[key]}")
+            misbehaved.setdefault(key, entry.name)
+        outcomes.append(outcome)
+    return Report(subject.target, subject.role, outcomes)
+
+
+def probe(subject: Subject) -> frozenset[str]:
+    """Find out by one harmless call what cannot be read off the target: whether a router returns weights."""
+    import numpy as np
+
+    if subject.role != "router":
+        return frozenset()
+    try:
+        value = subject.call(np.linspace(0.1, 0.9, 8, dtype=np.float32).reshape(2, 4), 1).value
+    except Failure:
+        return frozenset()
+    returns = isinstance(value, list) and len(value) > 1 and isinstance(value[1], np.ndarray)
+    return frozenset({"returns weights"} if returns else ())
+
+
+def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
+    """Search for a case that breaks the property, shrink it, and say what was found."""
+    deadline = time.monotonic() + settings.seconds
+    smallest: tuple[Case, Failure] | None = None
+    tried = 0
+
+    def attempt(case: Case) -> None:
+        nonlocal smallest, tried
+        if time.monotonic() > deadline:
+            return  # time is up: let the search run out; what was found before stays
+        tried += 1
+        try:
+            entry.function(subject, case, settings)
+        except Failure as failure:
+            if smallest is None or case.size <= smallest[0].size:
+                smallest = case, failure
+            raise
+
+    search = hypothesis.settings(
+        max_examples=settings.examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.target, Phase.shrink),
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    test = hypothesis.seed(settings.seed)(search(hypothesis.given(entry.cases())(attempt)))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)
+            test()
+    except (Failure, hypothesis.errors.Flaky, ExceptionGroup):
+        pass
+    if smallest is None:
+        return Outcome(entry.name, tried)
+    case, failure = smallest
+    kind = failure.kind if isinstance(failure, Misbehaviour) else Failure.kind
+    finding = Finding(
+        entry.name, entry.role, subject.target, entry.severity, kind, failure.message, case, failure.better
+    )
+    return Outcome(entry.name, tried, finding)

@@ -1,0 +1,27 @@
+"""What a user may set about a run of the checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one run.
+
+    Attributes
+    ----------
+    max_gap
+        Largest relative regret against the certified optimum; None: only better than a random balanced answer.
+    examples
+        Cases per check in the search.
+    seconds
+        Wall time per check.
+    seed
+        Of the search.
+    """
+
+    max_gap: float | None = None
+    examples: int = 60
+    seconds: float = 4.0
+    seed: int = 0
