@@ -117,8 +117,14 @@ REASONS = {
         [0] * 3,
         "token 0 takes an expert twice",
     ),
+    "expert 0 twice": (replace(ROW, top_k=2, capacity=[2, 2]), [[0, 0]], [0, 0], "token 0 takes an expert twice"),
     "short": (replace(ROW, scores=[[5, 3]] * 2, top_k=2), [[0, 1], [1, -1]], [0, 0], "token 1 takes fewer than 2"),
-    "overload": (replace(ROW, scores=[[5, 3]] * 2), [[1], [1]], [0, 0], "expert 1 takes 2 tokens, its capacity is 1"),
+    "overload": (
+        replace(ROW, scores=[[5, 3]] * 3),
+        [[0], [1], [1]],
+        [0, 0],
+        "expert 1 takes 2 tokens, its capacity is 1",
+    ),
 }
 
 
