@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from equipoise.errors import SolverNotAvailable
-from equipoise.problems import AssignmentProblem
+from equipoise.problems import AssignmentProblem, LimitedProblem
 from equipoise.solvers import child
 
 
@@ -74,6 +74,7 @@ class Engine:
 
 
 _ASSIGNMENT = "equipoise.solvers.assignment."
+_LIMITED = "equipoise.solvers.limited."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 1_000_000, "network flow"),
@@ -82,8 +83,12 @@ ENGINES = (
     Engine("ortools-pdlp", _ASSIGNMENT + "pdlp", AssignmentProblem, "ortools", 30_000, "PDLP"),
     Engine("ortools-cpsat", _ASSIGNMENT + "cpsat", AssignmentProblem, "ortools", 20_000, "CP-SAT"),
     Engine("pulp-cbc", _ASSIGNMENT + "cbc", AssignmentProblem, "pulp", 20_000, "CBC"),
+    Engine("ortools-flow", _LIMITED + "flow", LimitedProblem, "ortools", 1_000_000, "network flow"),
+    Engine("ortools-highs", _LIMITED + "highs", LimitedProblem, "ortools", 30_000, "HiGHS"),
+    Engine("ortools-glop", _LIMITED + "glop", LimitedProblem, "ortools", 20_000, "GLOP"),
+    Engine("ortools-cpsat", _LIMITED + "cpsat", LimitedProblem, "ortools", 20_000, "CP-SAT"),
 )
-"""In the order of preference: the first that is installed is the default."""
+"""In the order of preference: of those for a problem, the first that is installed is the default."""
 
 
 def engines_for(problem: Any) -> list[Engine]:

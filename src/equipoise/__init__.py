@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.problems import AssignmentProblem as AssignmentProblem
+    from equipoise.problems import Limit as Limit
+    from equipoise.problems import LimitedProblem as LimitedProblem
+    from equipoise.problems import device_limits as device_limits
+    from equipoise.problems import sequence_limits as sequence_limits
     from equipoise.roles import Router as Router
     from equipoise.roles import Routing as Routing
     from equipoise.solution import Solution as Solution
@@ -37,6 +41,8 @@ _HOME = {
     "EquipoiseError": "errors",
     "InvalidFile": "errors",
     "InvalidProblem": "errors",
+    "Limit": "problems",
+    "LimitedProblem": "problems",
     "Margin": "solvers.assignment.margin",
     "Router": "roles",
     "Routing": "roles",
@@ -45,7 +51,9 @@ _HOME = {
     "TargetError": "errors",
     "Verdict": "certificates.verdict",
     "available_solvers": "solvers.solve",
+    "device_limits": "problems",
     "margin": "solvers.assignment.margin",
+    "sequence_limits": "problems",
     "solve": "solvers.solve",
 }
 

@@ -1,5 +1,6 @@
 """The problems: frozen values, validated once, understood by every engine."""
 
 from equipoise.problems.assignment import AssignmentProblem
+from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
 
-__all__ = ["AssignmentProblem"]
+__all__ = ["AssignmentProblem", "Limit", "LimitedProblem", "device_limits", "sequence_limits"]
