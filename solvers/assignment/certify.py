@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.certificates.certificate import AssignmentCertificate
-from equipoise.grid import PRICE_BITS
+from equipoise.grid import PRICE_BITS, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solution import Solution
 from equipoise.solvers.assignment.claim import Claim, Scored
@@ -67,5 +67,4 @@ def nobody(problem: AssignmentProblem) -> npt.NDArray[np.int64]:
 
 def score_of(problem: Scored, held: npt.NDArray[np.bool_]) -> Fraction:
     """Return the exact score of ``held[real tokens, E]`` on the problem's grid."""
-    chosen = problem.real_values[held]
-    return ((int((chosen >> 32).sum()) << 32) + int((chosen & 0xFFFFFFFF).sum())) * problem.grid.unit
+    return total(problem.real_values[held]) * problem.grid.unit

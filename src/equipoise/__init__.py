@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from equipoise.roles import Router as Router
     from equipoise.roles import Routing as Routing
     from equipoise.solution import Solution as Solution
+    from equipoise.solvers.assignment.frontier import Frontier as Frontier
+    from equipoise.solvers.assignment.frontier import FrontierPoint as FrontierPoint
+    from equipoise.solvers.assignment.frontier import expert_choice_optimum as expert_choice_optimum
+    from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
     from equipoise.solvers.solve import available_solvers as available_solvers
@@ -39,6 +43,8 @@ _HOME = {
     "AssignmentProblem": "problems",
     "Certificate": "certificates.certificate",
     "EquipoiseError": "errors",
+    "Frontier": "solvers.assignment.frontier",
+    "FrontierPoint": "solvers.assignment.frontier",
     "InvalidFile": "errors",
     "InvalidProblem": "errors",
     "Limit": "problems",
@@ -52,6 +58,8 @@ _HOME = {
     "Verdict": "certificates.verdict",
     "available_solvers": "solvers.solve",
     "device_limits": "problems",
+    "expert_choice_optimum": "solvers.assignment.frontier",
+    "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
     "sequence_limits": "problems",
     "solve": "solvers.solve",

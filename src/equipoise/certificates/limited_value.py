@@ -137,9 +137,7 @@ class LimitedCertificate(Certificate):
     def verify(self, problem: Any = None) -> Verdict:
         """Check against ``problem``, or against the embedded statement when none is given."""
         if problem is not None and not isinstance(problem, LimitedProblem):
-            return Verdict(
-                False, f"the certificate speaks of a LimitedProblem, this is a {type(problem).__name__}"
-            )
+            return Verdict(False, f"the certificate speaks of a LimitedProblem, this is a {type(problem).__name__}")
         statement = self.statement if problem is None else LimitedStatement.of(problem)
         if statement is None:
             return Verdict(False, "the certificate does not contain its problem; give the problem")
