@@ -9,19 +9,21 @@ from dataclasses import replace
 from typing import Any
 
 from equipoise.errors import InvalidProblem
-from equipoise.problems import AssignmentProblem, LimitedProblem
+from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem
 from equipoise.solution import Solution
 from equipoise.solvers import child
 from equipoise.solvers.assignment.certify import certify as certify_assignment
 from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.engines import Engine, engine_named, engines_for
+from equipoise.solvers.group_limited.judge import judge as judge_group_limited
 from equipoise.solvers.limited.certify import certify as certify_limited
 
-Problem = AssignmentProblem | LimitedProblem
+Problem = AssignmentProblem | LimitedProblem | GroupLimitedProblem
 
 _CERTIFY: dict[type, Callable[[Any, Claim, str, float | None], Solution]] = {
     AssignmentProblem: certify_assignment,
     LimitedProblem: certify_limited,
+    GroupLimitedProblem: judge_group_limited,
 }
 
 
@@ -56,9 +58,9 @@ def available_solvers(problem: Problem) -> list[str]:
     return [engine.name for engine in engines_for(problem)]
 
 
-def claim(problem: Problem, solver: str) -> Claim:
-    """Return what an engine says of ``problem``, unmended: for tests of agreement between engines."""
-    return _claim(engine_named(solver, problem), problem, None)
+def claim(problem: Problem, solver: str, time_limit: float | None = None) -> Claim:
+    """Return what an engine says of ``problem``, unmended: for agreement between engines."""
+    return _claim(engine_named(solver, problem), problem, time_limit)
 
 
 def _claim(engine: Engine, problem: Problem, time_limit: float | None) -> Claim:

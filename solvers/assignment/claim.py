@@ -43,6 +43,8 @@ class Claim:
         only serve to bound the optimum when time runs out.
     message
         The engine's own words.
+    cross_checked
+        Whether independent engines claim exactly this.
     """
 
     status: ClaimStatus
@@ -50,6 +52,7 @@ class Claim:
     weights: npt.NDArray[Any] | None = None
     prices: npt.NDArray[np.float64] | None = None
     message: str = ""
+    cross_checked: bool = False
 
 
 @dataclass(frozen=True)

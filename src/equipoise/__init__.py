@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.problems import AssignmentProblem as AssignmentProblem
+    from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
     from equipoise.problems import device_limits as device_limits
@@ -45,6 +46,7 @@ _HOME = {
     "EquipoiseError": "errors",
     "Frontier": "solvers.assignment.frontier",
     "FrontierPoint": "solvers.assignment.frontier",
+    "GroupLimitedProblem": "problems",
     "InvalidFile": "errors",
     "InvalidProblem": "errors",
     "Limit": "problems",

@@ -28,7 +28,7 @@ EMBED_BELOW = 8 << 20
 class Certificate(ABC):
     """A proof that an answer is optimal, independent of whatever found the answer."""
 
-    statement: AssignmentStatement | None
+    statement: Any
     """The problem that it speaks of, where it is at hand."""
 
     @abstractmethod
@@ -49,9 +49,10 @@ class Certificate(ABC):
             If the file is unreadable, too large, of a newer format version, or malformed. A well-formed file that
             proves nothing loads, and is rejected by :meth:`verify`.
         """
+        from equipoise.certificates.group_limited_value import GroupLimitedCertificate
         from equipoise.certificates.limited_value import LimitedCertificate
 
-        kinds = (AssignmentCertificate, LimitedCertificate)
+        kinds = (AssignmentCertificate, LimitedCertificate, GroupLimitedCertificate)
         by_kind: dict[str, Any] = {kind.KIND: kind for kind in kinds}
         name, document = files.read(path, {kind: value.FILE for kind, value in by_kind.items()})
         return by_kind[name].from_file(document)  # type: ignore[no-any-return]
