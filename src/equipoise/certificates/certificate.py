@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from os import PathLike
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +28,11 @@ EMBED_BELOW = 8 << 20
 class Certificate(ABC):
     """A proof that an answer is optimal, independent of whatever found the answer."""
 
-    statement: AssignmentStatement | None
+    statement: Any
     """The problem that it speaks of, where it is at hand."""
 
     @abstractmethod
-    def verify(self, problem: AssignmentProblem | None = None) -> Verdict:
+    def verify(self, problem: Any = None) -> Verdict:
         """Check the certificate against ``problem``, or against the problem saved inside it."""
 
     @abstractmethod
@@ -49,7 +49,13 @@ class Certificate(ABC):
             If the file is unreadable, too large, of a newer format version, or malformed. A well-formed file that
             proves nothing loads, and is rejected by :meth:`verify`.
         """
-        return AssignmentCertificate.from_file(files.read(path))
+        from equipoise.certificates.group_limited_value import GroupLimitedCertificate
+        from equipoise.certificates.limited_value import LimitedCertificate
+
+        kinds = (AssignmentCertificate, LimitedCertificate, GroupLimitedCertificate)
+        by_kind: dict[str, Any] = {kind.KIND: kind for kind in kinds}
+        name, document = files.read(path, {kind: value.FILE for kind, value in by_kind.items()})
+        return by_kind[name].from_file(document)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +89,26 @@ class AssignmentStatement:
             state.update(np.ascontiguousarray(self.mask, "u1").data)
         return state.hexdigest()
 
+    def to_file(self) -> files.AssignmentProblemFile:
+        """As it stands in a file."""
+        mask = None if self.mask is None else self.mask.tolist()
+        form = (self.top_k, self.capacity.tolist(), self.drop, mask)
+        return files.AssignmentProblemFile(self.scores.tolist(), *form, self.exponent, str(self.error))
+
+    @classmethod
+    def from_file(cls, file: files.AssignmentProblemFile) -> Self:
+        """Build from the parsed file; raise :class:`InvalidFile` where its sizes contradict each other."""
+        scores, capacity = files.integers("scores", file.scores, 2), files.integers("capacity", file.capacity, 1)
+        if not 1 <= file.top_k <= scores.shape[1]:
+            raise InvalidFile(f"problem.top_k is {file.top_k}; allowed: 1 to E={scores.shape[1]}")
+        if capacity.shape != scores.shape[1:]:
+            raise InvalidFile(f"problem.capacity has {len(capacity)} entries; allowed: E={scores.shape[1]}")
+        mask = None if file.mask is None else np.array(file.mask, bool)
+        if mask is not None and mask.shape != scores.shape[:1]:
+            raise InvalidFile(f"problem.mask has {len(mask)} entries; allowed: T={len(scores)}")
+        error = files.fraction("problem.grid_error", file.grid_error)
+        return cls(scores, file.top_k, capacity, file.drop, mask, file.exponent, error)
+
 
 @dataclass(frozen=True, eq=False)
 class AssignmentCertificate(Certificate):
@@ -102,6 +128,9 @@ class AssignmentCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
+    KIND: ClassVar[str] = "assignment"
+    FILE: ClassVar[type[files.AssignmentFile]] = files.AssignmentFile
+
     experts: Integers
     prices: Integers
     exponent: int
@@ -114,8 +143,13 @@ class AssignmentCertificate(Certificate):
         statement = AssignmentStatement.of(problem)
         return cls(experts, prices, statement.exponent, statement.digest, statement)
 
-    def verify(self, problem: AssignmentProblem | None = None) -> Verdict:
+    def verify(self, problem: Any = None) -> Verdict:
         """Check against ``problem``, or against the embedded statement when none is given."""
+        if problem is not None and not isinstance(problem, AssignmentProblem):
+            return Verdict(
+                False,
+                f"the certificate speaks of an AssignmentProblem, this is a {type(problem).__name__}",
+            )
         statement = self.statement if problem is None else AssignmentStatement.of(problem)
         if statement is None:
             return Verdict(False, "the certificate does not contain its problem; give the problem")
@@ -129,7 +163,7 @@ class AssignmentCertificate(Certificate):
     def save(self, path: str | PathLike[str]) -> None:
         """Write one JSON file; the problem goes inside if its integers take less than 8 MiB."""
         inside = self.statement if self.statement is not None and self.statement.scores.nbytes < EMBED_BELOW else None
-        problem = None if inside is None else _statement_to_file(inside)
+        problem = None if inside is None else inside.to_file()
         prices, experts = self.prices.tolist(), self.experts.tolist()
         files.write(path, files.AssignmentFile(self.digest, self.exponent, experts, prices, problem))
 
@@ -137,25 +171,5 @@ class AssignmentCertificate(Certificate):
     def from_file(cls, file: files.AssignmentFile) -> Self:
         """Build from the parsed file."""
         experts, prices = files.integers("experts", file.experts, 2), files.integers("prices", file.prices, 1)
-        statement = None if file.problem is None else _statement_from_file(file.problem)
+        statement = None if file.problem is None else AssignmentStatement.from_file(file.problem)
         return cls(experts, prices, file.exponent, file.problem_sha256, statement)
-
-
-def _statement_to_file(statement: AssignmentStatement) -> files.AssignmentProblemFile:
-    mask = None if statement.mask is None else statement.mask.tolist()
-    scores, capacity, error = statement.scores.tolist(), statement.capacity.tolist(), str(statement.error)
-    form = (statement.top_k, capacity, statement.drop, mask)
-    return files.AssignmentProblemFile(scores, *form, statement.exponent, error)
-
-
-def _statement_from_file(file: files.AssignmentProblemFile) -> AssignmentStatement:
-    scores, capacity = files.integers("scores", file.scores, 2), files.integers("capacity", file.capacity, 1)
-    if not 1 <= file.top_k <= scores.shape[1]:
-        raise InvalidFile(f"problem.top_k is {file.top_k}; allowed: 1 to E={scores.shape[1]}")
-    if capacity.shape != scores.shape[1:]:
-        raise InvalidFile(f"problem.capacity has {len(capacity)} entries; allowed: E={scores.shape[1]}")
-    mask = None if file.mask is None else np.array(file.mask, bool)
-    if mask is not None and mask.shape != scores.shape[:1]:
-        raise InvalidFile(f"problem.mask has {len(mask)} entries; allowed: T={len(scores)}")
-    error = files.fraction("problem.grid_error", file.grid_error)
-    return AssignmentStatement(scores, file.top_k, capacity, file.drop, mask, file.exponent, error)
