@@ -100,7 +100,7 @@ def test_any_feasible_assignment_bounds_the_optimum_from_below(problem):
 REASONS = {
     "valid": (ROW, [[0]], [0, 0], "the assignment is feasible and its score equals the dual bound"),
     "gap": (replace(ROW, exponent=3), [[1]], [0, 0], "the prices leave a gap of 2 grid steps of 2^-3 above"),
-    "negative price": (ROW, [[0]], [1, -1], "the price of expert 1 is negative"),
+    "negative price": (ROW, [[0]], [0, -1], "the price of expert 1 is negative"),
     "infeasible before price": (ROW, [[-1]], [-1, -1], "token 0 takes fewer than 1 experts"),
     "negative capacity": (replace(ROW, capacity=[1, -1]), [[0]], [0, 0], "a capacity is negative"),
     "large score": (replace(ROW, scores=[[2**61 + 1, 0]]), [[0]], [0, 0], "scores goes beyond 2^61"),
