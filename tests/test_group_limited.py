@@ -121,13 +121,16 @@ def test_any_prices_bound_the_optimum_and_the_check_decides_as_enumeration_does(
 
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.booleans(), st.integers(0, 10**6))
 @settings(max_examples=60, deadline=None)
-def test_a_tokens_choice_is_the_best_of_all_subsets_of_groups(groups, size, top_k, drop, seed):
+def test_a_tokens_choice_is_the_best_of_all_subsets_of_groups_in_engine_and_check(groups, size, top_k, drop, seed):
     experts = groups * size
     top_k = min(top_k, experts)
     most = max(-(-top_k // size), 1 + seed % groups)
     reduced = np.random.default_rng(seed).integers(-9, 9, (5, experts)).astype(float)
     value, chosen = best_choices(reduced, top_k, groups, most, drop)
     assert (chosen.reshape(5, groups, size).any(axis=2).sum(axis=1) <= most).all()
+    problem = GroupLimitedProblem(AssignmentProblem(reduced.astype(int), top_k, 5, drop), groups, most)
+    nobody, free = np.full((5, top_k), -1), np.zeros(experts, np.int64)
+    assert GroupLimitedCertificate.of(problem, nobody, free).verify().upper == value.sum()
     for token in range(5):
         expected = []
         for subset in itertools.combinations(range(groups), most):

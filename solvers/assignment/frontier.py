@@ -24,6 +24,7 @@ from equipoise.errors import EquipoiseError, InvalidProblem
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem
 from equipoise.solution import Solution
+from equipoise.solvers.solve import solve
 
 POINTS = 16
 """Peaks that are solved when none are named."""
@@ -98,8 +99,6 @@ class Frontier:
         EquipoiseError
             If the solver gave no certificate.
         """
-        from equipoise.solvers.solve import solve  # which loads this folder
-
         self._check(peak)
         if peak not in self._points:
             solution = solve(self.problem.with_capacity(peak), self._solver)

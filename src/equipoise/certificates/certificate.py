@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +24,14 @@ Integers = npt.NDArray[np.int64]
 
 EMBED_BELOW = 8 << 20
 """A problem whose grid integers take fewer bytes than this is saved inside its certificate."""
+
+
+KINDS = {
+    "assignment": ("equipoise.certificates.certificate", "AssignmentCertificate"),
+    "limited": ("equipoise.certificates.limited_value", "LimitedCertificate"),
+    "group-limited": ("equipoise.certificates.group_limited_value", "GroupLimitedCertificate"),
+}
+"""Where the certificates of each kind of file live; they are imported when a file is read."""
 
 
 class Certificate(ABC):
@@ -49,13 +58,9 @@ class Certificate(ABC):
             If the file is unreadable, too large, of a newer format version, or malformed. A well-formed file that
             proves nothing loads, and is rejected by :meth:`verify`.
         """
-        from equipoise.certificates.group_limited_value import GroupLimitedCertificate
-        from equipoise.certificates.limited_value import LimitedCertificate
-
-        kinds = (AssignmentCertificate, LimitedCertificate, GroupLimitedCertificate)
-        by_kind: dict[str, Any] = {kind.KIND: kind for kind in kinds}
-        name, document = files.read(path, {kind: value.FILE for kind, value in by_kind.items()})
-        return by_kind[name].from_file(document)  # type: ignore[no-any-return]
+        kinds = {kind: getattr(importlib.import_module(home), name) for kind, (home, name) in KINDS.items()}
+        kind, document = files.read(path, {kind: value.FILE for kind, value in kinds.items()})
+        return kinds[kind].from_file(document)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +133,6 @@ class AssignmentCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
-    KIND: ClassVar[str] = "assignment"
     FILE: ClassVar[type[files.AssignmentFile]] = files.AssignmentFile
 
     experts: Integers

@@ -5,7 +5,7 @@ For prices ``q[e] >= 0`` of the experts' capacities,
     D(q) = sum_t A_t + sum_e c[e] q[e],   A_t = the best sum of K entries of s[t,:] - q from at most M groups
 
 is at least the score of any feasible assignment (weak duality; in the drop form only positive entries count, and there
-may be fewer than K). An assignment that reaches D(q) is optimal. Most optima leave a gap that no prices close.
+may be fewer than K). An assignment that reaches D(q) is optimal. Some optima leave a gap that no prices close.
 """
 
 from __future__ import annotations

@@ -92,7 +92,6 @@ class GroupLimitedCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
-    KIND: ClassVar[str] = "group-limited"
     FILE: ClassVar[type[GroupLimitedFile]] = GroupLimitedFile
 
     experts: Integers

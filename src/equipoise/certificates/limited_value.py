@@ -117,7 +117,6 @@ class LimitedCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
-    KIND: ClassVar[str] = "limited"
     FILE: ClassVar[type[LimitedFile]] = LimitedFile
 
     experts: Integers | None
