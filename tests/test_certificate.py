@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from equipoise import AssignmentProblem, solve
 from equipoise.certificates import assignment
 from equipoise.certificates.assignment import check_assignment
-from equipoise.certificates.certificate import AssignmentCertificate
+from equipoise.certificates.assignment_value import AssignmentCertificate
 from oracles import Statement, naive_check, optimum
 from strategies_assignment import ALL, problems, problems_and
 from strategies_certificate import (

@@ -108,13 +108,6 @@ def test_the_dual_gap_of_the_certificates_own_prices_is_zero(scores, data):
         assert gap == 0
 
 
-@given(score_matrices, st.integers(0, 7))
-def test_without_token_rows_every_expert_takes_its_best_tokens_that_pay(scores, limit):
-    problem = equipoise.AssignmentProblem(scores, 1)
-    naive = sum(max(0, value) for column in scores.T.tolist() for value in sorted(column, reverse=True)[:limit])
-    assert metrics.best_without_token_rows(problem, limit) == naive
-
-
 @pytest.mark.parametrize("bias", [[0.0], [0.0, float("nan")], [[0.0, 1.0]]])
 def test_a_bias_of_wrong_shape_or_with_nan_is_refused(bias):
     with pytest.raises(equipoise.InvalidProblem, match="bias"):

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.certificates.certificate import AssignmentCertificate
-from equipoise.errors import EquipoiseError, InvalidProblem
+from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.errors import InvalidProblem, OracleError
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem
 from equipoise.solution import Solution
@@ -96,7 +96,7 @@ class Frontier:
         ------
         InvalidProblem
             If nothing is feasible there.
-        EquipoiseError
+        OracleError
             If the solver gave no certificate.
         """
         self._check(peak)
@@ -104,7 +104,7 @@ class Frontier:
             solution = solve(self.problem.with_capacity(peak), self._solver)
             certificate, objective = solution.certificate, solution.objective
             if not isinstance(certificate, AssignmentCertificate) or objective is None:
-                raise EquipoiseError(f"the optimum at peak {peak} was not certified: {solution.raw_status}")
+                raise OracleError(f"the optimum at peak {peak} was not certified: {solution.raw_status}")
             slope = sum(certificate.prices.tolist()) * self.problem.grid.unit
             self._points[peak] = FrontierPoint(peak, objective, slope, solution)
         return self._points[peak]

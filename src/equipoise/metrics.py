@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.errors import InvalidProblem
-from equipoise.grid import PRICE_BITS
+from equipoise.grid import PRICE_BITS, total
 from equipoise.problems import AssignmentProblem
 
 Loads = npt.NDArray[Any]
@@ -52,12 +52,12 @@ def peak(load: Loads) -> int:
 
 def score(problem: AssignmentProblem, mask: npt.NDArray[np.bool_]) -> Fraction:
     """``sum of s[t, e]`` over ``mask[T, E]``, exact on the grid."""
-    return _sum(problem.grid.values[mask]) * problem.grid.unit
+    return total(problem.grid.values[mask]) * problem.grid.unit
 
 
 def random_score(problem: AssignmentProblem) -> Fraction:
     """``K / E * sum of s`` over real tokens: what a random balanced routing scores in expectation."""
-    return _sum(problem.real_values) * problem.grid.unit * problem.top_k / problem.num_experts
+    return total(problem.real_values) * problem.grid.unit * problem.top_k / problem.num_experts
 
 
 def regret(optimum: Fraction, reached: Fraction) -> Fraction:
@@ -95,16 +95,6 @@ def at_peak_of(problem: AssignmentProblem, load: Loads) -> AssignmentProblem:
     return problem.with_capacity(np.array([int(c) * ratio.numerator // ratio.denominator for c in capacity]))
 
 
-def best_without_token_rows(problem: AssignmentProblem, limit: int) -> Fraction:
-    """Best score when every expert takes up to ``limit`` tokens and a token any number of experts, in closed form.
-
-    Each expert takes its ``limit`` best tokens (in the drop form only positive ones): the bound for expert choice.
-    """
-    rows = min(limit, len(problem.real_values))
-    best = np.sort(problem.real_values, axis=0)[len(problem.real_values) - rows :]
-    return _sum(np.maximum(best, 0)) * problem.grid.unit
-
-
 def dual_value(problem: AssignmentProblem, bias: npt.ArrayLike) -> Fraction:
     """Upper bound ``D(q - min q)`` on the optimum with ``q = -bias``, exact for the bias rounded to the grid.
 
@@ -122,7 +112,7 @@ def dual_value(problem: AssignmentProblem, bias: npt.ArrayLike) -> Fraction:
     if problem.drop:
         best = np.maximum(best, 0)
     rent = sum(int(c) * int(q) for c, q in zip(problem.capacity, prices, strict=True))
-    return (_sum(best) + rent) * problem.grid.unit
+    return (total(best) + rent) * problem.grid.unit
 
 
 def dual_gap(problem: AssignmentProblem, bias: npt.ArrayLike, optimum: Fraction) -> Fraction:
@@ -133,8 +123,3 @@ def dual_gap(problem: AssignmentProblem, bias: npt.ArrayLike, optimum: Fraction)
 def _violation(load: Loads, extreme: Any) -> float:
     mean = float(np.mean(load)) if load.size else 0.0
     return float(extreme(load) / mean - 1.0) if mean else 0.0
-
-
-def _sum(numbers: npt.NDArray[np.int64]) -> int:
-    """Exact sum of 64-bit integers: high and low halves apart."""
-    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())

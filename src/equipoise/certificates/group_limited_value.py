@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.certificates import files
-from equipoise.certificates.certificate import EMBED_BELOW, AssignmentStatement, Certificate
+from equipoise.certificates.assignment_value import AssignmentStatement
+from equipoise.certificates.certificate import EMBED_BELOW, Certificate
 from equipoise.certificates.group_limited import check_group_limited
 from equipoise.certificates.verdict import Verdict
 from equipoise.errors import InvalidFile
