@@ -97,6 +97,13 @@ def test_the_dual_value_of_any_bias_bounds_the_optimum_from_above(scores, drop, 
     assert metrics.dual_gap(problem, bias, equipoise.solve(problem).objective) >= 0
 
 
+def test_a_bias_between_the_steps_of_a_coarse_grid_is_not_rounded_to_them():
+    problem = equipoise.AssignmentProblem([[3, 2], [3, 1], [3, 0], [3, 0]], 1)
+    half = metrics.dual_value(problem, [-1.5, 0.0])
+    assert half == sum(Fraction(max(3 - Fraction(3, 2), other)) for other in (2, 1, 0, 0)) + 2 * Fraction(3, 2)
+    assert metrics.dual_gap(problem, [-1.5, 0.0], equipoise.solve(problem).objective) == Fraction(1, 2)
+
+
 @given(score_matrices, st.data())
 def test_the_dual_gap_of_the_certificates_own_prices_is_zero(scores, data):
     problem = equipoise.AssignmentProblem(scores, data.draw(st.integers(1, scores.shape[1])))

@@ -96,23 +96,27 @@ def at_peak_of(problem: AssignmentProblem, load: Loads) -> AssignmentProblem:
 
 
 def dual_value(problem: AssignmentProblem, bias: npt.ArrayLike) -> Fraction:
-    """Upper bound ``D(q - min q)`` on the optimum with ``q = -bias``, exact for the bias rounded to the grid.
+    """Upper bound ``D(q - min q)`` on the optimum with ``q = -bias``, exact but for rounding the bias to a fine grid.
 
-    The shift makes prices non-negative, as weak duality against integer capacities needs.
+    The shift makes prices non-negative, as weak duality against integer capacities needs. The grid is the finest on
+    which scores and prices fit 61 bits; prices beyond that are cut there, which leaves a bound, if a weaker one.
     """
     values = np.asarray(bias, np.float64)
     if values.shape != (problem.num_experts,) or not np.isfinite(values).all():
-        raise InvalidProblem(
-            "bias", f"{values.shape} or not finite", f"finite numbers of shape ({problem.num_experts},)"
-        )
-    exact = [int(-Fraction(float(value)) / problem.grid.unit) for value in values]
-    prices = np.array([min(price - min(exact), 2**PRICE_BITS) for price in exact], np.int64)
-    reduced = problem.real_values - prices
+        allowed = f"finite numbers of shape ({problem.num_experts},)"
+        raise InvalidProblem("bias", f"{values.shape} or not finite", allowed)
+    exact = [-Fraction(float(value)) / problem.grid.unit for value in values]
+    prices = [price - min(exact) for price in exact]
+    scores = problem.real_values
+    largest = max(int(max(prices)) + 1, -int(scores.min()), int(scores.max()), 1)
+    finer = max(0, PRICE_BITS - largest.bit_length())
+    rounded = np.array([min(round(price * 2**finer), 2**PRICE_BITS) for price in prices], np.int64)
+    reduced = (scores << finer) - rounded
     best = np.partition(reduced, -problem.top_k, axis=1)[:, -problem.top_k :]
     if problem.drop:
         best = np.maximum(best, 0)
-    rent = sum(int(c) * int(q) for c, q in zip(problem.capacity, prices, strict=True))
-    return (total(best) + rent) * problem.grid.unit
+    rent = sum(int(c) * int(q) for c, q in zip(problem.capacity, rounded, strict=True))
+    return Fraction(total(best) + rent) * problem.grid.unit / 2**finer
 
 
 def dual_gap(problem: AssignmentProblem, bias: npt.ArrayLike, optimum: Fraction) -> Fraction:
