@@ -116,7 +116,7 @@ def dual_value(problem: AssignmentProblem, bias: npt.ArrayLike) -> Fraction:
     if problem.drop:
         best = np.maximum(best, 0)
     rent = sum(int(c) * int(q) for c, q in zip(problem.capacity, rounded, strict=True))
-    return Fraction(total(best) + rent) * problem.grid.unit / 2**finer
+    return (total(best) + rent) * problem.grid.unit / (1 << finer)
 
 
 def dual_gap(problem: AssignmentProblem, bias: npt.ArrayLike, optimum: Fraction) -> Fraction:
