@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from equipoise.errors import SolverNotAvailable
-from equipoise.problems import AssignmentProblem
+from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem
 from equipoise.solvers import child
 
 
@@ -74,6 +74,8 @@ class Engine:
 
 
 _ASSIGNMENT = "equipoise.solvers.assignment."
+_LIMITED = "equipoise.solvers.limited."
+_GROUPS = "equipoise.solvers.group_limited."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 1_000_000, "network flow"),
@@ -82,8 +84,18 @@ ENGINES = (
     Engine("ortools-pdlp", _ASSIGNMENT + "pdlp", AssignmentProblem, "ortools", 30_000, "PDLP"),
     Engine("ortools-cpsat", _ASSIGNMENT + "cpsat", AssignmentProblem, "ortools", 20_000, "CP-SAT"),
     Engine("pulp-cbc", _ASSIGNMENT + "cbc", AssignmentProblem, "pulp", 20_000, "CBC"),
+    Engine("ortools-flow", _LIMITED + "flow", LimitedProblem, "ortools", 1_000_000, "network flow"),
+    Engine("ortools-highs", _LIMITED + "highs", LimitedProblem, "ortools", 30_000, "HiGHS"),
+    Engine("ortools-glop", _LIMITED + "glop", LimitedProblem, "ortools", 20_000, "GLOP"),
+    Engine("ortools-cpsat", _LIMITED + "cpsat", LimitedProblem, "ortools", 20_000, "CP-SAT"),
+    Engine("cross-check", _GROUPS + "cross_check", GroupLimitedProblem, "pulp", 500, "CP-SAT and CBC"),
+    Engine("lagrangian", _GROUPS + "lagrangian", GroupLimitedProblem, "ortools", 20_000, "network flow"),
+    Engine("ortools-cpsat", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
+    Engine("ortools-cpsat-plain", _GROUPS + "cpsat_plain", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
+    Engine("pulp-cbc", _GROUPS + "cbc", GroupLimitedProblem, "pulp", 2_000, "CBC"),
 )
-"""In the order of preference: the first that is installed is the default."""
+"""In the order of preference: of those for a problem, the first that is installed and comfortable with its size is the
+default, or else the one that is comfortable with most."""
 
 
 def engines_for(problem: Any) -> list[Engine]:
@@ -95,7 +107,8 @@ def engine_named(name: str | None, problem: Any) -> Engine:
     """Return the engine to use; raise :class:`SolverNotAvailable` naming what is available."""
     usable = engines_for(problem)
     if name is None and usable:
-        return usable[0]
+        largest = max(usable, key=lambda engine: engine.comfortable)
+        return next((engine for engine in usable if problem.real_values.size <= engine.comfortable), largest)
     for engine in usable:
         if engine.name == name:
             return engine

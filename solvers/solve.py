@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from equipoise.errors import InvalidProblem
-from equipoise.problems import AssignmentProblem
+from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem
 from equipoise.solution import Solution
 from equipoise.solvers import child
-from equipoise.solvers.assignment.certify import certify
+from equipoise.solvers.assignment.certify import certify as certify_assignment
 from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.engines import Engine, engine_named, engines_for
+from equipoise.solvers.group_limited.judge import judge as judge_group_limited
+from equipoise.solvers.limited.certify import certify as certify_limited
+
+Problem = AssignmentProblem | LimitedProblem | GroupLimitedProblem
+
+_CERTIFY: dict[type, Callable[[Any, Claim, str, float | None], Solution]] = {
+    AssignmentProblem: certify_assignment,
+    LimitedProblem: certify_limited,
+    GroupLimitedProblem: judge_group_limited,
+}
 
 
-def solve(problem: AssignmentProblem, solver: str | None = None, time_limit: float | None = None) -> Solution:
+def solve(problem: Problem, solver: str | None = None, time_limit: float | None = None) -> Solution:
     """Return the optimum of ``problem`` with its certificate.
 
     Parameters
@@ -37,21 +49,21 @@ def solve(problem: AssignmentProblem, solver: str | None = None, time_limit: flo
     started = time.monotonic()
     deadline = None if time_limit is None else started + time_limit + child.GRACE
     claim = _claim(engine, problem, time_limit)
-    solution = certify(problem, claim, engine.name, deadline)
+    solution = _CERTIFY[engine.problem](problem, claim, engine.name, deadline)
     return replace(solution, seconds=time.monotonic() - started)
 
 
-def available_solvers(problem: AssignmentProblem) -> list[str]:
+def available_solvers(problem: Problem) -> list[str]:
     """Return the names of the installed engines that take this kind of problem, preferred first."""
     return [engine.name for engine in engines_for(problem)]
 
 
-def claim(problem: AssignmentProblem, solver: str) -> Claim:
-    """Return what an engine says of ``problem``, unmended: for tests of agreement between engines."""
-    return _claim(engine_named(solver, problem), problem, None)
+def claim(problem: Problem, solver: str, time_limit: float | None = None) -> Claim:
+    """Return what an engine says of ``problem``, unmended: for agreement between engines."""
+    return _claim(engine_named(solver, problem), problem, time_limit)
 
 
-def _claim(engine: Engine, problem: AssignmentProblem, time_limit: float | None) -> Claim:
+def _claim(engine: Engine, problem: Problem, time_limit: float | None) -> Claim:
     try:
         return engine.run(problem, time_limit)  # type: ignore[no-any-return]
     except TimeoutError:

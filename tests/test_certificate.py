@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from equipoise import AssignmentProblem, solve
 from equipoise.certificates import assignment
 from equipoise.certificates.assignment import check_assignment
-from equipoise.certificates.certificate import AssignmentCertificate
+from equipoise.certificates.assignment_value import AssignmentCertificate
 from oracles import Statement, naive_check, optimum
 from strategies_assignment import ALL, problems, problems_and
 from strategies_certificate import (
@@ -100,7 +100,7 @@ def test_any_feasible_assignment_bounds_the_optimum_from_below(problem):
 REASONS = {
     "valid": (ROW, [[0]], [0, 0], "the assignment is feasible and its score equals the dual bound"),
     "gap": (replace(ROW, exponent=3), [[1]], [0, 0], "the prices leave a gap of 2 grid steps of 2^-3 above"),
-    "negative price": (ROW, [[0]], [1, -1], "the price of expert 1 is negative"),
+    "negative price": (ROW, [[0]], [0, -1], "the price of expert 1 is negative"),
     "infeasible before price": (ROW, [[-1]], [-1, -1], "token 0 takes fewer than 1 experts"),
     "negative capacity": (replace(ROW, capacity=[1, -1]), [[0]], [0, 0], "a capacity is negative"),
     "large score": (replace(ROW, scores=[[2**61 + 1, 0]]), [[0]], [0, 0], "scores goes beyond 2^61"),
@@ -117,8 +117,14 @@ REASONS = {
         [0] * 3,
         "token 0 takes an expert twice",
     ),
+    "expert 0 twice": (replace(ROW, top_k=2, capacity=[2, 2]), [[0, 0]], [0, 0], "token 0 takes an expert twice"),
     "short": (replace(ROW, scores=[[5, 3]] * 2, top_k=2), [[0, 1], [1, -1]], [0, 0], "token 1 takes fewer than 2"),
-    "overload": (replace(ROW, scores=[[5, 3]] * 2), [[1], [1]], [0, 0], "expert 1 takes 2 tokens, its capacity is 1"),
+    "overload": (
+        replace(ROW, scores=[[5, 3]] * 3),
+        [[0], [1], [1]],
+        [0, 0],
+        "expert 1 takes 2 tokens, its capacity is 1",
+    ),
 }
 
 

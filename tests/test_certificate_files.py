@@ -1,6 +1,7 @@
 """Certificate files: whole round trips, and one sentence for everything else."""
 
 import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from equipoise import AssignmentProblem, Certificate, EquipoiseError, InvalidFile, solve
-from equipoise.certificates import certificate as module
 from equipoise.certificates import files
 from oracles import Statement, naive_check
 from strategies_assignment import ALL, problems
@@ -80,8 +80,13 @@ def test_the_file_is_the_documented_one(document):
     assert len(document["problem_sha256"]) == 64
 
 
+def embed_below(monkeypatch, size: int) -> None:
+    """Set the limit where this kind of certificate looks it up."""
+    monkeypatch.setattr(sys.modules[type(solve(PROBLEM).certificate).__module__], "EMBED_BELOW", size)
+
+
 def test_large_problems_stay_outside_and_are_then_needed(path, monkeypatch):
-    monkeypatch.setattr(module, "EMBED_BELOW", PROBLEM.grid.values.nbytes)
+    embed_below(monkeypatch, PROBLEM.grid.values.nbytes)
     solve(PROBLEM).certificate.save(path)
     assert json.loads(path.read_bytes())["problem"] is None
     loaded = Certificate.load(path)
@@ -92,7 +97,7 @@ def test_large_problems_stay_outside_and_are_then_needed(path, monkeypatch):
 
 
 def test_problems_below_the_limit_are_inside(path, monkeypatch):
-    monkeypatch.setattr(module, "EMBED_BELOW", PROBLEM.grid.values.nbytes + 1)
+    embed_below(monkeypatch, PROBLEM.grid.values.nbytes + 1)
     solve(PROBLEM).certificate.save(path)
     assert Certificate.load(path).verify().valid
 

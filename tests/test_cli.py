@@ -100,11 +100,12 @@ def test_a_certificate_without_its_problem_needs_the_problems_file(folder):
 def test_every_engine_solves_from_the_command_line_to_the_same_optimum(folder):
     listed = json.loads(run(folder, "list", "--format", "json").stdout)["solvers"]
     answers = set()
-    for entry in listed:
-        solved = run(folder, "solve", "scores.npy", "--top-k", 2, "--solver", entry["name"], "--format", "json")
+    names = [entry["name"] for entry in listed if entry["problem"] == "AssignmentProblem"]
+    for name in names:
+        solved = run(folder, "solve", "scores.npy", "--top-k", 2, "--solver", name, "--format", "json")
         assert solved.returncode == 0, solved.stderr
         answers.add(json.loads(solved.stdout)["objective"])
-    assert len(listed) == 6
+    assert len(names) == 6
     assert len(answers) == 1
 
 
@@ -141,7 +142,8 @@ def test_doctor_finds_every_engine_working_and_names_versions(folder):
     examined = run(folder, "doctor", "--format", "json")
     document = json.loads(examined.stdout)
     assert examined.returncode == 0
-    assert set(document["engines"].values()) == {"certified"}
+    assert {entry["outcome"] for entry in document["engines"]} == {"works"}
+    assert len(document["engines"]) > 6
     assert {"equipoise", "python", "ortools", "pulp", "numpy"} <= set(document["versions"])
 
 

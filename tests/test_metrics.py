@@ -97,6 +97,13 @@ def test_the_dual_value_of_any_bias_bounds_the_optimum_from_above(scores, drop, 
     assert metrics.dual_gap(problem, bias, equipoise.solve(problem).objective) >= 0
 
 
+def test_a_bias_between_the_steps_of_a_coarse_grid_is_not_rounded_to_them():
+    problem = equipoise.AssignmentProblem([[3, 2], [3, 1], [3, 0], [3, 0]], 1)
+    half = metrics.dual_value(problem, [-1.5, 0.0])
+    assert half == sum(Fraction(max(3 - Fraction(3, 2), other)) for other in (2, 1, 0, 0)) + 2 * Fraction(3, 2)
+    assert metrics.dual_gap(problem, [-1.5, 0.0], equipoise.solve(problem).objective) == Fraction(1, 2)
+
+
 @given(score_matrices, st.data())
 def test_the_dual_gap_of_the_certificates_own_prices_is_zero(scores, data):
     problem = equipoise.AssignmentProblem(scores, data.draw(st.integers(1, scores.shape[1])))
@@ -106,13 +113,6 @@ def test_the_dual_gap_of_the_certificates_own_prices_is_zero(scores, data):
     assert gap >= 0
     if solution.certificate.prices.min() == 0:
         assert gap == 0
-
-
-@given(score_matrices, st.integers(0, 7))
-def test_without_token_rows_every_expert_takes_its_best_tokens_that_pay(scores, limit):
-    problem = equipoise.AssignmentProblem(scores, 1)
-    naive = sum(max(0, value) for column in scores.T.tolist() for value in sorted(column, reverse=True)[:limit])
-    assert metrics.best_without_token_rows(problem, limit) == naive
 
 
 @pytest.mark.parametrize("bias", [[0.0], [0.0, float("nan")], [[0.0, 1.0]]])

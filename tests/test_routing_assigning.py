@@ -175,7 +175,7 @@ def test_expert_choice_takes_the_best_tokens_of_every_expert_and_reaches_its_own
     assert (routing.chosen.sum(axis=0) == capacity).all()
     assert (routing.weights == np.where(routing.chosen, scores, 0)).all()
     problem = AssignmentProblem(scores, top_k)
-    assert metrics.score(problem, routing.chosen) == metrics.best_without_token_rows(problem, capacity)
+    assert metrics.score(problem, routing.chosen) == equipoise.expert_choice_optimum(problem, capacity)
 
 
 def test_expert_choice_scores_above_the_assignment_optimum_and_leaves_a_token_without_experts():

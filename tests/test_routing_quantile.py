@@ -109,6 +109,14 @@ def test_at_k_equal_to_e_the_bias_stays_as_it_is(router, scores):
     assert (tested.bias == 0).all()
 
 
+def test_a_step_without_tokens_leaves_the_histogram_bias_alone():
+    router = QuantileHistogram(bins=10)
+    router(np.array([[0.5, 0.25]]), 1)
+    before = router.bias
+    router.learn(np.zeros((2, 10), np.int64), 1)
+    assert (router.bias == before).all()
+
+
 def test_midpoint_prices_are_zero_where_no_capacity_can_bind():
     router = Midpoint()
     router(np.array([[3.0, 2.0, 1.0]]), 1)

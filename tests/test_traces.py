@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +60,53 @@ def test_problem_files_carry_capacity_form_and_mask_and_arguments_override_them(
     problem = read_problem(tmp_path / "p.npz")
     assert (problem.capacity.tolist(), problem.drop, problem.mask.tolist()) == ([2] * 4, True, mask.tolist())
     assert read_problem(tmp_path / "p.npz", capacity=3).capacity.tolist() == [3] * 4
+
+
+def record(**changes):
+    ids = np.array([[[0, 2], [1, 2]], [[3, 0], [1, 0]]], np.uint8)
+    weights = np.array([[[0.5, 0.25], [0.5, 0.5]], [[1, 0], [0.25, 0.75]]], np.float32)
+    return {"topk_ids": ids, "topk_weights": weights, "seq_len": np.array([2]), **changes}
+
+
+def test_a_routing_record_becomes_one_instance_per_layer_with_unknown_scores_zero(tmp_path):
+    np.savez(tmp_path / "r.npz", **record())
+    first, second = read_trace(tmp_path / "r.npz")
+    assert first.scores.tolist() == [[0.5, 0, 0.25, 0], [0, 0.5, 0.5, 0]]
+    assert second.scores.tolist() == [[0, 0, 0, 1], [0.75, 0.25, 0, 0]]
+    assert (first.top_k, first.sequence, second.sequence) == (2, "layer0", "layer1")
+    assert "weights only" in first.name
+    np.savez(tmp_path / "wide.npz", **record(num_experts=7))
+    assert read_trace(tmp_path / "wide.npz")[0].scores.shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"topk_ids": np.zeros((2, 2, 2), np.uint8)},
+        {"topk_ids": np.zeros((2, 2, 2))},
+        {"topk_ids": np.array([0, 1])},
+        {"topk_weights": np.zeros((2, 2))},
+        {"topk_weights": np.full((2, 2, 2), np.nan)},
+        {"num_experts": 3},
+        {"num_experts": 2**40},
+        {"colour": np.array(1)},
+    ],
+)
+def test_a_malformed_routing_record_is_refused_in_one_sentence(tmp_path, changes):
+    np.savez(tmp_path / "r.npz", **record(**changes))
+    with pytest.raises(InvalidFile) as raised:
+        read_trace(tmp_path / "r.npz")
+    assert "\n" not in str(raised.value)
+
+
+def test_measured_routing_records_hold_distinct_experts_and_are_read_layer_by_layer():
+    path = Path(os.environ.get("EQUIPOISE_DATA", Path(__file__).parents[2] / "shared" / "data")) / "esft" / "law.npz"
+    if not path.exists():
+        pytest.skip(f"the measured traces are not at {path}; set EQUIPOISE_DATA")
+    found = read_trace(path)
+    assert len(found) == 26
+    assert {instance.scores.shape[1] for instance in found} == {64}
+    assert all(((instance.scores > 0).sum(axis=1) <= 6).all() for instance in found)
 
 
 def test_gates_are_softmax_and_sigmoid_without_overflow():

@@ -73,7 +73,7 @@ ROUTERS = {
             "QuantileHistogram",
             "quantile balancing from 1000 pooled bins, scores in [0, 1] (arXiv 2607.24653)",
         ),
-        RouterEntry("midpoint", "midpoint", "Midpoint", "midpoint sweep, 16 a batch (ours)"),
+        RouterEntry("midpoint", "midpoint", "Midpoint", "midpoint sweep, 4 a batch (ours)"),
         RouterEntry("alf-lb", "alf_lb", "ALFLB", "primal-dual steps of 1e-4/sqrt(n) (arXiv 2512.03915)"),
         RouterEntry(
             "sinkhorn", "sinkhorn", "Sinkhorn", "Sinkhorn on logits, as Megatron-LM runs it (arXiv 2202.01169)"

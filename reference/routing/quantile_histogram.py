@@ -16,7 +16,7 @@ Open, and what is done here:
   count first reaches ``ceil(T K / E)``. The report was not at hand; this is torchtitan's reading (PR 4577).
 * That rank is the other end of the block minimiser than :mod:`quantile` takes (the ceil(T K / E)-th smallest r there
   is ``-beta`` for the C-th largest margin, not the (C+1)-th); with bins coarser than the gap one cannot tell.
-* ``K = E`` has no (K+1)-th largest: nothing is counted, the bias stays.
+* ``K = E`` has no (K+1)-th largest: nothing is counted, the bias stays; as after a step without tokens.
 * The mean is taken off exactly, so a common shift of b is forgotten after one step.
 """
 
@@ -78,9 +78,9 @@ class QuantileHistogram:
         """Set the bias from the pooled histogram ``[E, B]`` of a whole step."""
         experts = len(counts)
         bias = self._bias(experts)
-        if top_k == experts:
-            return
         demand = int(counts[0].sum()) * top_k
+        if top_k == experts or not demand:
+            return
         cumulated = counts.cumsum(axis=1)
         place = (cumulated < -(-demand // experts)).sum(axis=1)
         inside = np.take_along_axis(counts, place[:, None], axis=1)[:, 0]

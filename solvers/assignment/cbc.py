@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import warnings
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pulp
 
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment.claim import Claim, ClaimStatus, CoarseScores
+
+Variables = list[list[Any]]
 
 LARGEST_COST = 10**12 - 1
 """PuLP writes 13 significant digits; a longer coefficient would be another problem."""
@@ -23,14 +26,21 @@ STATUS: dict[int, ClaimStatus] = {
 
 
 def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
-    """Solve as a 0/1 program; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # PuLP 3 announces PuLP 4's API
-        return _solve(problem, time_limit)
-
-
-def _solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
-    tokens, experts = problem.real_values.shape
+    """Solve as a 0/1 program."""
     coarse = CoarseScores.of(problem, LARGEST_COST)
+    with quiet():
+        model, x = assignment_model(problem, coarse)
+        return run_model(model, x, coarse, time_limit)
+
+
+def quiet() -> warnings.catch_warnings[None]:
+    """Silence PuLP 3 where it announces the API of PuLP 4."""
+    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
+
+
+def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> tuple[pulp.LpProblem, Variables]:
+    """Build the model and its variables ``x[T][E]``."""
+    tokens, experts = coarse.values.shape
     model = pulp.LpProblem("assignment", pulp.LpMaximize)
     x = [[pulp.LpVariable(f"x_{t}_{e}", cat=pulp.LpBinary) for e in range(experts)] for t in range(tokens)]
     model += pulp.LpAffineExpression(
@@ -41,6 +51,11 @@ def _solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
         model += total <= problem.top_k if problem.drop else total == problem.top_k
     for e, column in enumerate(zip(*x, strict=True)):
         model += pulp.lpSum(column) <= min(int(problem.capacity[e]), tokens)
+    return model, x
+
+
+def run_model(model: pulp.LpProblem, x: Variables, coarse: CoarseScores, time_limit: float | None) -> Claim:
+    """Solve; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
     model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=time_limit, gapRel=0, gapAbs=0))
     status = STATUS.get(model.sol_status, "failed")
     message = pulp.LpSolution[model.sol_status]

@@ -8,11 +8,11 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.certificate import AssignmentCertificate
-from equipoise.grid import PRICE_BITS
+from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.grid import PRICE_BITS, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solution import Solution
-from equipoise.solvers.assignment.claim import Claim
+from equipoise.solvers.assignment.claim import Claim, Scored
 from equipoise.solvers.assignment.mend import mend
 
 
@@ -22,8 +22,10 @@ def certify(problem: AssignmentProblem, claim: Claim, solver: str, deadline: flo
     Where time runs out the bounds stay rigorous: any prices bound the optimum from above, also an engine's own.
     """
     mended = None if claim.weights is None else mend(problem, claim.weights, deadline)
-    prices = mended.prices if mended is not None and mended.prices is not None else _claimed_prices(problem, claim)
-    experts = _nobody(problem) if mended is None else _experts(problem, mended.held)
+    prices = None if mended is None else mended.prices
+    if prices is None:
+        prices = claimed_prices(claim, problem.num_experts, problem.grid.unit)
+    experts = nobody(problem) if mended is None else experts_of(problem, mended.held)
     certificate = AssignmentCertificate.of(problem, experts, prices)
     verdict = certificate.verify()
     solution = Solution("unknown", solver, lower=verdict.lower, upper=verdict.upper)
@@ -32,7 +34,7 @@ def certify(problem: AssignmentProblem, claim: Claim, solver: str, deadline: flo
             solution,
             status="optimal" if verdict.valid else "bounded",
             evidence="certified" if verdict.valid else "claimed",
-            objective=_objective(problem, mended.held),
+            objective=score_of(problem, mended.held),
             experts=experts,
             certificate=certificate if verdict.valid else None,
             repairs=tuple(mended.repairs),
@@ -40,16 +42,17 @@ def certify(problem: AssignmentProblem, claim: Claim, solver: str, deadline: flo
     return replace(solution, raw_objective=claim.objective, raw_status=claim.message or claim.status)
 
 
-def _claimed_prices(problem: AssignmentProblem, claim: Claim) -> npt.NDArray[np.int64]:
+def claimed_prices(claim: Claim, count: int, unit: Fraction) -> npt.NDArray[np.int64]:
     """Round the engine's prices to the grid, or take zeros; every non-negative vector gives an upper bound."""
     if claim.prices is None or not np.isfinite(claim.prices).all():
-        return np.zeros(problem.num_experts, np.int64)
-    exact = [int(Fraction(price) / problem.grid.unit) for price in claim.prices]
+        return np.zeros(count, np.int64)
+    exact = [int(Fraction(price) / unit) for price in claim.prices]
     return np.array([min(max(price, 0), 2**PRICE_BITS) for price in exact], np.int64)
 
 
-def _experts(problem: AssignmentProblem, held: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    experts = _nobody(problem)
+def experts_of(problem: AssignmentProblem, held: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return ``experts[T, K]``, ascending, -1 for none, from ``held[real tokens, E]``."""
+    experts = nobody(problem)
     token, expert = np.nonzero(held)
     first = np.searchsorted(token, np.arange(len(held)))
     experts[problem.tokens[token], np.arange(len(token)) - first[token]] = expert
@@ -57,10 +60,11 @@ def _experts(problem: AssignmentProblem, held: npt.NDArray[np.bool_]) -> npt.NDA
     return experts
 
 
-def _nobody(problem: AssignmentProblem) -> npt.NDArray[np.int64]:
+def nobody(problem: AssignmentProblem) -> npt.NDArray[np.int64]:
+    """Return ``experts[T, K]`` of the empty assignment."""
     return np.full((problem.num_tokens, problem.top_k), -1, np.int64)
 
 
-def _objective(problem: AssignmentProblem, held: npt.NDArray[np.bool_]) -> Fraction:
-    chosen = problem.real_values[held]
-    return ((int((chosen >> 32).sum()) << 32) + int((chosen & 0xFFFFFFFF).sum())) * problem.grid.unit
+def score_of(problem: Scored, held: npt.NDArray[np.bool_]) -> Fraction:
+    """Return the exact score of ``held[real tokens, E]`` on the problem's grid."""
+    return total(problem.real_values[held]) * problem.grid.unit

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.grid import coarsen
-from equipoise.problems import AssignmentProblem
+from equipoise.grid import Grid, coarsen
 
 ClaimStatus = Literal["optimal", "feasible", "infeasible", "time limit", "failed"]
+
+
+class Scored(Protocol):
+    """A problem with scores on a grid: plain, with limits, or limited in groups."""
+
+    @property
+    def grid(self) -> Grid:
+        """Scores as integers."""
+
+    @property
+    def real_values(self) -> npt.NDArray[np.int64]:
+        """Grid integers of the real tokens."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +39,12 @@ class Claim:
     weights
         ``[real tokens, E]``: booleans from a combinatorial engine, floats in [0, 1] from an LP; None without answer.
     prices
-        ``[E]`` dual values of the capacities in units of the scores, if the engine has any; they only serve to bound
-        the optimum when time runs out.
+        ``[E]`` dual values of the capacities in units of the scores, if the engine has any (of limits after them); they
+        only serve to bound the optimum when time runs out.
     message
         The engine's own words.
+    cross_checked
+        Whether independent engines claim exactly this.
     """
 
     status: ClaimStatus
@@ -39,6 +52,7 @@ class Claim:
     weights: npt.NDArray[Any] | None = None
     prices: npt.NDArray[np.float64] | None = None
     message: str = ""
+    cross_checked: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class CoarseScores:
     unit: Fraction
 
     @classmethod
-    def of(cls, problem: AssignmentProblem, largest: int) -> CoarseScores:
+    def of(cls, problem: Scored, largest: int) -> CoarseScores:
         """Round the real tokens' grid integers to at most ``largest`` in absolute value."""
         values, bits = coarsen(problem.real_values, largest)
         return cls(values, problem.grid.unit * 2**bits)

@@ -106,12 +106,12 @@ def distances(weight: Integers) -> tuple[Integers, list[int] | None]:
             return distance, None
         distance = np.where(better, value, distance)
         successor[better] = best[better]
-        if (step & 3 == 3 or step == nodes - 1) and (cycle := _cycle(successor)) is not None:
+        if (step & 3 == 3 or step == nodes - 1) and (cycle := successor_cycle(successor)) is not None:
             return distance, cycle
     raise AssertionError("Bellman-Ford neither settled nor closed a cycle")
 
 
-def _cycle(successor: npt.NDArray[np.intp]) -> list[int] | None:
+def successor_cycle(successor: npt.NDArray[np.intp]) -> list[int] | None:
     """A cycle of the successor graph, which Bellman-Ford only closes along negative weight."""
     state = np.zeros(len(successor), int)
     for start in range(len(successor)):

@@ -52,14 +52,22 @@ def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> model_
 def solve_linear(problem: AssignmentProblem, solver: mathopt.SolverType, time_limit: float | None) -> Claim:
     """Solve the LP with one of MathOpt's solvers."""
     coarse = CoarseScores.of(problem, LARGEST_COST)
-    model = mathopt.Model.from_model_proto(assignment_model(problem, coarse))
+    return run_model(assignment_model(problem, coarse), coarse, solver, time_limit)
+
+
+def run_model(
+    proto: model_pb2.ModelProto, coarse: CoarseScores, solver: mathopt.SolverType, time_limit: float | None
+) -> Claim:
+    """Solve a model whose first variables and rows are those of :func:`assignment_model`; read x and the prices."""
+    model = mathopt.Model.from_model_proto(proto)
     limit = None if time_limit is None else datetime.timedelta(seconds=time_limit)
     result = mathopt.solve(model, solver, params=mathopt.SolveParameters(time_limit=limit))
     reason = result.termination.reason
     message = f"{reason.name}: {result.termination.detail}" if result.termination.detail else reason.name
     if not result.has_primal_feasible_solution():
         return Claim(STATUS.get(reason, "failed"), message=message)
-    weights = np.array(result.variable_values(list(model.variables()))).reshape(coarse.values.shape)
+    variables = list(model.variables())[: coarse.values.size]
+    weights = np.array(result.variable_values(variables)).reshape(coarse.values.shape)
     prices = None
     if result.has_dual_feasible_solution():
         capacities = list(model.linear_constraints())[len(coarse.values) :]

@@ -21,9 +21,18 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.problems import AssignmentProblem as AssignmentProblem
+    from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
+    from equipoise.problems import Limit as Limit
+    from equipoise.problems import LimitedProblem as LimitedProblem
+    from equipoise.problems import device_limits as device_limits
+    from equipoise.problems import sequence_limits as sequence_limits
     from equipoise.roles import Router as Router
     from equipoise.roles import Routing as Routing
     from equipoise.solution import Solution as Solution
+    from equipoise.solvers.assignment.frontier import Frontier as Frontier
+    from equipoise.solvers.assignment.frontier import FrontierPoint as FrontierPoint
+    from equipoise.solvers.assignment.frontier import expert_choice_optimum as expert_choice_optimum
+    from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
     from equipoise.solvers.solve import available_solvers as available_solvers
@@ -35,8 +44,13 @@ _HOME = {
     "AssignmentProblem": "problems",
     "Certificate": "certificates.certificate",
     "EquipoiseError": "errors",
+    "Frontier": "solvers.assignment.frontier",
+    "FrontierPoint": "solvers.assignment.frontier",
+    "GroupLimitedProblem": "problems",
     "InvalidFile": "errors",
     "InvalidProblem": "errors",
+    "Limit": "problems",
+    "LimitedProblem": "problems",
     "Margin": "solvers.assignment.margin",
     "Router": "roles",
     "Routing": "roles",
@@ -45,7 +59,11 @@ _HOME = {
     "TargetError": "errors",
     "Verdict": "certificates.verdict",
     "available_solvers": "solvers.solve",
+    "device_limits": "problems",
+    "expert_choice_optimum": "solvers.assignment.frontier",
+    "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
+    "sequence_limits": "problems",
     "solve": "solvers.solve",
 }
 

@@ -75,6 +75,11 @@ def coarsen(values: npt.NDArray[np.int64], largest: int) -> tuple[npt.NDArray[np
     return (_shift_down(values, bits) if bits else values), bits
 
 
+def total(values: npt.NDArray[np.int64]) -> int:
+    """Exact sum of up to ``2**31`` 64-bit integers: high and low halves apart."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
 def _shift_down(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int64]:
     """``round(values / 2**bits)``, halves upwards, without an intermediate that could overflow."""
     number = values.dtype.type

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.errors import InvalidProblem
-from equipoise.grid import PRICE_BITS
+from equipoise.grid import PRICE_BITS, total
 from equipoise.problems import AssignmentProblem
 
 Loads = npt.NDArray[Any]
@@ -52,12 +52,12 @@ def peak(load: Loads) -> int:
 
 def score(problem: AssignmentProblem, mask: npt.NDArray[np.bool_]) -> Fraction:
     """``sum of s[t, e]`` over ``mask[T, E]``, exact on the grid."""
-    return _sum(problem.grid.values[mask]) * problem.grid.unit
+    return total(problem.grid.values[mask]) * problem.grid.unit
 
 
 def random_score(problem: AssignmentProblem) -> Fraction:
     """``K / E * sum of s`` over real tokens: what a random balanced routing scores in expectation."""
-    return _sum(problem.real_values) * problem.grid.unit * problem.top_k / problem.num_experts
+    return total(problem.real_values) * problem.grid.unit * problem.top_k / problem.num_experts
 
 
 def regret(optimum: Fraction, reached: Fraction) -> Fraction:
@@ -95,34 +95,28 @@ def at_peak_of(problem: AssignmentProblem, load: Loads) -> AssignmentProblem:
     return problem.with_capacity(np.array([int(c) * ratio.numerator // ratio.denominator for c in capacity]))
 
 
-def best_without_token_rows(problem: AssignmentProblem, limit: int) -> Fraction:
-    """Best score when every expert takes up to ``limit`` tokens and a token any number of experts, in closed form.
-
-    Each expert takes its ``limit`` best tokens (in the drop form only positive ones): the bound for expert choice.
-    """
-    rows = min(limit, len(problem.real_values))
-    best = np.sort(problem.real_values, axis=0)[len(problem.real_values) - rows :]
-    return _sum(np.maximum(best, 0)) * problem.grid.unit
-
-
 def dual_value(problem: AssignmentProblem, bias: npt.ArrayLike) -> Fraction:
-    """Upper bound ``D(q - min q)`` on the optimum with ``q = -bias``, exact for the bias rounded to the grid.
+    """Upper bound ``D(q - min q)`` on the optimum with ``q = -bias``, exact but for rounding the bias to a fine grid.
 
-    The shift makes prices non-negative, as weak duality against integer capacities needs.
+    The shift makes prices non-negative, as weak duality against integer capacities needs. The grid is the finest on
+    which scores and prices fit 61 bits; prices beyond that are cut there, which leaves a bound, if a weaker one.
     """
     values = np.asarray(bias, np.float64)
     if values.shape != (problem.num_experts,) or not np.isfinite(values).all():
-        raise InvalidProblem(
-            "bias", f"{values.shape} or not finite", f"finite numbers of shape ({problem.num_experts},)"
-        )
-    exact = [int(-Fraction(float(value)) / problem.grid.unit) for value in values]
-    prices = np.array([min(price - min(exact), 2**PRICE_BITS) for price in exact], np.int64)
-    reduced = problem.real_values - prices
+        allowed = f"finite numbers of shape ({problem.num_experts},)"
+        raise InvalidProblem("bias", f"{values.shape} or not finite", allowed)
+    exact = [-Fraction(float(value)) / problem.grid.unit for value in values]
+    prices = [price - min(exact) for price in exact]
+    scores = problem.real_values
+    largest = max(int(max(prices)) + 1, -int(scores.min()), int(scores.max()), 1)
+    finer = max(0, PRICE_BITS - largest.bit_length())
+    rounded = np.array([min(round(price * 2**finer), 2**PRICE_BITS) for price in prices], np.int64)
+    reduced = (scores << finer) - rounded
     best = np.partition(reduced, -problem.top_k, axis=1)[:, -problem.top_k :]
     if problem.drop:
         best = np.maximum(best, 0)
-    rent = sum(int(c) * int(q) for c, q in zip(problem.capacity, prices, strict=True))
-    return (_sum(best) + rent) * problem.grid.unit
+    rent = sum(int(c) * int(q) for c, q in zip(problem.capacity, rounded, strict=True))
+    return (total(best) + rent) * problem.grid.unit / (1 << finer)
 
 
 def dual_gap(problem: AssignmentProblem, bias: npt.ArrayLike, optimum: Fraction) -> Fraction:
@@ -133,8 +127,3 @@ def dual_gap(problem: AssignmentProblem, bias: npt.ArrayLike, optimum: Fraction)
 def _violation(load: Loads, extreme: Any) -> float:
     mean = float(np.mean(load)) if load.size else 0.0
     return float(extreme(load) / mean - 1.0) if mean else 0.0
-
-
-def _sum(numbers: npt.NDArray[np.int64]) -> int:
-    """Exact sum of 64-bit integers: high and low halves apart."""
-    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())

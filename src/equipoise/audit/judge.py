@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
-
 from equipoise import metrics
-from equipoise.errors import OracleError, TargetError
+from equipoise.errors import TargetError
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.solve import solve
+from equipoise.solvers.assignment.frontier import Frontier, expert_choice_optimum
 from equipoise.targets import Target
 from equipoise.traces import Instance
 
@@ -26,7 +23,9 @@ from equipoise.traces import Instance
 class Row:
     """One router on one instance; scores and regrets in units of the scores.
 
-    ``score_ratio`` is the score over the balanced optimum (above 1 where the router is not balanced).
+    ``score_ratio`` is the score over the balanced optimum (above 1 where the router is not balanced); ``least_peak``
+    the smallest peak load with which the same score is possible, and ``excess_peak`` the tokens beyond it.
+    ``evidence`` is "certified": every optimum behind a row carries an accepted certificate, or there is no row.
     """
 
     router: str
@@ -45,6 +44,8 @@ class Row:
     relative_regret: float | None = None
     score_ratio: float | None = None
     peak: int | None = None
+    least_peak: int | None = None
+    excess_peak: int | None = None
     max_vio: float | None = None
     min_vio: float | None = None
     dual_gap: Fraction | None = None
@@ -57,21 +58,12 @@ class Row:
 
 
 class Optima:
-    """Certified optima of one batch under the capacities that its routings ask for; each is solved once."""
+    """The exact frontier of one batch, in both forms; every peak is solved at most once."""
 
     def __init__(self, problem: AssignmentProblem) -> None:
         self.problem = problem
-        self._solved: dict[tuple[bytes, bool], tuple[Fraction, str]] = {}
-
-    def of(self, problem: AssignmentProblem) -> tuple[Fraction, str]:
-        """Return the optimum and its evidence."""
-        key = problem.capacity.tobytes(), problem.drop
-        if key not in self._solved:
-            solution = solve(problem)
-            if solution.objective is None:
-                raise OracleError(f"{solution.solver} found no answer: {solution.raw_status}")
-            self._solved[key] = solution.objective, solution.evidence
-        return self._solved[key]
+        self.exactly_k = Frontier(problem)
+        self.at_most_k = Frontier(problem.with_capacity(problem.capacity, drop=True))
 
 
 def judge(target: Target, instance: Instance, optima: Optima, passes: int = 1) -> Row:
@@ -82,11 +74,16 @@ def judge(target: Target, instance: Instance, optima: Optima, passes: int = 1) -
             mask = target.route(instance.scores, instance.top_k)
     except TargetError as error:
         return Row.broken(target.name, instance, str(error))
-    load = metrics.loads(mask, problem.num_experts)
-    reached = metrics.score(problem, mask)
-    balanced, evidence = optima.of(problem)
-    held_against, possible, peak_evidence = _comparator(optima, mask, load)
-    lost = metrics.regret(possible, reached)
+    load, taken = metrics.loads(mask, problem.num_experts), mask.sum(axis=1)
+    reached, peak = metrics.score(problem, mask), metrics.peak(load)
+    balanced = optima.exactly_k.at(optima.exactly_k.balance).objective
+    least = None
+    if (taken > problem.top_k).any():
+        held_against, possible = "no token rows", expert_choice_optimum(problem, peak)
+    else:
+        whole = (taken == problem.top_k).all()
+        held_against, curve = ("exactly K", optima.exactly_k) if whole else ("at most K", optima.at_most_k)
+        possible, least = curve.at(peak).objective, curve.least_peak(reached)
     bias = target.bias(problem.num_experts)
     gap = None if bias is None else metrics.dual_gap(problem, bias, balanced)
     return Row(
@@ -94,15 +91,17 @@ def judge(target: Target, instance: Instance, optima: Optima, passes: int = 1) -
         instance.name,
         instance.sequence,
         *_sizes(instance),
-        evidence="certified" if (evidence, peak_evidence) == ("certified", "certified") else "claimed",
+        evidence="certified",
         held_against=held_against,
         score=reached,
         balanced_optimum=balanced,
         equal_peak_optimum=possible,
-        regret=lost,
+        regret=metrics.regret(possible, reached),
         relative_regret=metrics.relative_regret(problem, possible, reached),
         score_ratio=float(reached / balanced) if balanced > 0 else None,
-        peak=metrics.peak(load),
+        peak=peak,
+        least_peak=least,
+        excess_peak=None if least is None else metrics.excess_peak(peak, least),
         max_vio=metrics.max_vio(load),
         min_vio=metrics.min_vio(load),
         dual_gap=gap,
@@ -113,14 +112,3 @@ def judge(target: Target, instance: Instance, optima: Optima, passes: int = 1) -
 def _sizes(instance: Instance) -> tuple[int, int, int]:
     tokens, experts = instance.scores.shape
     return tokens, experts, instance.top_k
-
-
-def _comparator(optima: Optima, mask: npt.NDArray[np.bool_], load: npt.NDArray[np.int64]) -> tuple[str, Fraction, str]:
-    """Return what a routing may fairly be held against at its own peak: the form, its optimum, the evidence."""
-    problem, taken = optima.problem, mask.sum(axis=1)
-    if (taken == problem.top_k).all():
-        return "exactly K", *optima.of(metrics.at_peak_of(problem, load))
-    if (taken <= problem.top_k).all():
-        dropping = problem.with_capacity(problem.capacity, drop=True)
-        return "at most K", *optima.of(metrics.at_peak_of(dropping, load))
-    return "no token rows", metrics.best_without_token_rows(problem, metrics.peak(load)), "certified"

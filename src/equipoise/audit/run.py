@@ -31,6 +31,8 @@ class Summary:
     max_regret: float
     mean_relative_regret: float
     max_relative_regret: float
+    mean_excess_peak: float | None
+    max_excess_peak: float | None
     mean_score_ratio: float | None
     mean_max_vio: float
     max_max_vio: float
@@ -122,6 +124,7 @@ def _summary(name: str, rows: Iterable[Row]) -> Summary:
     rows = list(rows)
     good = [row for row in rows if row.error is None]
     worst = max(good, key=lambda row: row.relative_regret or 0.0, default=None)
+    excess = [float(row.excess_peak) for row in good if row.excess_peak is not None]
     ratios = [row.score_ratio for row in good if row.score_ratio is not None]
     gaps = [row.relative_dual_gap for row in good if row.relative_dual_gap is not None]
 
@@ -140,6 +143,8 @@ def _summary(name: str, rows: Iterable[Row]) -> Summary:
         over("regret", max),
         over("relative_regret", mean),
         over("relative_regret", max),
+        mean(excess) if excess else None,
+        max(excess) if excess else None,
         mean(ratios) if ratios else None,
         over("max_vio", mean),
         over("max_vio", max),

@@ -1,38 +1,35 @@
-"""Certificates as values: what they state, verifying them, saving and loading them."""
+"""Certificates as values: verifying, saving and loading, whatever they are about."""
 
 from __future__ import annotations
 
-import hashlib
+import importlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
 from os import PathLike
-from typing import Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from equipoise.certificates import files
-from equipoise.certificates.assignment import check_assignment
 from equipoise.certificates.verdict import Verdict
-from equipoise.errors import InvalidFile
-from equipoise.problems import AssignmentProblem
-
-Integers = npt.NDArray[np.int64]
 
 EMBED_BELOW = 8 << 20
 """A problem whose grid integers take fewer bytes than this is saved inside its certificate."""
 
 
+KINDS = {
+    "assignment": ("equipoise.certificates.assignment_value", "AssignmentCertificate"),
+    "limited": ("equipoise.certificates.limited_value", "LimitedCertificate"),
+    "group-limited": ("equipoise.certificates.group_limited_value", "GroupLimitedCertificate"),
+}
+"""Where the certificates of each kind of file live; they are imported when a file is read."""
+
+
 class Certificate(ABC):
     """A proof that an answer is optimal, independent of whatever found the answer."""
 
-    statement: AssignmentStatement | None
+    statement: Any
     """The problem that it speaks of, where it is at hand."""
 
     @abstractmethod
-    def verify(self, problem: AssignmentProblem | None = None) -> Verdict:
+    def verify(self, problem: Any = None) -> Verdict:
         """Check the certificate against ``problem``, or against the problem saved inside it."""
 
     @abstractmethod
@@ -49,113 +46,6 @@ class Certificate(ABC):
             If the file is unreadable, too large, of a newer format version, or malformed. A well-formed file that
             proves nothing loads, and is rejected by :meth:`verify`.
         """
-        return AssignmentCertificate.from_file(files.read(path))
-
-
-@dataclass(frozen=True, eq=False)
-class AssignmentStatement:
-    """An assignment problem in grid integers: all that a check needs to know of it."""
-
-    scores: Integers
-    top_k: int
-    capacity: Integers
-    drop: bool
-    mask: npt.NDArray[np.bool_] | None
-    exponent: int
-    error: Fraction
-
-    @classmethod
-    def of(cls, problem: AssignmentProblem) -> Self:
-        """State ``problem`` on its grid."""
-        grid = problem.grid
-        form = (problem.top_k, problem.capacity, problem.drop, problem.mask)
-        return cls(grid.values, *form, grid.exponent, grid.error)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over shape, K, form, exponent, grid integers, capacities and mask; see docs/certificate.md."""
-        tokens, experts = self.scores.shape
-        flags = f"drop={int(self.drop)} masked={int(self.mask is not None)}"
-        state = hashlib.sha256(f"assignment T={tokens} E={experts} K={self.top_k} g={self.exponent} {flags}\n".encode())
-        state.update(np.ascontiguousarray(self.scores, "<i8").data)
-        state.update(np.ascontiguousarray(self.capacity, "<i8").data)
-        if self.mask is not None:
-            state.update(np.ascontiguousarray(self.mask, "u1").data)
-        return state.hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class AssignmentCertificate(Certificate):
-    """Assignment plus integer expert prices on the problem's grid.
-
-    Attributes
-    ----------
-    experts
-        ``[T, K]`` expert indices, -1 for none.
-    prices
-        ``[E]`` integers; the price of expert e is ``prices[e] * 2**-exponent`` in units of the scores.
-    exponent
-        Of the grid.
-    digest
-        Hash of the problem that the certificate speaks of.
-    statement
-        The problem itself, where it is at hand.
-    """
-
-    experts: Integers
-    prices: Integers
-    exponent: int
-    digest: str
-    statement: AssignmentStatement | None = None
-
-    @classmethod
-    def of(cls, problem: AssignmentProblem, experts: Integers, prices: Integers) -> Self:
-        """Bind an assignment and prices to ``problem``."""
-        statement = AssignmentStatement.of(problem)
-        return cls(experts, prices, statement.exponent, statement.digest, statement)
-
-    def verify(self, problem: AssignmentProblem | None = None) -> Verdict:
-        """Check against ``problem``, or against the embedded statement when none is given."""
-        statement = self.statement if problem is None else AssignmentStatement.of(problem)
-        if statement is None:
-            return Verdict(False, "the certificate does not contain its problem; give the problem")
-        if statement.exponent != self.exponent:
-            return Verdict(False, f"the grid exponent is {self.exponent}, the problem's is {statement.exponent}")
-        if statement.digest != self.digest:
-            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
-        form = (statement.scores, statement.top_k, statement.capacity, statement.drop, statement.mask)
-        return check_assignment(*form, self.experts, self.prices, self.exponent, statement.error)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write one JSON file; the problem goes inside if its integers take less than 8 MiB."""
-        inside = self.statement if self.statement is not None and self.statement.scores.nbytes < EMBED_BELOW else None
-        problem = None if inside is None else _statement_to_file(inside)
-        prices, experts = self.prices.tolist(), self.experts.tolist()
-        files.write(path, files.AssignmentFile(self.digest, self.exponent, experts, prices, problem))
-
-    @classmethod
-    def from_file(cls, file: files.AssignmentFile) -> Self:
-        """Build from the parsed file."""
-        experts, prices = files.integers("experts", file.experts, 2), files.integers("prices", file.prices, 1)
-        statement = None if file.problem is None else _statement_from_file(file.problem)
-        return cls(experts, prices, file.exponent, file.problem_sha256, statement)
-
-
-def _statement_to_file(statement: AssignmentStatement) -> files.AssignmentProblemFile:
-    mask = None if statement.mask is None else statement.mask.tolist()
-    scores, capacity, error = statement.scores.tolist(), statement.capacity.tolist(), str(statement.error)
-    form = (statement.top_k, capacity, statement.drop, mask)
-    return files.AssignmentProblemFile(scores, *form, statement.exponent, error)
-
-
-def _statement_from_file(file: files.AssignmentProblemFile) -> AssignmentStatement:
-    scores, capacity = files.integers("scores", file.scores, 2), files.integers("capacity", file.capacity, 1)
-    if not 1 <= file.top_k <= scores.shape[1]:
-        raise InvalidFile(f"problem.top_k is {file.top_k}; allowed: 1 to E={scores.shape[1]}")
-    if capacity.shape != scores.shape[1:]:
-        raise InvalidFile(f"problem.capacity has {len(capacity)} entries; allowed: E={scores.shape[1]}")
-    mask = None if file.mask is None else np.array(file.mask, bool)
-    if mask is not None and mask.shape != scores.shape[:1]:
-        raise InvalidFile(f"problem.mask has {len(mask)} entries; allowed: T={len(scores)}")
-    error = files.fraction("problem.grid_error", file.grid_error)
-    return AssignmentStatement(scores, file.top_k, capacity, file.drop, mask, file.exponent, error)
+        kinds = {kind: getattr(importlib.import_module(home), name) for kind, (home, name) in KINDS.items()}
+        kind, document = files.read(path, {kind: value.FILE for kind, value in kinds.items()})
+        return kinds[kind].from_file(document)  # type: ignore[no-any-return]

@@ -54,8 +54,14 @@ class _Head(msgspec.Struct):
     kind: str
 
 
-def read(path: str | PathLike[str]) -> AssignmentFile:
-    """Parse a certificate file; raise :class:`InvalidFile` with one sentence if it is none."""
+def read(path: str | PathLike[str], kinds: dict[str, type[Any]]) -> tuple[str, Any]:
+    """Parse a certificate file into its kind and the structure that ``kinds`` names for it.
+
+    Raises
+    ------
+    InvalidFile
+        With one sentence, if it is no certificate.
+    """
     try:
         if (size := os.stat(path).st_size) > LARGEST_FILE:
             raise InvalidFile(f"{path} has {size} bytes; a certificate has at most {LARGEST_FILE}")
@@ -68,9 +74,9 @@ def read(path: str | PathLike[str]) -> AssignmentFile:
             raise InvalidFile(f"{path} is not a certificate: its format is {head.format[:40]!r}, not {FORMAT!r}")
         if head.version != VERSION:
             raise InvalidFile(f"{path} has format version {str(head.version)[:40]}; this version reads {VERSION}")
-        if head.kind != "assignment":
+        if head.kind not in kinds:
             raise InvalidFile(f"{path} is a certificate of unknown kind {head.kind[:40]!r}")
-        return msgspec.json.decode(content, type=AssignmentFile)
+        return head.kind, msgspec.json.decode(content, type=kinds[head.kind])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         words = " ".join(str(error).split())[:200]
         raise InvalidFile(f"{path} is not a certificate: {words}") from error

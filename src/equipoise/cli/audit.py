@@ -18,8 +18,9 @@ SCHEMA = "equipoise-audit/1"
 
 BATCH_WORDS = """\
 Pairs are mean / worst over the instances. regret: score lost against the certified optimum with the same
-peak load, over that optimum's gain on random balanced routing; absolute: in units of the scores. score:
-over that of the certified balanced optimum. dual gap: of the bias, as prices for the balanced optimum.
+peak load, over that optimum's gain on random balanced routing; absolute: in units of the scores. excess peak:
+tokens of peak load beyond the least with which the same score is possible. score: over that of the certified
+balanced optimum. dual gap: of the bias, as prices for the balanced optimum.
 Stateful routers saw each batch {passes} times and are judged on the last (--passes)."""
 
 STREAM_WORDS = """\
@@ -102,6 +103,7 @@ def _show_batch(result: Audit, form: str) -> None:
         "router": lambda s: s.router,
         "regret": lambda s: _pair(percent, s.mean_relative_regret, s.max_relative_regret),
         "absolute": lambda s: _pair(number, s.mean_regret, s.max_regret),
+        "excess peak": lambda s: _pair(number, s.mean_excess_peak, s.max_excess_peak),
         "MaxVio": lambda s: _pair(number, s.mean_max_vio, s.max_max_vio),
         "MinVio": lambda s: _pair(number, s.mean_min_vio, s.min_min_vio),
         "score": lambda s: number(s.mean_score_ratio),
@@ -156,5 +158,5 @@ def _show(
         click.echo(f"{name} broke on {place}: {broken[0].error}")
 
 
-def _pair(text: Callable[[float], str], mean: float, worst: float) -> str:
-    return f"{text(mean)} / {text(worst)}"
+def _pair(text: Callable[[float | None], str], mean: float | None, worst: float | None) -> str:
+    return "-" if mean is None else f"{text(mean)} / {text(worst)}"

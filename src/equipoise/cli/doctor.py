@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from equipoise.cli.show import format_option, show_json, show_table
 
+if TYPE_CHECKING:
+    from equipoise.solvers.engines import Engine
+
+WORKS = "works"
 PACKAGES = ("numpy", "ortools", "pulp", "click", "rich", "msgspec", "array-api-compat", "highspy", "torch")
 CLASH = (
     "highspy is installed: it cannot be loaded in one process with ortools (or-tools issue 5246). Equipoise keeps them "
@@ -31,31 +37,39 @@ def doctor(form: str) -> int:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    engines = {engine.name: _try(engine.name) for engine in ENGINES}
+    engines = [
+        {"engine": engine.name, "problem": engine.problem.__name__, "outcome": _try(engine)} for engine in ENGINES
+    ]
     advice = [CLASH] if importlib.util.find_spec("highspy") is not None else []
-    advice += [f"{name}: {outcome}" for name, outcome in engines.items() if outcome != "certified"]
+    broken = [entry for entry in engines if entry["outcome"] != WORKS]
+    advice += [f"{entry['engine']} ({entry['problem']}): {entry['outcome']}" for entry in broken]
     if form == "json":
         show_json({"schema": "equipoise-doctor/1", "versions": versions, "engines": engines, "advice": advice})
     else:
         show_table(("package", "version"), [list(pair) for pair in versions.items()], form, "versions")
         if form == "markdown":
             click.echo()
-        show_table(("engine", "outcome"), [list(pair) for pair in engines.items()], form, "engines")
+        show_table(list(engines[0]), [list(entry.values()) for entry in engines], form, "engines")
         click.echo("\n".join(advice) or "everything works")
-    return 0 if all(outcome == "certified" for outcome in engines.values()) else 3
+    return 3 if broken else 0
 
 
-def _try(name: str) -> str:
+def _try(engine: Engine) -> str:
     """Solve a small problem in a child process, where a broken installation cannot take us down."""
     import numpy as np
 
     from equipoise.errors import EquipoiseError
-    from equipoise.problems import AssignmentProblem
-    from equipoise.solvers.solve import solve
+    from equipoise.problems import AssignmentProblem, GroupLimitedProblem, Limit, LimitedProblem
+    from equipoise.solvers.solve import claim
 
-    problem = AssignmentProblem(np.arange(24).reshape(6, 4) % 7, 2)
+    plain = AssignmentProblem(np.arange(24).reshape(6, 4) % 7, 2)
+    samples: dict[type, Any] = {
+        AssignmentProblem: plain,
+        LimitedProblem: LimitedProblem(plain, [Limit(6, experts=[0, 1])]),
+        GroupLimitedProblem: GroupLimitedProblem(plain.with_capacity(6), 2, 1),
+    }
     try:
-        solution = solve(problem, name, time_limit=60)
+        answer = claim(samples[engine.problem], engine.name, time_limit=60)
     except EquipoiseError as error:
         return str(error)
-    return solution.evidence if solution.evidence == "certified" else f"failed: {solution.raw_status}"
+    return WORKS if answer.objective is not None else f"failed: {answer.message}"

@@ -16,7 +16,9 @@ def listing(form: str) -> int:
     from equipoise.traces import recorded
 
     routers = [{"name": entry.name, "summary": entry.summary} for entry in ROUTERS.values()]
-    solvers = [{"name": engine.name, "family": engine.family, "installed": engine.installed} for engine in ENGINES]
+    solvers = [
+        {"name": e.name, "problem": e.problem.__name__, "family": e.family, "installed": e.installed} for e in ENGINES
+    ]
     trace = recorded()
     runs = [
         {"name": run, "gate": trace.gate(run), "top_k": trace.top_k(run), "steps": len(trace.loads(run))}

@@ -1,5 +1,7 @@
 """The problems: frozen values, validated once, understood by every engine."""
 
 from equipoise.problems.assignment import AssignmentProblem
+from equipoise.problems.group_limited import GroupLimitedProblem
+from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
 
-__all__ = ["AssignmentProblem"]
+__all__ = ["AssignmentProblem", "GroupLimitedProblem", "Limit", "LimitedProblem", "device_limits", "sequence_limits"]

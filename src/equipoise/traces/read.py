@@ -3,6 +3,10 @@
 Keys: ``scores`` ``[..., T, E]``, or ``logits`` with ``gate`` ("softmax", "sigmoid", "none"); ``top_k``; for a problem
 to solve also ``capacity``, ``drop`` and ``mask``. Of a stack's leading axes the first is time; every index of the
 others (layers) is a sequence of its own.
+
+Routing records hold ``topk_ids`` and ``topk_weights`` ``[L, T, K]`` instead: the scores of the chosen experts alone.
+The others are unknown and taken as 0, so what is audited is the problem on these truncated scores, which tie heavily;
+instance names say so.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ from equipoise.problems import AssignmentProblem
 from equipoise.traces.instance import GATES, Instance, apply_gate
 
 KEYS = ("scores", "logits", "gate", "top_k", "capacity", "drop", "mask")
+RECORD_KEYS = ("topk_ids", "topk_weights", "num_experts", "top_k", "seq_len")
+MOST_EXPERTS = 1 << 16
 
 
 def read_trace(path: str | PathLike[str], top_k: int | None = None) -> list[Instance]:
@@ -31,6 +37,8 @@ def read_trace(path: str | PathLike[str], top_k: int | None = None) -> list[Inst
         If the file cannot be read, has other keys, or does not say K and neither does the caller.
     """
     arrays = _read(path)
+    if "topk_ids" in arrays:
+        return _record(path, arrays, top_k)
     scores, k = _scores(path, arrays), _top_k(path, arrays, top_k)
     instances = []
     for index in np.ndindex(scores.shape[:-2]):
@@ -54,10 +62,34 @@ def read_problem(
 
 def _read(path: str | PathLike[str]) -> dict[str, Any]:
     arrays = read_arrays(path)
-    unknown = sorted(set(arrays) - set(KEYS))
+    allowed = RECORD_KEYS if "topk_ids" in arrays else KEYS
+    unknown = sorted(set(arrays) - set(allowed))
     if unknown:
-        raise InvalidFile(f"{path} has the key {unknown[0]!r}; allowed: {', '.join(KEYS)}")
+        raise InvalidFile(f"{path} has the key {unknown[0]!r}; allowed: {', '.join(allowed)}")
     return arrays
+
+
+def _record(path: str | PathLike[str], arrays: dict[str, Any], top_k: int | None) -> list[Instance]:
+    """Return one instance per layer of a routing record ``topk_ids``, ``topk_weights`` ``[L, T, K]``."""
+    ids, weights = as_numpy(arrays["topk_ids"], "topk_ids"), as_numpy(arrays.get("topk_weights"), "topk_weights")
+    if ids.ndim != 3 or not ids.size or ids.dtype.kind not in "iu" or weights.shape != ids.shape:
+        shapes = f"topk_ids {ids.dtype} of shape {ids.shape} and topk_weights of shape {weights.shape}"
+        raise InvalidFile(f"{path} holds {shapes}; allowed: whole numbers [L, T, K] and as many weights")
+    if weights.dtype.kind != "f" or not np.isfinite(weights).all():
+        raise InvalidFile(f"{path} holds topk_weights that are not finite floats")
+    experts = _scalar(path, arrays, "num_experts", int(ids.max()) + 1)
+    if not isinstance(experts, int) or not int(ids.max()) < experts <= MOST_EXPERTS or int(ids.min()) < 0:
+        raise InvalidFile(f"{path} names experts {ids.min()} to {ids.max()}; allowed: 0 to num_experts - 1")
+    chosen = np.sort(ids, axis=2)
+    if (chosen[:, :, 1:] == chosen[:, :, :-1]).any():
+        raise InvalidFile(f"{path} sends a token to the same expert twice; allowed: distinct topk_ids")
+    k = ids.shape[2] if top_k is None else top_k
+    instances = []
+    for layer, (of_layer, values) in enumerate(zip(ids, weights, strict=True)):
+        scores = np.zeros((len(of_layer), experts), values.dtype)
+        np.put_along_axis(scores, of_layer.astype(np.int64), values, axis=1)
+        instances.append(Instance(f"layer{layer} (top-{ids.shape[2]} weights only)", scores, k, f"layer{layer}"))
+    return instances
 
 
 def _scores(path: str | PathLike[str], arrays: dict[str, Any]) -> npt.NDArray[Any]:
