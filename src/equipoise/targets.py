@@ -157,7 +157,7 @@ def _guarded(name: str, function: Any, *arguments: Any) -> Any:
 
 
 def describe(error: BaseException) -> str:
-    """Return type, first line and place of an exception, the place being the innermost frame that is not a library's."""
+    """Return type, first line and place of an exception: its innermost frame that is not a library's."""
     first = (str(error).strip().splitlines() or [""])[0][:200]
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

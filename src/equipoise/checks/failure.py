@@ -26,7 +26,8 @@ class Failure(Exception):
 class Misbehaviour(Failure):
     """The target did not answer at all: it raised, hung, crashed, or returned nothing readable.
 
-    ``kind`` is one of "raises", "hangs", "crashes", "unreadable"; such a failure is reported once, not by every check.
+    ``kind`` is one of "raises", "hangs", "crashes", "returns nothing readable", "gives no routing"; such a failure is
+    reported once, not by every check that meets it.
     """
 
     def __init__(self, kind: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -92,9 +93,9 @@ def run_checks(
         outcome = run_check(subject, entry, settings)
         finding = outcome.finding
         if finding is not None and finding.kind != Failure.kind:
-            key = (finding.kind, finding.message)
+            key = finding.kind, re.sub(r"[0-9.]+", "", finding.message)
             if key in misbehaved:
-                outcome = Outcome(entry.name, skipped=f"the target {finding.kind}, see {misbehaved[key]}")
+                outcome = Outcome(entry.name, skipped=f"the target {finding.kind}: see {misbehaved[key]}")
             misbehaved.setdefault(key, entry.name)
         outcomes.append(outcome)
     return Report(subject.target, subject.role, outcomes)
@@ -123,7 +124,7 @@ def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
     def attempt(case: Case) -> None:
         nonlocal smallest, tried
         if time.monotonic() > deadline:
-            return  # time is up: let the search run out; what was found before stays
+            return  # time is up: the search runs out, and what was found before stays
         tried += 1
         try:
             entry.function(subject, case, settings)

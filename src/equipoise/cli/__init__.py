@@ -1,4 +1,4 @@
-"""The command line: `equipoise audit | solve | verify | list | doctor`."""
+"""The command line: `equipoise audit | check | replay | solve | verify | list | doctor`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from equipoise import __version__
 from equipoise.cli.audit import audit
+from equipoise.cli.check import check, replay
 from equipoise.cli.doctor import doctor
 from equipoise.cli.listing import listing
 from equipoise.cli.solve import solve, verify
@@ -27,7 +28,7 @@ def commands() -> None:
     """
 
 
-for command in (audit, solve, verify, listing, doctor):
+for command in (audit, check, replay, solve, verify, listing, doctor):
     commands.add_command(command)
 
 

@@ -145,7 +145,8 @@ class Isolated:
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._process is None:
             self._start()
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
             send(self._process.stdin, request)  # type: ignore[arg-type]
         reply = self._wait(self._call_seconds, "a call")
@@ -174,7 +175,7 @@ def answered(reply: Reply) -> Reply:
     if reply.error is not None:
         raise Misbehaviour("raises", f"it raised {reply.error}")
     if reply.unreadable is not None:
-        raise Misbehaviour("unreadable", f"it returned {reply.unreadable}")
+        raise Misbehaviour("returns nothing readable", f"it returned {reply.unreadable}")
     return reply
 
 

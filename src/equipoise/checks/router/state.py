@@ -99,7 +99,10 @@ def router_evaluation_leaves_the_state_alone(subject: Subject, case: RouterCase,
 
 @check("router", sequences, needs=("has load",))
 def router_loads_are_counted_once(subject: Subject, case: RouterCase, settings: Settings) -> None:
-    """An attribute ``load`` holds the tokens per expert of the last batch (doubled under recompute: torchtitan PR 1593)."""
+    """An attribute ``load`` holds the tokens per expert of the last batch, counted once.
+
+    Recomputed activations counted every token twice (torchtitan PR 1593, Megatron-LM issue 1478).
+    """
     subject.fresh()
     for batch in case.batches:
         routed = route(subject, batch, case.top_k)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.checks.failure import Failure
+from equipoise.checks.failure import Misbehaviour
 from equipoise.errors import TargetError
 from equipoise.isolation.host import Reply
 from equipoise.isolation.subject import Subject
@@ -43,7 +43,7 @@ class Routed:
 
 
 def route(subject: Subject, scores: npt.NDArray[Any], top_k: int, **options: Any) -> Routed:
-    """Call the router; raise :class:`Failure` if its answer is no routing of these tokens."""
+    """Call the router; raise :class:`Misbehaviour` if its answer is no routing of these tokens."""
     reply = subject.call(scores, top_k, **options)
     parts = reply.value if isinstance(reply.value, list) else [reply.value]
     chosen = parts[0] if parts else None
@@ -51,7 +51,7 @@ def route(subject: Subject, scores: npt.NDArray[Any], top_k: int, **options: Any
     try:
         mask = routing_mask(chosen, tokens, experts, top_k)
     except TargetError as error:
-        raise Failure(str(error)) from error
+        raise Misbehaviour("gives no routing", str(error).replace("the router", "it")) from error
     weights = parts[1] if len(parts) > 1 and isinstance(parts[1], np.ndarray) else None
     return Routed(mask, None if weights is None else _spread(weights, chosen, mask), chosen, reply)
 
@@ -67,7 +67,9 @@ def _spread(weights: npt.NDArray[Any], chosen: Any, mask: npt.NDArray[np.bool_])
         return spread
     if weights.shape == mask.shape:
         return np.where(mask, weights, 0).astype(np.float64)
-    raise Failure(f"its weights have shape {weights.shape}; allowed: the shape of its choice, or {mask.shape}")
+    raise Misbehaviour(
+        "gives no routing", f"its weights have shape {weights.shape}; allowed: the shape of its choice, or {mask.shape}"
+    )
 
 
 def shown(mask: npt.NDArray[np.bool_]) -> list[list[int]]:
