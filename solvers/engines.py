@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from equipoise.errors import SolverNotAvailable
-from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem
+from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem, SchedulingProblem
 from equipoise.solvers import child
 
 
@@ -27,8 +27,8 @@ class Engine:
     package
         What must be installed.
     comfortable
-        Number of arcs (T * E) up to which a call takes about a second at most; a longer call runs in a child process,
-        so that Ctrl-C and time limits work while the solver holds the interpreter.
+        Size of a problem (its ``size``) up to which a call takes about a second at most; a longer call runs in a
+        child process, so that Ctrl-C and time limits work while the solver holds the interpreter.
     family
         Engines of one family share code; agreement within a family is one witness.
     """
@@ -64,9 +64,8 @@ class Engine:
         TimeoutError, ChildFailed
             From the child process.
         """
-        size = problem.real_values.size
         try:
-            if time_limit is None and size <= self.comfortable and not self.needs_own_process:
+            if time_limit is None and problem.size <= self.comfortable and not self.needs_own_process:
                 return importlib.import_module(self.module).solve(problem, None)
             return child.call(self.module, "solve", problem, time_limit, time_limit=time_limit)
         except ImportError as error:
@@ -76,6 +75,7 @@ class Engine:
 _ASSIGNMENT = "equipoise.solvers.assignment."
 _LIMITED = "equipoise.solvers.limited."
 _GROUPS = "equipoise.solvers.group_limited."
+_SCHEDULING = "equipoise.solvers.scheduling."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 1_000_000, "network flow"),
@@ -93,6 +93,11 @@ ENGINES = (
     Engine("ortools-cpsat", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
     Engine("ortools-cpsat-plain", _GROUPS + "cpsat_plain", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
     Engine("pulp-cbc", _GROUPS + "cbc", GroupLimitedProblem, "pulp", 2_000, "CBC"),
+    Engine("ortools-flow", _SCHEDULING + "flow", SchedulingProblem, "ortools", 100_000, "network flow"),
+    Engine("ortools-highs", _SCHEDULING + "highs", SchedulingProblem, "ortools", 30_000, "HiGHS"),
+    Engine("ortools-glop", _SCHEDULING + "glop", SchedulingProblem, "ortools", 30_000, "GLOP"),
+    Engine("ortools-cpsat", _SCHEDULING + "cpsat", SchedulingProblem, "ortools", 200, "CP-SAT"),
+    Engine("pulp-cbc", _SCHEDULING + "cbc", SchedulingProblem, "pulp", 1_000, "CBC"),
 )
 """In the order of preference: of those for a problem, the first that is installed and comfortable with its size is the
 default, or else the one that is comfortable with most."""
@@ -108,7 +113,7 @@ def engine_named(name: str | None, problem: Any) -> Engine:
     usable = engines_for(problem)
     if name is None and usable:
         largest = max(usable, key=lambda engine: engine.comfortable)
-        return next((engine for engine in usable if problem.real_values.size <= engine.comfortable), largest)
+        return next((engine for engine in usable if problem.size <= engine.comfortable), largest)
     for engine in usable:
         if engine.name == name:
             return engine

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
+    from equipoise.problems import SchedulingProblem as SchedulingProblem
     from equipoise.problems import device_limits as device_limits
     from equipoise.problems import sequence_limits as sequence_limits
     from equipoise.roles import Router as Router
@@ -54,6 +55,7 @@ _HOME = {
     "Margin": "solvers.assignment.margin",
     "Router": "roles",
     "Routing": "roles",
+    "SchedulingProblem": "problems",
     "Solution": "solution",
     "SolverNotAvailable": "errors",
     "TargetError": "errors",

@@ -18,6 +18,7 @@ KINDS = {
     "assignment": ("equipoise.certificates.assignment_value", "AssignmentCertificate"),
     "limited": ("equipoise.certificates.limited_value", "LimitedCertificate"),
     "group-limited": ("equipoise.certificates.group_limited_value", "GroupLimitedCertificate"),
+    "scheduling": ("equipoise.certificates.scheduling_value", "SchedulingCertificate"),
 }
 """Where the certificates of each kind of file live; they are imported when a file is read."""
 

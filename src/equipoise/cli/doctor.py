@@ -59,7 +59,13 @@ def _try(engine: Engine) -> str:
     import numpy as np
 
     from equipoise.errors import EquipoiseError
-    from equipoise.problems import AssignmentProblem, GroupLimitedProblem, Limit, LimitedProblem
+    from equipoise.problems import (
+        AssignmentProblem,
+        GroupLimitedProblem,
+        Limit,
+        LimitedProblem,
+        SchedulingProblem,
+    )
     from equipoise.solvers.solve import claim
 
     plain = AssignmentProblem(np.arange(24).reshape(6, 4) % 7, 2)
@@ -67,6 +73,7 @@ def _try(engine: Engine) -> str:
         AssignmentProblem: plain,
         LimitedProblem: LimitedProblem(plain, [Limit(6, experts=[0, 1])]),
         GroupLimitedProblem: GroupLimitedProblem(plain.with_capacity(6), 2, 1),
+        SchedulingProblem: SchedulingProblem([3, 2], [[True, True], [False, True]]),
     }
     try:
         answer = claim(samples[engine.problem], engine.name, time_limit=60)

@@ -3,5 +3,14 @@
 from equipoise.problems.assignment import AssignmentProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
 from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
+from equipoise.problems.scheduling import SchedulingProblem
 
-__all__ = ["AssignmentProblem", "GroupLimitedProblem", "Limit", "LimitedProblem", "device_limits", "sequence_limits"]
+__all__ = [
+    "AssignmentProblem",
+    "GroupLimitedProblem",
+    "Limit",
+    "LimitedProblem",
+    "SchedulingProblem",
+    "device_limits",
+    "sequence_limits",
+]
