@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from equipoise.errors import SolverNotAvailable
-from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem, SchedulingProblem
+from equipoise.problems import (
+    AssignmentProblem,
+    GroupLimitedProblem,
+    LimitedProblem,
+    SchedulingProblem,
+    TrafficProblem,
+)
 from equipoise.solvers import child
 
 
@@ -76,6 +82,7 @@ _ASSIGNMENT = "equipoise.solvers.assignment."
 _LIMITED = "equipoise.solvers.limited."
 _GROUPS = "equipoise.solvers.group_limited."
 _SCHEDULING = "equipoise.solvers.scheduling."
+_TRAFFIC = "equipoise.solvers.traffic."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 1_000_000, "network flow"),
@@ -98,6 +105,8 @@ ENGINES = (
     Engine("ortools-glop", _SCHEDULING + "glop", SchedulingProblem, "ortools", 30_000, "GLOP"),
     Engine("ortools-cpsat", _SCHEDULING + "cpsat", SchedulingProblem, "ortools", 200, "CP-SAT"),
     Engine("pulp-cbc", _SCHEDULING + "cbc", SchedulingProblem, "pulp", 1_000, "CBC"),
+    Engine("ortools-flow", _TRAFFIC + "flow", TrafficProblem, "ortools", 300_000, "network flow"),
+    Engine("pulp-cbc", _TRAFFIC + "cbc", TrafficProblem, "pulp", 1_000, "CBC"),
 )
 """In the order of preference: of those for a problem, the first that is installed and comfortable with its size is the
 default, or else the one that is comfortable with most."""

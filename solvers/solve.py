@@ -9,7 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from equipoise.errors import InvalidProblem
-from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem, SchedulingProblem
+from equipoise.problems import (
+    AssignmentProblem,
+    GroupLimitedProblem,
+    LimitedProblem,
+    SchedulingProblem,
+    TrafficProblem,
+)
 from equipoise.solution import Solution
 from equipoise.solvers import child
 from equipoise.solvers.assignment.certify import certify as certify_assignment
@@ -19,14 +25,17 @@ from equipoise.solvers.group_limited.judge import judge as judge_group_limited
 from equipoise.solvers.limited.certify import certify as certify_limited
 from equipoise.solvers.scheduling.certify import certify as certify_schedule
 from equipoise.solvers.scheduling.claim import Claim as ScheduleClaim
+from equipoise.solvers.traffic.certify import certify as certify_traffic
+from equipoise.solvers.traffic.claim import Claim as TrafficClaim
 
-Problem = AssignmentProblem | LimitedProblem | GroupLimitedProblem | SchedulingProblem
+Problem = AssignmentProblem | LimitedProblem | GroupLimitedProblem | SchedulingProblem | TrafficProblem
 
 _KINDS: dict[type, tuple[Callable[[Any, Any, str, float | None], Solution], Callable[..., Any]]] = {
     AssignmentProblem: (certify_assignment, AssignmentClaim),
     LimitedProblem: (certify_limited, AssignmentClaim),
     GroupLimitedProblem: (judge_group_limited, AssignmentClaim),
     SchedulingProblem: (certify_schedule, ScheduleClaim),
+    TrafficProblem: (certify_traffic, TrafficClaim),
 }
 """For every kind of problem: what turns a claim into a solution, and how an engine's claim is made."""
 

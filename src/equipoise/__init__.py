@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
     from equipoise.problems import SchedulingProblem as SchedulingProblem
+    from equipoise.problems import TrafficProblem as TrafficProblem
     from equipoise.problems import device_limits as device_limits
+    from equipoise.problems import node_costs as node_costs
     from equipoise.problems import sequence_limits as sequence_limits
     from equipoise.roles import Router as Router
     from equipoise.roles import Routing as Routing
@@ -59,12 +61,14 @@ _HOME = {
     "Solution": "solution",
     "SolverNotAvailable": "errors",
     "TargetError": "errors",
+    "TrafficProblem": "problems",
     "Verdict": "certificates.verdict",
     "available_solvers": "solvers.solve",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
     "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
+    "node_costs": "problems",
     "sequence_limits": "problems",
     "solve": "solvers.solve",
 }

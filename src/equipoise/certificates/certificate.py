@@ -19,6 +19,7 @@ KINDS = {
     "limited": ("equipoise.certificates.limited_value", "LimitedCertificate"),
     "group-limited": ("equipoise.certificates.group_limited_value", "GroupLimitedCertificate"),
     "scheduling": ("equipoise.certificates.scheduling_value", "SchedulingCertificate"),
+    "traffic": ("equipoise.certificates.traffic_value", "TrafficCertificate"),
 }
 """Where the certificates of each kind of file live; they are imported when a file is read."""
 

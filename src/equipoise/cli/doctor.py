@@ -65,6 +65,7 @@ def _try(engine: Engine) -> str:
         Limit,
         LimitedProblem,
         SchedulingProblem,
+        TrafficProblem,
     )
     from equipoise.solvers.solve import claim
 
@@ -74,6 +75,7 @@ def _try(engine: Engine) -> str:
         LimitedProblem: LimitedProblem(plain, [Limit(6, experts=[0, 1])]),
         GroupLimitedProblem: GroupLimitedProblem(plain.with_capacity(6), 2, 1),
         SchedulingProblem: SchedulingProblem([3, 2], [[True, True], [False, True]]),
+        TrafficProblem: TrafficProblem([[1, 0], [2, 1]], [[True, True], [True, True]], [2, 2], [[0, 1], [1, 0]]),
     }
     try:
         answer = claim(samples[engine.problem], engine.name, time_limit=60)

@@ -4,8 +4,11 @@ from equipoise.problems.assignment import AssignmentProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
 from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
 from equipoise.problems.scheduling import SchedulingProblem
+from equipoise.problems.traffic import TrafficProblem, node_costs
 
 __all__ = [
+    "TrafficProblem",
+    "node_costs",
     "AssignmentProblem",
     "GroupLimitedProblem",
     "Limit",
