@@ -12,6 +12,7 @@ from equipoise.problems import (
     AssignmentProblem,
     GroupLimitedProblem,
     LimitedProblem,
+    PlacementProblem,
     SchedulingProblem,
     TrafficProblem,
 )
@@ -37,6 +38,8 @@ class Engine:
         child process, so that Ctrl-C and time limits work while the solver holds the interpreter.
     family
         Engines of one family share code; agreement within a family is one witness.
+    form
+        The only ``problem.split`` it solves; empty: any.
     """
 
     name: str
@@ -45,11 +48,16 @@ class Engine:
     package: str
     comfortable: int
     family: str
+    form: str = ""
 
     @property
     def installed(self) -> bool:
         """Whether the package is there, without importing it."""
         return importlib.util.find_spec(self.package) is not None
+
+    def takes(self, problem: Any) -> bool:
+        """Whether it solves this kind and form of problem."""
+        return isinstance(problem, self.problem) and self.form in ("", getattr(problem, "split", ""))
 
     @property
     def needs_own_process(self) -> bool:
@@ -83,6 +91,7 @@ _LIMITED = "equipoise.solvers.limited."
 _GROUPS = "equipoise.solvers.group_limited."
 _SCHEDULING = "equipoise.solvers.scheduling."
 _TRAFFIC = "equipoise.solvers.traffic."
+_PLACEMENT = "equipoise.solvers.placement."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 1_000_000, "network flow"),
@@ -107,6 +116,10 @@ ENGINES = (
     Engine("pulp-cbc", _SCHEDULING + "cbc", SchedulingProblem, "pulp", 1_000, "CBC"),
     Engine("ortools-flow", _TRAFFIC + "flow", TrafficProblem, "ortools", 300_000, "network flow"),
     Engine("pulp-cbc", _TRAFFIC + "cbc", TrafficProblem, "pulp", 1_000, "CBC"),
+    Engine("ortools-highs", _PLACEMENT + "highs", PlacementProblem, "ortools", 300, "HiGHS", "free"),
+    Engine("express", _PLACEMENT + "express", PlacementProblem, "numpy", 100_000, "search"),
+    Engine("ortools-cpsat", _PLACEMENT + "cpsat", PlacementProblem, "ortools", 300, "CP-SAT", "even"),
+    Engine("pulp-cbc", _PLACEMENT + "cbc", PlacementProblem, "pulp", 300, "CBC"),
 )
 """In the order of preference: of those for a problem, the first that is installed and comfortable with its size is the
 default, or else the one that is comfortable with most."""
@@ -114,7 +127,7 @@ default, or else the one that is comfortable with most."""
 
 def engines_for(problem: Any) -> list[Engine]:
     """Return the installed engines that take this kind of problem, preferred first."""
-    return [engine for engine in ENGINES if isinstance(problem, engine.problem) and engine.installed]
+    return [engine for engine in ENGINES if engine.takes(problem) and engine.installed]
 
 
 def engine_named(name: str | None, problem: Any) -> Engine:

@@ -13,6 +13,7 @@ from equipoise.problems import (
     AssignmentProblem,
     GroupLimitedProblem,
     LimitedProblem,
+    PlacementProblem,
     SchedulingProblem,
     TrafficProblem,
 )
@@ -23,12 +24,16 @@ from equipoise.solvers.assignment.claim import Claim as AssignmentClaim
 from equipoise.solvers.engines import Engine, engine_named, engines_for
 from equipoise.solvers.group_limited.judge import judge as judge_group_limited
 from equipoise.solvers.limited.certify import certify as certify_limited
+from equipoise.solvers.placement.certify import certify as certify_placement
+from equipoise.solvers.placement.claim import Claim as PlacementClaim
 from equipoise.solvers.scheduling.certify import certify as certify_schedule
 from equipoise.solvers.scheduling.claim import Claim as ScheduleClaim
 from equipoise.solvers.traffic.certify import certify as certify_traffic
 from equipoise.solvers.traffic.claim import Claim as TrafficClaim
 
-Problem = AssignmentProblem | LimitedProblem | GroupLimitedProblem | SchedulingProblem | TrafficProblem
+Problem = (
+    AssignmentProblem | LimitedProblem | GroupLimitedProblem | SchedulingProblem | TrafficProblem | PlacementProblem
+)
 
 _KINDS: dict[type, tuple[Callable[[Any, Any, str, float | None], Solution], Callable[..., Any]]] = {
     AssignmentProblem: (certify_assignment, AssignmentClaim),
@@ -36,6 +41,7 @@ _KINDS: dict[type, tuple[Callable[[Any, Any, str, float | None], Solution], Call
     GroupLimitedProblem: (judge_group_limited, AssignmentClaim),
     SchedulingProblem: (certify_schedule, ScheduleClaim),
     TrafficProblem: (certify_traffic, TrafficClaim),
+    PlacementProblem: (certify_placement, PlacementClaim),
 }
 """For every kind of problem: what turns a claim into a solution, and how an engine's claim is made."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
+    from equipoise.problems import PlacementProblem as PlacementProblem
     from equipoise.problems import SchedulingProblem as SchedulingProblem
     from equipoise.problems import TrafficProblem as TrafficProblem
     from equipoise.problems import device_limits as device_limits
@@ -57,6 +58,7 @@ _HOME = {
     "Margin": "solvers.assignment.margin",
     "Router": "roles",
     "Routing": "roles",
+    "PlacementProblem": "problems",
     "SchedulingProblem": "problems",
     "Solution": "solution",
     "SolverNotAvailable": "errors",

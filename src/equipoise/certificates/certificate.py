@@ -20,6 +20,7 @@ KINDS = {
     "group-limited": ("equipoise.certificates.group_limited_value", "GroupLimitedCertificate"),
     "scheduling": ("equipoise.certificates.scheduling_value", "SchedulingCertificate"),
     "traffic": ("equipoise.certificates.traffic_value", "TrafficCertificate"),
+    "placement": ("equipoise.certificates.placement_value", "PlacementCertificate"),
 }
 """Where the certificates of each kind of file live; they are imported when a file is read."""
 

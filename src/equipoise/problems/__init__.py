@@ -3,10 +3,12 @@
 from equipoise.problems.assignment import AssignmentProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
 from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
+from equipoise.problems.placement import PlacementProblem
 from equipoise.problems.scheduling import SchedulingProblem
 from equipoise.problems.traffic import TrafficProblem, node_costs
 
 __all__ = [
+    "PlacementProblem",
     "TrafficProblem",
     "node_costs",
     "AssignmentProblem",
