@@ -16,6 +16,7 @@ from device_oracles import all_placements, keeps_groups, least_placement_peak, p
 from equipoise import Certificate, InvalidFile, InvalidProblem, PlacementProblem, solve
 from equipoise.certificates.deals import GivenUp, deal_below
 from equipoise.certificates.placement import ARGUMENTS, is_lower_bound
+from equipoise.certificates.placement_value import sizes_of
 from equipoise.solvers.placement.agree import cross_check
 from equipoise.solvers.placement.bounds import best_bound, replica_bound
 from equipoise.solvers.placement.certify import certify
@@ -90,7 +91,9 @@ def test_hierarchical_solution_keeps_groups_on_nodes(problem):
 def test_no_argument_proves_more_than_the_optimum(problem, numerator, denominator):
     bound = Fraction(numerator, denominator)
     if bound > least_placement_peak(problem):
-        assert not any(is_lower_bound(problem, bound, argument) for argument in ARGUMENTS)
+        assert not any(
+            is_lower_bound(problem.load.tolist(), sizes_of(problem), bound, argument) for argument in ARGUMENTS
+        )
 
 
 @settings(max_examples=80)

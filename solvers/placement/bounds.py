@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from equipoise.certificates.placement import is_lower_bound
+from equipoise.certificates.placement_value import sizes_of
 from equipoise.problems import PlacementProblem
 
 MOST_CANDIDATES = 200_000
@@ -26,7 +27,7 @@ def best_bound(problem: PlacementProblem, upper: Fraction | None = None) -> Boun
     if upper is None or upper <= best.value:
         return best
     if problem.split == "even":
-        return Bound(upper, "deal") if is_lower_bound(problem, upper, "deal") else best
+        return Bound(upper, "deal") if is_lower_bound(problem.load.tolist(), sizes_of(problem), upper, "deal") else best
     return component_bound(problem, best, upper) or best
 
 
@@ -71,10 +72,11 @@ def component_bound(problem: PlacementProblem, known: Bound, upper: Fraction) ->
         if known.value < Fraction(load, k) <= upper
     }
     candidates = sorted(values)
+    statement = problem.load.tolist(), sizes_of(problem)
     low, high = 0, len(candidates)
     while low < high:
         middle = (low + high) // 2
-        if is_lower_bound(problem, candidates[middle], "component"):
+        if is_lower_bound(*statement, candidates[middle], "component"):
             low = middle + 1
         else:
             high = middle

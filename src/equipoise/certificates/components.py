@@ -20,11 +20,14 @@ from math import comb
 STEPS = 200_000
 """Search steps after which the argument is given up (and proves nothing)."""
 
+LARGEST = 100
+"""Devices beyond which it is not even tried: the search is as deep as that."""
+
 
 def no_partition_below(loads: list[int], slots: int, devices: int, bound: Fraction) -> bool:
     """Whether the component argument proves that no placement has a peak below ``bound``."""
     fewest = len(loads) + devices - slots
-    if fewest < 2 or bound <= 0:
+    if fewest < 2 or bound <= 0 or devices > LARGEST:
         return False
     budget = [STEPS]
     limit = [-(-k * bound.numerator // bound.denominator) - 1 for k in range(devices + 1)]

@@ -18,6 +18,9 @@ from math import lcm
 STEPS = 300_000
 """Search steps after which the argument is given up (and proves nothing)."""
 
+LARGEST = 200
+"""Experts plus devices beyond which it is not even tried: the search is as deep as that."""
+
 Device = list[int]
 Item = tuple[int, int, int]
 
@@ -41,10 +44,12 @@ def deal_below(
     Raises
     ------
     GivenUp
-        After ``steps`` steps.
+        After ``steps`` steps, or at once beyond ``LARGEST``.
     """
     if bound <= 0:
         return None
+    if len(loads) + devices > LARGEST:
+        raise GivenUp
     search = _Search(slots // devices, distinct, steps)
     size = len(loads) // groups
     known: dict[tuple[int, ...], list[Device] | None] = {}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from equipoise.certificates import files
 from equipoise.certificates.certificate import Certificate
-from equipoise.certificates.placement import check_placement
+from equipoise.certificates.placement import Sizes, check_placement
 from equipoise.certificates.verdict import Verdict
 from equipoise.errors import InvalidFile, InvalidProblem
 from equipoise.problems import PlacementProblem
@@ -98,8 +98,10 @@ class PlacementCertificate(Certificate):
             return Verdict(False, "the certificate does not contain its problem; give the problem")
         if digest(statement) != self.digest:
             return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
-        answer = (self.physical_to_logical, self.split, self.denominator)
-        return check_placement(statement, *answer, self.bound, self.argument)
+        answer = (self.physical_to_logical.tolist(), None if self.split is None else self.split.tolist())
+        return check_placement(
+            statement.load.tolist(), sizes_of(statement), *answer, self.denominator, self.bound, self.argument
+        )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one JSON file, with the problem inside."""
@@ -125,6 +127,12 @@ class PlacementCertificate(Certificate):
         slots = files.integers("physical_to_logical", file.physical_to_logical, 1)
         bound = files.fraction("bound", file.bound)
         return cls(slots, split, file.denominator, bound, file.argument, file.problem_sha256, statement)
+
+
+def sizes_of(problem: PlacementProblem) -> Sizes:
+    """Return the numbers of ``problem`` for the check."""
+    form = (problem.split, problem.num_groups, problem.num_nodes, problem.distinct)
+    return Sizes(problem.num_slots, problem.num_devices, *form)
 
 
 def digest(problem: PlacementProblem) -> str:
