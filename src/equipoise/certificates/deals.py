@@ -51,12 +51,11 @@ def deal_below(
     if len(loads) + devices > LARGEST:
         raise GivenUp
     search = _Search(slots // devices, distinct, steps)
-    size = len(loads) // groups
     known: dict[tuple[int, ...], list[Device] | None] = {}
 
     def on_one_node(members: tuple[int, ...]) -> list[Device] | None:
         if members not in known:
-            experts = [expert for group in members for expert in range(group * size, (group + 1) * size)]
+            experts = [expert for expert in range(len(loads)) if expert * groups // len(loads) in members]
             node = _deal_on_node([loads[e] for e in experts], devices // nodes, bound, search)
             known[members] = None if node is None else [[experts[e] for e in device] for device in node]
         return known[members]
@@ -67,10 +66,9 @@ def deal_below(
         for others in combinations(left[1:], groups // nodes - 1):
             search.spend()
             first = on_one_node((left[0], *others))
-            if first is not None:
-                rest = deal(tuple(group for group in left[1:] if group not in others))
-                if rest is not None:
-                    return first + rest
+            rest = None if first is None else deal(tuple(group for group in left[1:] if group not in others))
+            if first is not None and rest is not None:
+                return first + rest
         return None
 
     return deal(tuple(range(groups)))

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import msgspec
 import numpy as np
@@ -28,7 +28,7 @@ class PlacementProblemFile(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     load: list[int]
     num_slots: int
     num_devices: int
-    split: Literal["even", "free"]
+    split: str
     num_groups: int
     num_nodes: int
     distinct: bool

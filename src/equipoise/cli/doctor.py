@@ -77,7 +77,7 @@ def _try(engine: Engine) -> str:
         GroupLimitedProblem: GroupLimitedProblem(plain.with_capacity(6), 2, 1),
         SchedulingProblem: SchedulingProblem([3, 2], [[True, True], [False, True]]),
         TrafficProblem: TrafficProblem([[1, 0], [2, 1]], [[True, True], [True, True]], [2, 2], [[0, 1], [1, 0]]),
-        PlacementProblem: PlacementProblem([3, 2], 4, 2, engine.form or "even"),  # type: ignore[arg-type]
+        PlacementProblem: PlacementProblem([3, 2], 4, 2, engine.form or "even"),
     }
     try:
         answer = claim(samples[engine.problem], engine.name, time_limit=60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ from equipoise.errors import InvalidProblem
 from equipoise.problems.scheduling import SchedulingProblem
 
 Integers = npt.NDArray[np.int64]
-Split = Literal["even", "free"]
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -53,7 +52,7 @@ class PlacementProblem:
     load: Integers
     num_slots: int
     num_devices: int
-    split: Split
+    split: str
     num_groups: int
     num_nodes: int
     distinct: bool
@@ -63,7 +62,7 @@ class PlacementProblem:
         load: Any,
         num_slots: int,
         num_devices: int,
-        split: Split = "even",
+        split: str = "even",
         num_groups: int = 1,
         num_nodes: int = 1,
         distinct: bool = True,
