@@ -118,6 +118,7 @@ ENGINES = (
     Engine("pulp-cbc", _TRAFFIC + "cbc", TrafficProblem, "pulp", 1_000, "CBC"),
     Engine("ortools-highs", _PLACEMENT + "highs", PlacementProblem, "ortools", 300, "HiGHS", "free"),
     Engine("express", _PLACEMENT + "express", PlacementProblem, "numpy", 100_000, "search"),
+    Engine("cross-check", _PLACEMENT + "cross_check", PlacementProblem, "pulp", 300, "CP-SAT or HiGHS, and CBC"),
     Engine("ortools-cpsat", _PLACEMENT + "cpsat", PlacementProblem, "ortools", 300, "CP-SAT", "even"),
     Engine("pulp-cbc", _PLACEMENT + "cbc", PlacementProblem, "pulp", 300, "CBC"),
 )

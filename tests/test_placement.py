@@ -17,7 +17,7 @@ from equipoise import Certificate, InvalidFile, InvalidProblem, PlacementProblem
 from equipoise.certificates.deals import GivenUp, deal_below
 from equipoise.certificates.placement import ARGUMENTS, is_lower_bound
 from equipoise.certificates.placement_value import sizes_of
-from equipoise.solvers.placement.agree import cross_check
+from equipoise.solvers.placement import cross_check
 from equipoise.solvers.placement.bounds import best_bound, replica_bound
 from equipoise.solvers.placement.certify import certify
 from equipoise.solvers.placement.claim import Claim
@@ -27,8 +27,8 @@ from equipoise.solvers.solve import claim
 
 def test_every_engine_is_offered_for_its_form():
     even, free = (PlacementProblem([1, 1], 4, 2, split) for split in ("even", "free"))
-    assert set(equipoise.available_solvers(even)) == {"express", "ortools-cpsat", "pulp-cbc"}
-    assert set(equipoise.available_solvers(free)) == {"express", "ortools-highs", "pulp-cbc"}
+    assert set(equipoise.available_solvers(even)) == {"express", "cross-check", "ortools-cpsat", "pulp-cbc"}
+    assert set(equipoise.available_solvers(free)) == {"express", "cross-check", "ortools-highs", "pulp-cbc"}
 
 
 @pytest.mark.parametrize(
@@ -223,15 +223,25 @@ def test_infeasible_claims_are_refused_and_named():
     assert certify(problem, Claim("time limit"), "slow").lower == 3
 
 
-def test_cross_check_needs_two_families_that_agree():
-    problem = PlacementProblem([5, 4, 3, 3], 6, 2, num_groups=2, num_nodes=2)
-    with pytest.raises(ValueError, match="one witness, not two"):
-        cross_check(problem, ("pulp-cbc", "pulp-cbc"))
-    solution = cross_check(problem, ("ortools-cpsat", "pulp-cbc"))
-    assert (solution.status, solution.objective) == ("optimal", 9)
-    assert solution.evidence in ("cross-checked", "certified")
-    lazy = cross_check(problem, ("express", "pulp-cbc"))
-    assert lazy.status == "optimal" or "not agreed" in lazy.repairs[-1]
+def test_agreement_of_two_families_is_evidence_where_no_bound_meets():
+    problem = PlacementProblem([7, 2, 2, 1], 6, 2, "free", num_groups=2, num_nodes=2)
+    solution = solve(problem, "cross-check")
+    assert (solution.status, solution.evidence, solution.objective) == ("optimal", "cross-checked", 9)
+    assert solution.lower < solution.upper == 9 == least_placement_peak(problem)
+    assert not solution.certificate.verify()
+    assert "ortools-highs: OPTIMAL" in solution.raw_status
+    assert "pulp-cbc: OPTIMAL" in solution.raw_status
+
+
+@pytest.mark.parametrize("second", [Fraction(7), None])
+def test_families_that_disagree_are_no_evidence(monkeypatch, second):
+    problem = PlacementProblem([7, 2, 2, 1], 6, 2, "free", num_groups=2, num_nodes=2)
+    honest = claim(problem, "ortools-highs")
+    other = replace(honest, objective=second) if second else Claim("time limit")
+    answers = {"ortools-highs": honest, "pulp-cbc": other}
+    monkeypatch.setattr(cross_check, "claim", lambda problem, name, limit: answers[name])
+    solution = certify(problem, cross_check.solve(problem, 1.0), "cross-check")
+    assert (solution.status, solution.evidence, solution.objective) == ("bounded", "claimed", 9)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """From an engine's claim to a placement: evaluate it exactly, bound it, and let the solver-free check decide.
 
 An engine that calls its placement optimal proves nothing by that: only a bound that meets the peak makes it "optimal"
-and "certified". Where none does, the solution is "bounded", and :func:`equipoise.solvers.placement.agree.cross_check`
-asks a second family of engines.
+and "certified". Where none does, the solution is "bounded", unless two families of engines agree: then it is
+"optimal" and "cross-checked", and ``lower`` stays the proved one.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ def certify(problem: PlacementProblem, claim: Claim, solver: str, deadline: floa
     bound = best_bound(problem, peak)
     certificate = PlacementCertificate.of(problem, slots, split, denominator, bound.value, bound.argument)
     verdict = certificate.verify()
+    agreed = claim.cross_checked and not verdict.valid
     return replace(
         solution,
-        status="optimal" if verdict.valid else "bounded",
-        evidence="certified" if verdict.valid else "claimed",
+        status="optimal" if verdict.valid or agreed else "bounded",
+        evidence="certified" if verdict.valid else "cross-checked" if agreed else "claimed",
         objective=peak,
         lower=verdict.lower,
         upper=verdict.upper,
@@ -54,6 +55,17 @@ def certify(problem: PlacementProblem, claim: Claim, solver: str, deadline: floa
         split=None if split is None else frozen(split / denominator),
         certificate=certificate,
     )
+
+
+def peak_of_counts(problem: PlacementProblem, counts: npt.NDArray[np.integer]) -> Fraction | None:
+    """Exact peak of a placement ``[E, G]``; None if it is not feasible."""
+    slots = slots_of(problem, counts)
+    if problem.violation(slots) is not None:
+        return None
+    if problem.split == "even":
+        return problem.even_peak(slots)
+    split, denominator = free_split(problem, slots)
+    return Fraction(int(split.sum(axis=0).max()), denominator)
 
 
 def free_split(problem: PlacementProblem, slots: Integers) -> tuple[Integers, int]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.problems import PlacementProblem
-from equipoise.solvers.placement.certify import free_split, slots_of
+from equipoise.solvers.placement.certify import peak_of_counts
 
 Integers = npt.NDArray[np.int64]
 
@@ -25,7 +25,7 @@ TRIES = 24
 def chained(problem: PlacementProblem, start: Integers) -> Integers:
     """Return ``[E, G]`` counts: the best of ``start`` and of up to ``TRIES`` chains (one node only)."""
     experts, devices = problem.num_experts, problem.num_devices
-    best, least = start, free_peak(problem, start)
+    best, least = start, peak_of_counts(problem, start)
     if problem.num_nodes > 1 or experts + devices - 1 > problem.num_slots:
         return best
     mean = Fraction(sum(problem.load.tolist()), devices)
@@ -34,16 +34,10 @@ def chained(problem: PlacementProblem, start: Integers) -> Integers:
         if least == mean:
             break
         counts = _chain(problem, _homes(problem, random, attempt))
-        peak = free_peak(problem, counts)
-        if peak < least:
+        peak = peak_of_counts(problem, counts)
+        if peak is not None and least is not None and peak < least:
             best, least = counts, peak
     return best
-
-
-def free_peak(problem: PlacementProblem, counts: Integers) -> Fraction:
-    """Peak of the best split of a placement."""
-    split, denominator = free_split(problem, slots_of(problem, counts))
-    return Fraction(int(split.sum(axis=0).max()), denominator)
 
 
 def _homes(problem: PlacementProblem, random: np.random.Generator, attempt: int) -> Integers:

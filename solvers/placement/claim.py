@@ -30,9 +30,12 @@ class Claim:
         ``[E, G]``: how many slots of each device hold each expert.
     message
         The engine's own words.
+    cross_checked
+        Whether engines of different families agree on the objective.
     """
 
     status: ClaimStatus
     objective: Fraction | None = None
     counts: npt.NDArray[Any] | None = None
     message: str = ""
+    cross_checked: bool = False

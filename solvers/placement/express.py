@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from equipoise.certificates.deals import GivenUp, deal_below
 from equipoise.problems import PlacementProblem
-from equipoise.solvers.placement.certify import slots_of
-from equipoise.solvers.placement.chain import chained, free_peak
+from equipoise.solvers.placement.certify import peak_of_counts, slots_of
+from equipoise.solvers.placement.chain import chained
 from equipoise.solvers.placement.claim import Claim
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
@@ -20,7 +20,7 @@ def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     start = greedy_counts(problem)
     if problem.split == "free":
         counts = chained(problem, start)
-        return Claim("feasible", free_peak(problem, counts), counts, "chain of devices, or greedy")
+        return Claim("feasible", peak_of_counts(problem, counts), counts, "chain of devices, or greedy")
     counts, ended = dealt(problem, swapped(problem, start))
     peak = problem.even_peak(slots_of(problem, counts))
     return Claim("optimal" if ended else "feasible", peak, counts, "OPTIMAL" if ended else "search given up")

@@ -45,7 +45,7 @@ class Solution:
     physical_to_logical
         ``[P]`` expert in each slot, -1 for an unused slot. Placement.
     certificate
-        Proof of optimality, or None.
+        Proof of optimality, or None; of a placement also where it only proves the bounds.
     raw_objective, raw_status
         What the engine said of its own answer, before anything was mended.
     repairs
