@@ -5,7 +5,7 @@ r"""The joint placement and split program as arrays for OR-Tools' MathOpt.
 
 with y binary; in the hierarchical form binaries z[group, node], ``y[e,g] <= z[group(e), node(g)]``, one node per group
 and equally many groups per node. Devices are alike, so the heaviest expert is put on device 0, and m is kept at or
-above the best combinatorial bound: a branch-and-bound alone may never close that gap (docs/theory.md).
+above the best combinatorial bound, a gap that branch-and-bound alone may never close.
 """
 
 from __future__ import annotations
