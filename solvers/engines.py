@@ -10,6 +10,7 @@ from typing import Any
 from equipoise.errors import SolverNotAvailable
 from equipoise.problems import (
     AssignmentProblem,
+    CommunicationProblem,
     GroupLimitedProblem,
     LimitedProblem,
     PlacementProblem,
@@ -91,6 +92,7 @@ _LIMITED = "equipoise.solvers.limited."
 _GROUPS = "equipoise.solvers.group_limited."
 _SCHEDULING = "equipoise.solvers.scheduling."
 _TRAFFIC = "equipoise.solvers.traffic."
+_COMMUNICATION = "equipoise.solvers.communication."
 _PLACEMENT = "equipoise.solvers.placement."
 
 ENGINES = (
@@ -116,6 +118,8 @@ ENGINES = (
     Engine("pulp-cbc", _SCHEDULING + "cbc", SchedulingProblem, "pulp", 1_000, "CBC"),
     Engine("ortools-flow", _TRAFFIC + "flow", TrafficProblem, "ortools", 300_000, "network flow"),
     Engine("pulp-cbc", _TRAFFIC + "cbc", TrafficProblem, "pulp", 1_000, "CBC"),
+    Engine("ortools-highs", _COMMUNICATION + "highs", CommunicationProblem, "ortools", 500, "HiGHS"),
+    Engine("pulp-cbc", _COMMUNICATION + "cbc", CommunicationProblem, "pulp", 200, "CBC"),
     Engine("ortools-highs", _PLACEMENT + "highs", PlacementProblem, "ortools", 300, "HiGHS", "free"),
     Engine("express", _PLACEMENT + "express", PlacementProblem, "numpy", 100_000, "search"),
     Engine("cross-check", _PLACEMENT + "cross_check", PlacementProblem, "pulp", 300, "CP-SAT or HiGHS, and CBC"),

@@ -11,6 +11,7 @@ from typing import Any
 from equipoise.errors import InvalidProblem
 from equipoise.problems import (
     AssignmentProblem,
+    CommunicationProblem,
     GroupLimitedProblem,
     LimitedProblem,
     PlacementProblem,
@@ -21,6 +22,8 @@ from equipoise.solution import Solution
 from equipoise.solvers import child
 from equipoise.solvers.assignment.certify import certify as certify_assignment
 from equipoise.solvers.assignment.claim import Claim as AssignmentClaim
+from equipoise.solvers.communication.certify import certify as certify_communication
+from equipoise.solvers.communication.claim import Claim as CommunicationClaim
 from equipoise.solvers.engines import Engine, engine_named, engines_for
 from equipoise.solvers.group_limited.judge import judge as judge_group_limited
 from equipoise.solvers.limited.certify import certify as certify_limited
@@ -32,7 +35,13 @@ from equipoise.solvers.traffic.certify import certify as certify_traffic
 from equipoise.solvers.traffic.claim import Claim as TrafficClaim
 
 Problem = (
-    AssignmentProblem | LimitedProblem | GroupLimitedProblem | SchedulingProblem | TrafficProblem | PlacementProblem
+    AssignmentProblem
+    | LimitedProblem
+    | GroupLimitedProblem
+    | SchedulingProblem
+    | TrafficProblem
+    | PlacementProblem
+    | CommunicationProblem
 )
 
 _KINDS: dict[type, tuple[Callable[[Any, Any, str, float | None], Solution], Callable[..., Any]]] = {
@@ -42,6 +51,7 @@ _KINDS: dict[type, tuple[Callable[[Any, Any, str, float | None], Solution], Call
     SchedulingProblem: (certify_schedule, ScheduleClaim),
     TrafficProblem: (certify_traffic, TrafficClaim),
     PlacementProblem: (certify_placement, PlacementClaim),
+    CommunicationProblem: (certify_communication, CommunicationClaim),
 }
 """For every kind of problem: what turns a claim into a solution, and how an engine's claim is made."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.problems import AssignmentProblem as AssignmentProblem
+    from equipoise.problems import CommunicationProblem as CommunicationProblem
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AssignmentProblem": "problems",
     "Certificate": "certificates.certificate",
+    "CommunicationProblem": "problems",
     "EquipoiseError": "errors",
     "Frontier": "solvers.assignment.frontier",
     "FrontierPoint": "solvers.assignment.frontier",

@@ -61,6 +61,7 @@ def _try(engine: Engine) -> str:
     from equipoise.errors import EquipoiseError
     from equipoise.problems import (
         AssignmentProblem,
+        CommunicationProblem,
         GroupLimitedProblem,
         Limit,
         LimitedProblem,
@@ -77,6 +78,7 @@ def _try(engine: Engine) -> str:
         GroupLimitedProblem: GroupLimitedProblem(plain.with_capacity(6), 2, 1),
         SchedulingProblem: SchedulingProblem([3, 2], [[True, True], [False, True]]),
         TrafficProblem: TrafficProblem([[1, 0], [2, 1]], [[True, True], [True, True]], [2, 2], [[0, 1], [1, 0]]),
+        CommunicationProblem: CommunicationProblem([[1, 0], [2, 1]], [[True, True], [False, True]], 1),
         PlacementProblem: PlacementProblem([3, 2], 4, 2, engine.form or "even"),
     }
     try:

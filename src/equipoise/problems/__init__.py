@@ -1,6 +1,7 @@
 """The problems: frozen values, validated once, understood by every engine."""
 
 from equipoise.problems.assignment import AssignmentProblem
+from equipoise.problems.communication import CommunicationProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
 from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
 from equipoise.problems.placement import PlacementProblem
@@ -12,6 +13,7 @@ __all__ = [
     "TrafficProblem",
     "node_costs",
     "AssignmentProblem",
+    "CommunicationProblem",
     "GroupLimitedProblem",
     "Limit",
     "LimitedProblem",
