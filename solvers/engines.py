@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from equipoise.errors import SolverNotAvailable
-from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem
+from equipoise.problems import (
+    AssignmentProblem,
+    CommunicationProblem,
+    GroupLimitedProblem,
+    LimitedProblem,
+    PlacementProblem,
+    SchedulingProblem,
+    TrafficProblem,
+)
 from equipoise.solvers import child
 
 
@@ -27,10 +35,12 @@ class Engine:
     package
         What must be installed.
     comfortable
-        Number of arcs (T * E) up to which a call takes about a second at most; a longer call runs in a child process,
-        so that Ctrl-C and time limits work while the solver holds the interpreter.
+        Size of a problem (its ``size``) up to which a call takes about a second at most; a longer call runs in a
+        child process, so that Ctrl-C and time limits work while the solver holds the interpreter.
     family
         Engines of one family share code; agreement within a family is one witness.
+    form
+        The only ``problem.split`` it solves; empty: any.
     """
 
     name: str
@@ -39,11 +49,16 @@ class Engine:
     package: str
     comfortable: int
     family: str
+    form: str = ""
 
     @property
     def installed(self) -> bool:
         """Whether the package is there, without importing it."""
         return importlib.util.find_spec(self.package) is not None
+
+    def takes(self, problem: Any) -> bool:
+        """Whether it solves this kind and form of problem."""
+        return isinstance(problem, self.problem) and self.form in ("", getattr(problem, "split", ""))
 
     @property
     def needs_own_process(self) -> bool:
@@ -64,9 +79,8 @@ class Engine:
         TimeoutError, ChildFailed
             From the child process.
         """
-        size = problem.real_values.size
         try:
-            if time_limit is None and size <= self.comfortable and not self.needs_own_process:
+            if time_limit is None and problem.size <= self.comfortable and not self.needs_own_process:
                 return importlib.import_module(self.module).solve(problem, None)
             return child.call(self.module, "solve", problem, time_limit, time_limit=time_limit)
         except ImportError as error:
@@ -76,6 +90,10 @@ class Engine:
 _ASSIGNMENT = "equipoise.solvers.assignment."
 _LIMITED = "equipoise.solvers.limited."
 _GROUPS = "equipoise.solvers.group_limited."
+_SCHEDULING = "equipoise.solvers.scheduling."
+_TRAFFIC = "equipoise.solvers.traffic."
+_COMMUNICATION = "equipoise.solvers.communication."
+_PLACEMENT = "equipoise.solvers.placement."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 1_000_000, "network flow"),
@@ -93,6 +111,20 @@ ENGINES = (
     Engine("ortools-cpsat", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
     Engine("ortools-cpsat-plain", _GROUPS + "cpsat_plain", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
     Engine("pulp-cbc", _GROUPS + "cbc", GroupLimitedProblem, "pulp", 2_000, "CBC"),
+    Engine("ortools-flow", _SCHEDULING + "flow", SchedulingProblem, "ortools", 100_000, "network flow"),
+    Engine("ortools-highs", _SCHEDULING + "highs", SchedulingProblem, "ortools", 30_000, "HiGHS"),
+    Engine("ortools-glop", _SCHEDULING + "glop", SchedulingProblem, "ortools", 30_000, "GLOP"),
+    Engine("ortools-cpsat", _SCHEDULING + "cpsat", SchedulingProblem, "ortools", 200, "CP-SAT"),
+    Engine("pulp-cbc", _SCHEDULING + "cbc", SchedulingProblem, "pulp", 1_000, "CBC"),
+    Engine("ortools-flow", _TRAFFIC + "flow", TrafficProblem, "ortools", 300_000, "network flow"),
+    Engine("pulp-cbc", _TRAFFIC + "cbc", TrafficProblem, "pulp", 1_000, "CBC"),
+    Engine("ortools-highs", _COMMUNICATION + "highs", CommunicationProblem, "ortools", 500, "HiGHS"),
+    Engine("pulp-cbc", _COMMUNICATION + "cbc", CommunicationProblem, "pulp", 200, "CBC"),
+    Engine("ortools-highs", _PLACEMENT + "highs", PlacementProblem, "ortools", 300, "HiGHS", "free"),
+    Engine("express", _PLACEMENT + "express", PlacementProblem, "numpy", 100_000, "search"),
+    Engine("cross-check", _PLACEMENT + "cross_check", PlacementProblem, "pulp", 300, "CP-SAT or HiGHS, and CBC"),
+    Engine("ortools-cpsat", _PLACEMENT + "cpsat", PlacementProblem, "ortools", 300, "CP-SAT", "even"),
+    Engine("pulp-cbc", _PLACEMENT + "cbc", PlacementProblem, "pulp", 300, "CBC"),
 )
 """In the order of preference: of those for a problem, the first that is installed and comfortable with its size is the
 default, or else the one that is comfortable with most."""
@@ -100,7 +132,7 @@ default, or else the one that is comfortable with most."""
 
 def engines_for(problem: Any) -> list[Engine]:
     """Return the installed engines that take this kind of problem, preferred first."""
-    return [engine for engine in ENGINES if isinstance(problem, engine.problem) and engine.installed]
+    return [engine for engine in ENGINES if engine.takes(problem) and engine.installed]
 
 
 def engine_named(name: str | None, problem: Any) -> Engine:
@@ -108,7 +140,7 @@ def engine_named(name: str | None, problem: Any) -> Engine:
     usable = engines_for(problem)
     if name is None and usable:
         largest = max(usable, key=lambda engine: engine.comfortable)
-        return next((engine for engine in usable if problem.real_values.size <= engine.comfortable), largest)
+        return next((engine for engine in usable if problem.size <= engine.comfortable), largest)
     for engine in usable:
         if engine.name == name:
             return engine

@@ -9,22 +9,51 @@ from dataclasses import replace
 from typing import Any
 
 from equipoise.errors import InvalidProblem
-from equipoise.problems import AssignmentProblem, GroupLimitedProblem, LimitedProblem
+from equipoise.problems import (
+    AssignmentProblem,
+    CommunicationProblem,
+    GroupLimitedProblem,
+    LimitedProblem,
+    PlacementProblem,
+    SchedulingProblem,
+    TrafficProblem,
+)
 from equipoise.solution import Solution
 from equipoise.solvers import child
 from equipoise.solvers.assignment.certify import certify as certify_assignment
-from equipoise.solvers.assignment.claim import Claim
+from equipoise.solvers.assignment.claim import Claim as AssignmentClaim
+from equipoise.solvers.communication.certify import certify as certify_communication
+from equipoise.solvers.communication.claim import Claim as CommunicationClaim
 from equipoise.solvers.engines import Engine, engine_named, engines_for
 from equipoise.solvers.group_limited.judge import judge as judge_group_limited
 from equipoise.solvers.limited.certify import certify as certify_limited
+from equipoise.solvers.placement.certify import certify as certify_placement
+from equipoise.solvers.placement.claim import Claim as PlacementClaim
+from equipoise.solvers.scheduling.certify import certify as certify_schedule
+from equipoise.solvers.scheduling.claim import Claim as ScheduleClaim
+from equipoise.solvers.traffic.certify import certify as certify_traffic
+from equipoise.solvers.traffic.claim import Claim as TrafficClaim
 
-Problem = AssignmentProblem | LimitedProblem | GroupLimitedProblem
+Problem = (
+    AssignmentProblem
+    | LimitedProblem
+    | GroupLimitedProblem
+    | SchedulingProblem
+    | TrafficProblem
+    | PlacementProblem
+    | CommunicationProblem
+)
 
-_CERTIFY: dict[type, Callable[[Any, Claim, str, float | None], Solution]] = {
-    AssignmentProblem: certify_assignment,
-    LimitedProblem: certify_limited,
-    GroupLimitedProblem: judge_group_limited,
+_KINDS: dict[type, tuple[Callable[[Any, Any, str, float | None], Solution], Callable[..., Any]]] = {
+    AssignmentProblem: (certify_assignment, AssignmentClaim),
+    LimitedProblem: (certify_limited, AssignmentClaim),
+    GroupLimitedProblem: (judge_group_limited, AssignmentClaim),
+    SchedulingProblem: (certify_schedule, ScheduleClaim),
+    TrafficProblem: (certify_traffic, TrafficClaim),
+    PlacementProblem: (certify_placement, PlacementClaim),
+    CommunicationProblem: (certify_communication, CommunicationClaim),
 }
+"""For every kind of problem: what turns a claim into a solution, and how an engine's claim is made."""
 
 
 def solve(problem: Problem, solver: str | None = None, time_limit: float | None = None) -> Solution:
@@ -49,7 +78,8 @@ def solve(problem: Problem, solver: str | None = None, time_limit: float | None 
     started = time.monotonic()
     deadline = None if time_limit is None else started + time_limit + child.GRACE
     claim = _claim(engine, problem, time_limit)
-    solution = _CERTIFY[engine.problem](problem, claim, engine.name, deadline)
+    certify, _ = _KINDS[engine.problem]
+    solution = certify(problem, claim, engine.name, deadline)
     return replace(solution, seconds=time.monotonic() - started)
 
 
@@ -58,15 +88,16 @@ def available_solvers(problem: Problem) -> list[str]:
     return [engine.name for engine in engines_for(problem)]
 
 
-def claim(problem: Problem, solver: str, time_limit: float | None = None) -> Claim:
+def claim(problem: Problem, solver: str, time_limit: float | None = None) -> Any:
     """Return what an engine says of ``problem``, unmended: for agreement between engines."""
     return _claim(engine_named(solver, problem), problem, time_limit)
 
 
-def _claim(engine: Engine, problem: Problem, time_limit: float | None) -> Claim:
+def _claim(engine: Engine, problem: Problem, time_limit: float | None) -> Any:
+    _, no_answer = _KINDS[engine.problem]
     try:
-        return engine.run(problem, time_limit)  # type: ignore[no-any-return]
+        return engine.run(problem, time_limit)
     except TimeoutError:
-        return Claim("time limit", message="stopped at the time limit")
+        return no_answer("time limit", message="stopped at the time limit")
     except child.ChildFailed as error:
-        return Claim("failed", message=str(error))
+        return no_answer("failed", message=str(error))

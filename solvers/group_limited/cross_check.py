@@ -23,7 +23,7 @@ def solve(problem: GroupLimitedProblem, time_limit: float | None) -> Claim:
     first = lagrangian.solve(problem, share)
     if judge(problem, first, "lagrangian").status == "optimal":
         return first
-    claims = [claim(problem, name, share) for name in WITNESSES]
+    claims: list[Claim] = [claim(problem, name, share) for name in WITNESSES]
     said = "; ".join(f"{name}: {one.message}" for name, one in zip(WITNESSES, claims, strict=True))
     if all(one.status == "infeasible" for one in claims):
         return Claim("infeasible", message=said, cross_checked=True)

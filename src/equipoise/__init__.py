@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.problems import AssignmentProblem as AssignmentProblem
+    from equipoise.problems import CommunicationProblem as CommunicationProblem
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
+    from equipoise.problems import PlacementProblem as PlacementProblem
+    from equipoise.problems import SchedulingProblem as SchedulingProblem
+    from equipoise.problems import TrafficProblem as TrafficProblem
     from equipoise.problems import device_limits as device_limits
+    from equipoise.problems import node_costs as node_costs
     from equipoise.problems import sequence_limits as sequence_limits
     from equipoise.roles import Router as Router
     from equipoise.roles import Routing as Routing
@@ -43,6 +48,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AssignmentProblem": "problems",
     "Certificate": "certificates.certificate",
+    "CommunicationProblem": "problems",
     "EquipoiseError": "errors",
     "Frontier": "solvers.assignment.frontier",
     "FrontierPoint": "solvers.assignment.frontier",
@@ -54,15 +60,19 @@ _HOME = {
     "Margin": "solvers.assignment.margin",
     "Router": "roles",
     "Routing": "roles",
+    "PlacementProblem": "problems",
+    "SchedulingProblem": "problems",
     "Solution": "solution",
     "SolverNotAvailable": "errors",
     "TargetError": "errors",
+    "TrafficProblem": "problems",
     "Verdict": "certificates.verdict",
     "available_solvers": "solvers.solve",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
     "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
+    "node_costs": "problems",
     "sequence_limits": "problems",
     "solve": "solvers.solve",
 }

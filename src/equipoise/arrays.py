@@ -50,6 +50,33 @@ def _foreign_to_numpy(value: Any) -> npt.NDArray[Any]:
     return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
 
 
+def whole_numbers(value: Any, field: str, shape: tuple[int | None, ...], low: int, high: int) -> npt.NDArray[np.int64]:
+    """Return ``value`` as frozen 64-bit integers of ``shape`` (None: any length) between ``low`` and ``high``.
+
+    Floating-point arrays are taken if every entry is whole: recorded loads often come as 12.0.
+
+    Raises
+    ------
+    InvalidProblem
+        If a number is not whole or out of range, or the shape is another; the first such entry is named.
+    """
+    array = as_numpy(value, field)
+    if array.dtype.kind not in "iuf":
+        raise InvalidProblem(field, f"of type {array.dtype}", "whole numbers")
+    if array.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):
+        wanted = ", ".join("any" if length is None else str(length) for length in shape)
+        raise InvalidProblem(field, f"of shape {array.shape}", f"shape ({wanted})")
+    for what, bad in (
+        ("not whole", ~np.isfinite(array) | (array != np.floor(array)) if array.dtype.kind == "f" else None),
+        ("too small", array < low),
+        ("too large", array > high),
+    ):
+        if bad is not None and bad.any():
+            where = tuple(int(index) for index in np.argwhere(bad)[0])
+            raise InvalidProblem(field, f"{what} ({array[where]} at {list(where)})", f"whole numbers, {low} to {high}")
+    return frozen(array.astype(np.int64))
+
+
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a C-contiguous, native-endian, read-only array of the same values; a copy unless it is one already."""
     native = array.dtype.newbyteorder("=")

@@ -3,6 +3,8 @@
 A *router* is called as ``router(scores[T,E], top_k)`` and returns a :class:`Routing` or just its experts: an array
 ``[T, K]`` of expert indices (-1 = dropped) or a boolean mask ``[T, E]``. A router that keeps state between calls is an
 object with ``reset()``; one that adds biases to the scores shows them as ``.bias`` (``[E]``).
+
+A *scheduler* splits the load of experts over the devices that host them; a *placer* puts experts into slots.
 """
 
 from __future__ import annotations
@@ -22,6 +24,22 @@ class Router(Protocol):
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int, /) -> Any:
         """Return a :class:`Routing`, expert indices ``[T, K]`` or a mask ``[T, E]``."""
+
+
+class Scheduler(Protocol):
+    """Splits tokens over the replicas of their experts."""
+
+    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_], /) -> Any:
+        """Return ``split[E, G]`` for ``load[E]``, or ``flows[G, E, G]`` for ``load[G, E]``; ``hosts`` is ``[E, G]``."""
+
+
+class Placer(Protocol):
+    """Puts experts into the slots of devices."""
+
+    def __call__(
+        self, load: npt.NDArray[Any], num_slots: int, num_groups: int, num_nodes: int, num_devices: int, /
+    ) -> Any:
+        """Return ``physical_to_logical[L, P]`` for ``load[L, E]``; slot p lies on device ``p // (P / G)``."""
 
 
 @runtime_checkable

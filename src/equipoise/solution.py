@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +32,20 @@ class Solution:
     evidence
         "certified": the certificate was checked; "cross-checked": independent engines agree; "claimed" otherwise.
     objective
-        Score of ``experts`` on the grid; None without an answer.
+        Of the answer, recomputed exactly: the score of ``experts`` on the grid, the peak of ``split``, the traffic of
+        ``flows``; None without an answer.
     lower, upper
         ``lower <= true optimum <= upper``, always rigorous; rounding to the grid is part of them. None: not known.
     experts
-        ``[T, K]`` expert indices, ascending, -1 (last) for none.
+        ``[T, K]`` expert indices, ascending, -1 (last) for none. Assignment.
+    split
+        ``[E, G]`` tokens of each expert on each device; floats where tokens may be divided. Scheduling.
+    flows
+        ``[G, E, G]`` tokens from source device to expert to serving device. Traffic.
+    physical_to_logical
+        ``[P]`` expert in each slot, -1 for an unused slot. Placement.
     certificate
-        Proof of optimality, or None.
+        Proof of optimality, or None; of a placement also where it only proves the bounds.
     raw_objective, raw_status
         What the engine said of its own answer, before anything was mended.
     repairs
@@ -54,6 +61,9 @@ class Solution:
     lower: Fraction | None = None
     upper: Fraction | None = None
     experts: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    split: npt.NDArray[Any] | None = field(default=None, repr=False)
+    flows: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    physical_to_logical: npt.NDArray[np.int64] | None = field(default=None, repr=False)
     certificate: Certificate | None = field(default=None, repr=False)
     raw_objective: Fraction | None = None
     raw_status: str = ""

@@ -18,6 +18,10 @@ KINDS = {
     "assignment": ("equipoise.certificates.assignment_value", "AssignmentCertificate"),
     "limited": ("equipoise.certificates.limited_value", "LimitedCertificate"),
     "group-limited": ("equipoise.certificates.group_limited_value", "GroupLimitedCertificate"),
+    "communication": ("equipoise.certificates.communication_value", "CommunicationCertificate"),
+    "scheduling": ("equipoise.certificates.scheduling_value", "SchedulingCertificate"),
+    "traffic": ("equipoise.certificates.traffic_value", "TrafficCertificate"),
+    "placement": ("equipoise.certificates.placement_value", "PlacementCertificate"),
 }
 """Where the certificates of each kind of file live; they are imported when a file is read."""
 

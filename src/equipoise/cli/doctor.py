@@ -59,7 +59,16 @@ def _try(engine: Engine) -> str:
     import numpy as np
 
     from equipoise.errors import EquipoiseError
-    from equipoise.problems import AssignmentProblem, GroupLimitedProblem, Limit, LimitedProblem
+    from equipoise.problems import (
+        AssignmentProblem,
+        CommunicationProblem,
+        GroupLimitedProblem,
+        Limit,
+        LimitedProblem,
+        PlacementProblem,
+        SchedulingProblem,
+        TrafficProblem,
+    )
     from equipoise.solvers.solve import claim
 
     plain = AssignmentProblem(np.arange(24).reshape(6, 4) % 7, 2)
@@ -67,6 +76,10 @@ def _try(engine: Engine) -> str:
         AssignmentProblem: plain,
         LimitedProblem: LimitedProblem(plain, [Limit(6, experts=[0, 1])]),
         GroupLimitedProblem: GroupLimitedProblem(plain.with_capacity(6), 2, 1),
+        SchedulingProblem: SchedulingProblem([3, 2], [[True, True], [False, True]]),
+        TrafficProblem: TrafficProblem([[1, 0], [2, 1]], [[True, True], [True, True]], [2, 2], [[0, 1], [1, 0]]),
+        CommunicationProblem: CommunicationProblem([[1, 0], [2, 1]], [[True, True], [False, True]], 1),
+        PlacementProblem: PlacementProblem([3, 2], 4, 2, engine.form or "even"),
     }
     try:
         answer = claim(samples[engine.problem], engine.name, time_limit=60)

@@ -1,7 +1,23 @@
 """The problems: frozen values, validated once, understood by every engine."""
 
 from equipoise.problems.assignment import AssignmentProblem
+from equipoise.problems.communication import CommunicationProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
 from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
+from equipoise.problems.placement import PlacementProblem
+from equipoise.problems.scheduling import SchedulingProblem
+from equipoise.problems.traffic import TrafficProblem, node_costs
 
-__all__ = ["AssignmentProblem", "GroupLimitedProblem", "Limit", "LimitedProblem", "device_limits", "sequence_limits"]
+__all__ = [
+    "PlacementProblem",
+    "TrafficProblem",
+    "node_costs",
+    "AssignmentProblem",
+    "CommunicationProblem",
+    "GroupLimitedProblem",
+    "Limit",
+    "LimitedProblem",
+    "SchedulingProblem",
+    "device_limits",
+    "sequence_limits",
+]

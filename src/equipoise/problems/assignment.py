@@ -119,6 +119,11 @@ class AssignmentProblem:
         """Grid integers of the real tokens alone, ``[len(tokens), E]``: what the engines work on."""
         return self.grid.values if self.mask is None else self.grid.values[self.tokens]
 
+    @property
+    def size(self) -> int:
+        """Number of unknowns x[t, e]."""
+        return len(self.tokens) * self.num_experts
+
     def __repr__(self) -> str:
         limits = sorted({int(limit) for limit in self.capacity})
         text = str(limits[0]) if len(limits) == 1 else f"{limits[0]}..{limits[-1]}"

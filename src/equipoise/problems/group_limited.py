@@ -78,5 +78,10 @@ class GroupLimitedProblem:
         """Grid integers of the real tokens, ``[real tokens, E]``."""
         return self.grid.values[self.assignment.tokens]
 
+    @property
+    def size(self) -> int:
+        """Number of unknowns x[t, e]."""
+        return int(self.real_values.size)
+
     def __repr__(self) -> str:
         return f"GroupLimitedProblem({self.assignment!r}, {self.topk_groups} of {self.num_groups} groups)"

@@ -104,6 +104,11 @@ class LimitedProblem:
         """``[E + L]``: the capacity of every set."""
         return np.concatenate([self.assignment.capacity, self.limit_capacity])
 
+    @property
+    def size(self) -> int:
+        """Number of unknowns x[t, e]."""
+        return int(self.real_values.size)
+
     def __repr__(self) -> str:
         return f"LimitedProblem({self.assignment!r}, {len(self.limits)} limits)"
 

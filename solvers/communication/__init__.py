@@ -1,0 +1,1 @@
+"""Expert replicas -> devices with communication: a linear or integer program and its Lagrangian bound."""

@@ -1,0 +1,53 @@
+"""`pulp-cbc`: the communication-aware program in PuLP, by CBC; a witness for small sizes."""
+
+from __future__ import annotations
+
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pulp
+
+from equipoise.problems import CommunicationProblem
+from equipoise.solvers.communication.claim import Claim, ClaimStatus
+
+STATUS: dict[int, ClaimStatus] = {
+    pulp.LpSolutionOptimal: "optimal",
+    pulp.LpSolutionIntegerFeasible: "feasible",
+    pulp.LpSolutionInfeasible: "infeasible",
+    pulp.LpSolutionNoSolutionFound: "time limit",
+}
+
+
+def solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:
+    """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # PuLP 3 announces PuLP 4's API
+        return _solve(problem, time_limit)
+
+
+def _solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:
+    model = pulp.LpProblem("communication", pulp.LpMinimize)
+    category = pulp.LpContinuous if problem.fractional else pulp.LpInteger
+    peak, busiest = pulp.LpVariable("peak", 0), pulp.LpVariable("busiest", 0)
+    model += peak + float(problem.alpha) * busiest
+    pairs = [(e, g) for e, g in np.argwhere(problem.hosts).tolist()]
+    x = {(e, g): pulp.LpVariable(f"x_{e}_{g}", 0, None, category) for e, g in pairs}
+    stays = {(e, g): pulp.LpVariable(f"l_{e}_{g}", 0, int(problem.source_load[g, e])) for e, g in pairs}
+    for expert, load in enumerate(problem.load.tolist()):
+        model += pulp.lpSum(x[e, g] for e, g in pairs if e == expert) == load
+    for pair in pairs:
+        model += stays[pair] <= x[pair]
+    for device, most in enumerate(problem.may_send):
+        held = pulp.lpSum(x[e, g] for e, g in pairs if g == device)
+        local = pulp.lpSum(stays[e, g] for e, g in pairs if g == device)
+        model += held <= peak
+        model += most - local <= busiest
+        model += held - local <= busiest
+    model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=time_limit, gapRel=0, gapAbs=0))
+    status = STATUS.get(model.sol_status, "failed")
+    if status not in ("optimal", "feasible"):
+        return Claim(status, message=pulp.LpSolution[model.sol_status])
+    split = np.zeros(problem.hosts.shape)
+    for pair, variable in x.items():
+        split[pair] = variable.varValue or 0.0
+    return Claim(status, Fraction(pulp.value(model.objective)), split, message=pulp.LpSolution[model.sol_status])

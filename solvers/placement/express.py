@@ -1,0 +1,42 @@
+"""`express`: search in plain Python; exact in the even form while the search ends, for large sizes in the free form."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.certificates.deals import GivenUp, deal_below
+from equipoise.problems import PlacementProblem
+from equipoise.solvers.placement.certify import peak_of_counts, slots_of
+from equipoise.solvers.placement.chain import chained
+from equipoise.solvers.placement.claim import Claim
+from equipoise.solvers.placement.greedy import greedy_counts
+from equipoise.solvers.placement.swaps import swapped
+
+
+def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
+    """Deal replicas (even form) or chain devices (free form); ends by itself, whatever the limit."""
+    del time_limit
+    start = greedy_counts(problem)
+    if problem.split == "free":
+        counts = chained(problem, start)
+        return Claim("feasible", peak_of_counts(problem, counts), counts, "chain of devices, or greedy")
+    counts, ended = dealt(problem, swapped(problem, start))
+    peak = problem.even_peak(slots_of(problem, counts))
+    return Claim("optimal" if ended else "feasible", peak, counts, "OPTIMAL" if ended else "search given up")
+
+
+def dealt(problem: PlacementProblem, counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], bool]:
+    """Deal below the peak of ``counts`` until no deal is left; False if the search was given up."""
+    loads, sizes = problem.load.tolist(), (problem.num_slots, problem.num_devices)
+    while True:
+        peak = problem.even_peak(slots_of(problem, counts))
+        try:
+            found = deal_below(loads, *sizes, problem.distinct, peak, problem.num_groups, problem.num_nodes)
+        except GivenUp:
+            return counts, False
+        if found is None:
+            return counts, True
+        counts = np.zeros_like(counts)
+        for device, experts in enumerate(found):
+            np.add.at(counts[:, device], experts, 1)

@@ -1,0 +1,119 @@
+r"""The joint placement and split program as arrays for OR-Tools' MathOpt.
+
+    min m   s.t.  sum_g x[e,g] = w[e],  x[e,g] <= w[e] y[e,g],  sum_e x[e,g] <= m,
+                  sum_g y[e,g] >= 1,  sum_e y[e,g] <= P / G
+
+with y binary; in the hierarchical form binaries z[group, node], ``y[e,g] <= z[group(e), node(g)]``, one node per group
+and equally many groups per node. Devices are alike, so the heaviest expert is put on device 0, and m is kept at or
+above the best combinatorial bound, a gap that branch-and-bound alone may never close.
+"""
+
+from __future__ import annotations
+
+import datetime
+from fractions import Fraction
+
+import numpy as np
+from ortools.math_opt import model_pb2
+from ortools.math_opt.python import mathopt
+
+from equipoise.problems import PlacementProblem
+from equipoise.solvers.placement.bounds import best_bound
+from equipoise.solvers.placement.certify import free_split, slots_of
+from equipoise.solvers.placement.claim import Claim, ClaimStatus, solver_seconds
+from equipoise.solvers.placement.greedy import greedy_counts
+
+STATUS: dict[mathopt.TerminationReason, ClaimStatus] = {
+    mathopt.TerminationReason.OPTIMAL: "optimal",
+    mathopt.TerminationReason.FEASIBLE: "feasible",
+    mathopt.TerminationReason.INFEASIBLE: "infeasible",
+    mathopt.TerminationReason.NO_SOLUTION_FOUND: "time limit",
+}
+
+
+def free_model(problem: PlacementProblem, floor: Fraction, unit: float) -> model_pb2.ModelProto:
+    """Variables x[e, g], y[e, g], z[group, node], m, in that order; loads in multiples of ``unit``."""
+    experts, devices = problem.num_experts, problem.num_devices
+    pairs, nodes = experts * devices, problem.num_nodes
+    peak = 2 * pairs + problem.num_groups * nodes
+    expert, device = np.divmod(np.arange(pairs), devices)
+    load = problem.load / unit
+    model = model_pb2.ModelProto()
+    lower, upper = np.zeros(peak + 1), np.concatenate([load[expert], np.ones(peak - pairs), [np.inf]])
+    lower[peak] = float(floor) / unit
+    lower[pairs + int(problem.load.argmax()) * devices] = 1
+    model.variables.ids.extend(range(peak + 1))
+    model.variables.lower_bounds.extend(lower.tolist())
+    model.variables.upper_bounds.extend(upper.tolist())
+    model.variables.integers.extend([False] * pairs + [True] * (peak - pairs) + [False])
+    model.objective.linear_coefficients.ids.append(peak)
+    model.objective.linear_coefficients.values.append(1.0)
+    rows = _Rows()
+    x, y = np.arange(pairs), pairs + np.arange(pairs)
+    group = np.array([problem.group_of(e) for e in range(experts)])[expert]
+    node = np.array([problem.node_of(g) for g in range(devices)])[device]
+    z = 2 * pairs + group * nodes + node
+    rows.add(expert, x, np.ones(pairs), load, load)
+    rows.add(expert, y, np.ones(pairs), np.ones(experts), np.full(experts, np.inf))
+    rows.add(device, y, np.ones(pairs), np.full(devices, -np.inf), np.full(devices, problem.slots_per_device))
+    each = np.arange(devices)
+    held = np.concatenate([device, each]), np.concatenate([x, np.full(devices, peak)])
+    rows.add(*held, np.concatenate([np.ones(pairs), -np.ones(devices)]), np.full(devices, -np.inf), np.zeros(devices))
+    both = np.concatenate([np.arange(pairs), np.arange(pairs)])
+    none = np.full(pairs, -np.inf), np.zeros(pairs)
+    rows.add(both, np.concatenate([x, y]), np.concatenate([np.ones(pairs), -load[expert]]), *none)
+    if nodes > 1:
+        rows.add(both, np.concatenate([y, z]), np.concatenate([np.ones(pairs), -np.ones(pairs)]), *none)
+        choice = np.arange(problem.num_groups * nodes)
+        one, most = np.ones(problem.num_groups), np.full(nodes, problem.num_groups // nodes)
+        rows.add(choice // nodes, 2 * pairs + choice, np.ones(len(choice)), one, one)
+        rows.add(choice % nodes, 2 * pairs + choice, np.ones(len(choice)), most, most)
+    rows.write(model)
+    return model
+
+
+def solve_free(problem: PlacementProblem, solver: mathopt.SolverType, time_limit: float | None) -> Claim:
+    """Solve the joint program with one of MathOpt's MIP solvers."""
+    start = slots_of(problem, greedy_counts(problem))
+    split, denominator = free_split(problem, start)
+    reached = Fraction(int(split.sum(axis=0).max()), denominator)
+    unit = max(1.0, float(reached))
+    model = mathopt.Model.from_model_proto(free_model(problem, best_bound(problem, reached).value, unit))
+    seconds = solver_seconds(time_limit)
+    limit = None if seconds is None else datetime.timedelta(seconds=seconds)
+    params = mathopt.SolveParameters(time_limit=limit, relative_gap_tolerance=0.0, absolute_gap_tolerance=1e-7)
+    result = mathopt.solve(model, solver, params=params)
+    reason = result.termination.reason
+    message = f"{reason.name}, bound {result.termination.objective_bounds.dual_bound * unit:.6f}"
+    if not result.has_primal_feasible_solution():
+        return Claim("time limit", None, greedy_counts(problem), message)
+    pairs = problem.num_experts * problem.num_devices
+    placed = np.array(result.variable_values(list(model.variables())))[pairs : 2 * pairs]
+    counts = np.round(placed).astype(np.int64).reshape(problem.num_experts, problem.num_devices)
+    return Claim(STATUS.get(reason, "feasible"), Fraction(result.objective_value()) * Fraction(unit), counts, message)
+
+
+class _Rows:
+    """Constraint rows in blocks: row numbers start at 0 in every block."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+
+    def add(self, row: np.ndarray, column: np.ndarray, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        """Append rows ``low <= A x <= high``."""
+        self.blocks.append((row + len(self.lower), column, value))
+        self.lower.extend(low.tolist())
+        self.upper.extend(high.tolist())
+
+    def write(self, model: model_pb2.ModelProto) -> None:
+        """Hand the rows over, sorted as MathOpt wants them."""
+        row, column, value = (np.concatenate(parts) for parts in zip(*self.blocks, strict=True))
+        order = np.lexsort((column, row))
+        model.linear_constraints.ids.extend(range(len(self.lower)))
+        model.linear_constraints.lower_bounds.extend(self.lower)
+        model.linear_constraints.upper_bounds.extend(self.upper)
+        model.linear_constraint_matrix.row_ids.extend(row[order].tolist())
+        model.linear_constraint_matrix.column_ids.extend(column[order].tolist())
+        model.linear_constraint_matrix.coefficients.extend(value[order].tolist())

@@ -1,0 +1,57 @@
+"""`ortools-cpsat`: the integer program, by CP-SAT; a witness for small sizes.
+
+The rational form is solved as an integral one: with V the sum of the speeds, ``m*`` is a fraction whose denominator is
+at most V, so tokens cut into lcm(1..V) pieces have an integral optimum at the same peak.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from equipoise.problems import SchedulingProblem
+from equipoise.solvers.scheduling.claim import Claim, ClaimStatus
+
+LARGEST = 2**50
+
+STATUS: dict[int, ClaimStatus] = {
+    int(cp_model.OPTIMAL): "optimal",
+    int(cp_model.FEASIBLE): "feasible",
+    int(cp_model.INFEASIBLE): "infeasible",
+    int(cp_model.UNKNOWN): "time limit",
+}
+
+
+def solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:
+    """Solve with one worker, hence deterministically."""
+    speeds = problem.speed.tolist()
+    unit = math.lcm(*range(1, sum(speeds) + 1)) if problem.fractional and sum(speeds) <= 40 else 1
+    common = math.lcm(*speeds) if not problem.fractional else 1
+    if (problem.fractional and sum(speeds) > 40) or problem.total * unit * common * max(speeds) > LARGEST:
+        return Claim("failed", message="the numbers are too large for this witness")
+    model = cp_model.CpModel()
+    hosted = np.argwhere(problem.hosts).tolist()
+    loads = (problem.load * unit).tolist()
+    x = {(e, g): model.new_int_var(0, loads[e], "") for e, g in hosted}
+    peak = model.new_int_var(0, problem.total * unit * common, "")
+    for expert, load in enumerate(loads):
+        model.add(sum(x[e, g] for e, g in hosted if e == expert) == load)
+    for device, (base, speed) in enumerate(zip(problem.base_load.tolist(), speeds, strict=True)):
+        held = sum(x[e, g] for e, g in hosted if g == device) + base * unit
+        model.add(held * common <= peak * speed)
+    model.minimize(peak)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    if time_limit is not None:
+        solver.parameters.max_time_in_seconds = time_limit
+    outcome = solver.solve(model)
+    status = STATUS.get(int(outcome), "failed")
+    if status not in ("optimal", "feasible"):
+        return Claim(status, message=outcome.name)
+    split = np.zeros(problem.hosts.shape, np.int64)
+    for (e, g), variable in x.items():
+        split[e, g] = solver.value(variable)
+    return Claim(status, Fraction(solver.value(peak), unit * common), split, unit, outcome.name)

@@ -1,0 +1,1 @@
+"""Source device -> expert replica: least traffic within the devices' limits, a min-cost flow."""

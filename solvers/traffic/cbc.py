@@ -1,0 +1,51 @@
+"""`pulp-cbc`: the transportation problem as an integer program in PuLP, by CBC; a witness for small sizes."""
+
+from __future__ import annotations
+
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pulp
+
+from equipoise.problems import TrafficProblem
+from equipoise.solvers.traffic.claim import Claim, ClaimStatus
+
+STATUS: dict[int, ClaimStatus] = {
+    pulp.LpSolutionOptimal: "optimal",
+    pulp.LpSolutionIntegerFeasible: "feasible",
+    pulp.LpSolutionInfeasible: "infeasible",
+    pulp.LpSolutionNoSolutionFound: "time limit",
+}
+
+
+def solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
+    """Solve with integral flows; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # PuLP 3 announces PuLP 4's API
+        return _solve(problem, time_limit)
+
+
+def _solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
+    devices, experts = problem.source_load.shape
+    model = pulp.LpProblem("traffic", pulp.LpMinimize)
+    starts = np.argwhere(problem.source_load).tolist()
+    f = {
+        (s, e, g): pulp.LpVariable(f"f_{s}_{e}_{g}", 0, None, pulp.LpInteger)
+        for s, e in starts
+        for g in np.flatnonzero(problem.hosts[e]).tolist()
+    }
+    model += pulp.lpSum(int(problem.cost[s, g]) * variable for (s, _, g), variable in f.items())
+    for s, e in starts:
+        served = pulp.lpSum(variable for (a, b, _), variable in f.items() if (a, b) == (s, e))
+        model += served == int(problem.source_load[s, e])
+    for device, limit in enumerate(problem.limit.tolist()):
+        model += pulp.lpSum(variable for (_, _, g), variable in f.items() if g == device) <= limit
+    model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=time_limit, gapRel=0, gapAbs=0))
+    status = STATUS.get(model.sol_status, "failed")
+    message = pulp.LpSolution[model.sol_status]
+    if status not in ("optimal", "feasible"):
+        return Claim(status, message=message)
+    flows = np.zeros((devices, experts, devices), np.int64)
+    for index, variable in f.items():
+        flows[index] = round(variable.varValue or 0.0)
+    return Claim(status, Fraction(pulp.value(model.objective) or 0), flows, message)

@@ -1,0 +1,51 @@
+"""LPLB's and SGLang's probabilities per replica, as a scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.adapters.placements import Integers, ToTensor, as_given
+from equipoise.arrays import as_numpy
+from equipoise.errors import InvalidProblem, TargetError
+from equipoise.reference.scheduling.even import shares
+
+
+class LplbProbabilities:
+    """A scheduler from ``solve(load[E]) -> log2phy_prob[E, X]`` and the table ``log2phy[E, X]`` (-1 padded).
+
+    The split is what the probabilities give in whole tokens, by largest remainder; a row without any probability
+    shares evenly, as SGLang's dispatch does.
+    """
+
+    def __init__(
+        self, solve: Callable[..., Any], log2phy: Any, slots_per_device: int, to_tensor: ToTensor = as_given
+    ) -> None:
+        self.solve = solve
+        self.log2phy = np.asarray(log2phy)
+        self.slots_per_device = slots_per_device
+        self.to_tensor = to_tensor
+
+    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
+        """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed)."""
+        load = np.asarray(load, np.int64)
+        load = load if load.ndim == 1 else load.sum(axis=0)
+        try:
+            chances = as_numpy(self.solve(self.to_tensor(load.copy())), "log2phy_prob")
+        except InvalidProblem as error:
+            raise TargetError(f"the scheduler returned {error.given}") from error
+        sound = chances.dtype.kind in "fiu" and chances.shape == self.log2phy.shape
+        if not sound or not np.isfinite(chances).all() or (chances < 0).any():
+            raise TargetError(f"the scheduler returned no probabilities of shape {self.log2phy.shape}")
+        used = self.log2phy >= 0
+        chances = np.where(used, chances, 0).astype(np.float64)
+        chances[chances.sum(axis=1) == 0] = 1
+        weight = np.zeros(hosts.shape)
+        expert, replica = np.nonzero(used)
+        np.add.at(weight, (expert, self.log2phy[expert, replica] // self.slots_per_device), chances[expert, replica])
+        if (weight[~hosts] > 0).any():
+            raise TargetError("log2phy has replicas on devices that do not host the expert")
+        return shares(load, weight)

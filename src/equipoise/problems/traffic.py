@@ -1,0 +1,107 @@
+"""Traffic: where each device's tokens go, once it is fixed how many every device may serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.arrays import frozen, whole_numbers
+from equipoise.errors import InvalidProblem
+from equipoise.problems.scheduling import SchedulingProblem
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class TrafficProblem:
+    r"""Serve every token within the devices' limits at the least total cost of moving it.
+
+    .. math:: \min \sum_{s,e,g} c_{sg} f_{seg} \quad \text{s.t.} \quad \sum_{g \in H(e)} f_{seg} = \text{source}_{se},
+              \quad \sum_{s,e} f_{seg} \le \text{limit}_g, \quad f \ge 0 \text{ integral}
+
+    A transportation problem, hence integral. Our definition of the second stage of MicroMoE (arXiv 2511.16947), which
+    prefers local tokens by a rule (:mod:`equipoise.reference.scheduling.ranges`) and not by an optimum.
+
+    Parameters
+    ----------
+    source_load
+        ``[G, E]`` tokens per expert that start on each device.
+    hosts
+        ``[E, G]`` booleans, as in :class:`equipoise.SchedulingProblem`.
+    limit
+        ``[G]`` tokens a device may serve.
+    cost
+        ``[G, G]`` whole numbers, what a token pays from its device to the one that serves it; see :func:`node_costs`.
+
+    Raises
+    ------
+    InvalidProblem
+        Naming the argument, what was given and what is allowed.
+    """
+
+    source_load: Integers
+    hosts: npt.NDArray[np.bool_]
+    limit: Integers
+    cost: Integers
+
+    def __init__(self, source_load: Any, hosts: Any, limit: Any, cost: Any) -> None:
+        schedule = SchedulingProblem(source_load=source_load, hosts=hosts)
+        devices = schedule.num_devices
+        fields = {
+            "source_load": schedule.source_load,
+            "hosts": schedule.hosts,
+            "limit": whole_numbers(limit, "limit", (devices,), 0, 2**53),
+            "cost": whole_numbers(cost, "cost", (devices, devices), 0, 2**20),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def at_peak(cls, problem: SchedulingProblem, peak: Fraction | int, cost: Any) -> Self:
+        """Return the second stage of ``problem``: every device may serve up to ``floor(peak * v) - b`` tokens.
+
+        Raises
+        ------
+        InvalidProblem
+            If ``problem`` does not say where its tokens start, or a device has more than ``peak`` anyway.
+        """
+        if problem.source_load is None:
+            raise InvalidProblem("problem", "without source_load", "a problem that says where its tokens start")
+        room = [int(Fraction(peak) * speed // 1) for speed in problem.speed.tolist()] - problem.base_load
+        return cls(problem.source_load, problem.hosts, room, cost)
+
+    @property
+    def num_experts(self) -> int:
+        """E."""
+        return len(self.hosts)
+
+    @property
+    def num_devices(self) -> int:
+        """G."""
+        return int(self.hosts.shape[1])
+
+    @property
+    def size(self) -> int:
+        """Number of unknowns f[s, e, g]."""
+        return int(((self.source_load > 0) @ self.hosts.astype(np.int64)).sum())
+
+    def __repr__(self) -> str:
+        tokens = int(self.source_load.sum())
+        return f"TrafficProblem(E={self.num_experts}, G={self.num_devices}, tokens={tokens})"
+
+
+def node_costs(num_devices: int, num_nodes: int, intra: int = 1, inter: int = 4) -> Integers:
+    """Return ``[G, G]``: 0 on the same device, ``intra`` within a node, ``inter`` between nodes; nodes are contiguous.
+
+    The ratio 1 : 4 is our default, about NVLink to InfiniBand per device; give your own.
+    """
+    if num_nodes < 1 or num_devices % num_nodes:
+        raise InvalidProblem("num_nodes", repr(num_nodes), f"a divisor of the {num_devices} devices")
+    node = np.arange(num_devices) // (num_devices // num_nodes)
+    cost = np.where(node[:, None] == node, intra, inter)
+    np.fill_diagonal(cost, 0)
+    return frozen(cost)
