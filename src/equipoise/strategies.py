@@ -38,7 +38,7 @@ def score_matrices(
     """Return ``[T, E]`` float32 scores in [0, 1]: tied or tie-free, some with a common favourite."""
     shape = (draw(tokens or st.integers(1, 12)), draw(experts or st.integers(1, 6)))
     kind = elements or draw(st.sampled_from((eighths, unit_floats)))
-    scores = draw(hnp.arrays(np.float32, shape, elements=kind))
+    scores: Scores = draw(hnp.arrays(np.float32, shape, elements=kind))
     if elements is None and draw(st.booleans()):
         scores[:, draw(st.integers(0, shape[1] - 1))] = 1.0  # everybody's favourite
     return scores

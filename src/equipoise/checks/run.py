@@ -143,7 +143,7 @@ def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
         phases=(Phase.generate, Phase.target, Phase.shrink),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    test = hypothesis.seed(settings.seed)(search(hypothesis.given(entry.cases())(attempt)))
+    test: Callable[[], None] = hypothesis.seed(settings.seed)(search(hypothesis.given(entry.cases())(attempt)))  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)

@@ -73,7 +73,12 @@ def check(
         report = run_checks(subject, checks, settings, advance)
     for finding in report.findings:
         store.save(finding)
-    {"json": _show_json, "junit": _show_junit}.get(form, lambda report: _show(report, form))(report)
+    if form == "json":
+        _show_json(report)
+    elif form == "junit":
+        _show_junit(report)
+    else:
+        _show(report, form)
     if report.ran == 0:
         raise click.UsageError("no check ran: all were skipped or excluded")
     return 0 if report.passed else 1

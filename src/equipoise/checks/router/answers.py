@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,14 @@ def sequences() -> st.SearchStrategy[RouterCase]:
     return strategies.drifting_batches().map(lambda pair: RouterCase(*pair))
 
 
-def _shaped(tokens: Any, experts: Any, top_k: Any) -> st.SearchStrategy[RouterCase]:
+def _shaped(
+    tokens: st.SearchStrategy[int], experts: st.SearchStrategy[int], top_k: Callable[[Any], st.SearchStrategy[int]]
+) -> st.SearchStrategy[RouterCase]:
     def with_k(scores: Any) -> st.SearchStrategy[RouterCase]:
         return top_k(scores).map(lambda k: RouterCase((scores,), k))
 
-    return strategies.score_matrices(tokens=tokens, experts=experts).flatmap(with_k)
+    matrices: st.SearchStrategy[Any] = strategies.score_matrices(tokens=tokens, experts=experts)
+    return matrices.flatmap(with_k)
 
 
 def all_experts() -> st.SearchStrategy[RouterCase]:

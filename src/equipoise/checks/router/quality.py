@@ -17,6 +17,7 @@ from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
 from equipoise.problems import AssignmentProblem
 from equipoise.solution import Solution
+from equipoise.solvers.assignment.frontier import expert_choice_optimum
 from equipoise.solvers.solve import solve
 
 SETTLING_CALLS = 100
@@ -58,7 +59,7 @@ def optimum_at_peak(case: RouterCase, routed: Routed) -> tuple[AssignmentProblem
     problem = AssignmentProblem(case.scores, case.top_k)
     taken = routed.mask.sum(axis=1)
     if (taken > case.top_k).any():
-        return problem, None, metrics.best_without_token_rows(problem, metrics.peak(routed.load))
+        return problem, None, expert_choice_optimum(problem, metrics.peak(routed.load))
     if (taken < case.top_k).any():
         problem = problem.with_capacity(problem.capacity, drop=True)
     solution = solve(metrics.at_peak_of(problem, routed.load))

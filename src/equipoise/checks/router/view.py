@@ -12,6 +12,7 @@ from equipoise.checks.failure import Misbehaviour
 from equipoise.errors import TargetError
 from equipoise.isolation.host import Reply
 from equipoise.isolation.subject import Subject
+from equipoise.metrics import loads
 from equipoise.roles import routing_mask
 
 
@@ -39,7 +40,7 @@ class Routed:
     @property
     def load(self) -> npt.NDArray[np.int64]:
         """Tokens per expert."""
-        return self.mask.sum(axis=0, dtype=np.int64)
+        return loads(self.mask, self.mask.shape[1])
 
 
 def route(subject: Subject, scores: npt.NDArray[Any], top_k: int, **options: Any) -> Routed:
