@@ -53,6 +53,10 @@ class BASE:
         self.max_rounds = max_rounds
         self.guarded = False
 
+    def accepts(self, tokens: int, experts: int, top_k: int) -> bool:
+        """Return whether batches of this shape can be routed: K = 1 alone."""
+        return top_k == 1
+
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Route one batch."""
         scores = np.asarray(scores, np.float64)

@@ -36,6 +36,9 @@ class BIPHistogram:
     ``prices`` are those after the last token of the latest call; the next call does not start from them.
     """
 
+    capabilities = frozenset({"online"})
+    """The order of the tokens matters."""
+
     def __init__(self, sweeps: int = 4, bins: int = 128, top: float = 1.0) -> None:
         self.sweeps = sweeps
         self.edges = np.linspace(0.0, top, bins, endpoint=False)

@@ -39,6 +39,9 @@ class BIPOnline:
     latest call; the next call does not start from them.
     """
 
+    capabilities = frozenset({"online"})
+    """The order of the tokens matters."""
+
     def __init__(self, sweeps: int = 4) -> None:
         self.sweeps = sweeps
         self.prices: npt.NDArray[np.float64] | None = None

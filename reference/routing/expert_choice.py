@@ -31,3 +31,6 @@ def expert_choice(scores: npt.NDArray[Any], top_k: int) -> Routing:
     mask = np.zeros(scores.shape, bool)
     np.put_along_axis(mask, taken, True, axis=0)
     return Routing(mask, np.where(mask, scores, 0.0))
+
+
+expert_choice.capabilities = frozenset({"any number"})  # type: ignore[attr-defined]  # of experts per token

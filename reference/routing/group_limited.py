@@ -39,6 +39,10 @@ class GroupLimited:
         """Set the bias back to zero."""
         self.bias = None
 
+    def accepts(self, tokens: int, experts: int, top_k: int) -> bool:
+        """Return whether batches of this shape can be routed: even groups, and K experts in the chosen ones."""
+        return experts % self.num_groups == 0 and top_k * self.num_groups <= experts * self.topk_groups
+
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Route this batch by the bias learnt so far, then learn from it."""
         scores = np.asarray(scores, np.float64)

@@ -61,6 +61,9 @@ def softmax(logits: Floats) -> Floats:
 class LossControlled:
     """Offsets learnt by gradient descent on the balance loss. Cost: O(T E log E)."""
 
+    capabilities = frozenset({"trains its scores"})
+    """The offsets stand for what training the network would do to the scores, so the gate weights follow them."""
+
     def __init__(
         self, alpha: float = 1e-3, learning_rate: float = 1.0, gate: Literal["scores", "softmax"] = "scores"
     ) -> None:

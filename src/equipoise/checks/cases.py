@@ -37,6 +37,11 @@ class Case:
         return cls(**{name: _from_json(name, value) for name, value in document.items()})
 
     @property
+    def shape(self) -> list[int]:
+        """What a target's ``accepts`` is asked about."""
+        return []
+
+    @property
     def size(self) -> int:
         """Number of array entries: what "smallest" means."""
         return sum(value.size for value in _arrays(self))
@@ -53,6 +58,11 @@ class RouterCase(Case):
     def scores(self) -> npt.NDArray[Any]:
         """The first batch."""
         return self.batches[0]
+
+    @property
+    def shape(self) -> list[int]:
+        """T, E, K."""
+        return [*self.scores.shape, self.top_k]
 
     def __repr__(self) -> str:
         shown = "\n".join(

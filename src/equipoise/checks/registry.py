@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -92,8 +93,7 @@ def select(role: Role, exclude: Iterable[str] = (), as_of: str | None = None) ->
     InvalidProblem
         If an excluded name is not a check of this role, or the version is not one.
     """
-    import equipoise.checks.router  # noqa: F401  (registers)
-
+    importlib.import_module(f"equipoise.checks.{role}")  # registers them
     known = [entry for entry in CHECKS.values() if entry.role == role]
     excluded = set(exclude)
     if unknown := sorted(excluded - {entry.name for entry in known}):

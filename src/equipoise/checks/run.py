@@ -14,10 +14,14 @@ from hypothesis import HealthCheck, Phase
 from hypothesis.errors import HypothesisWarning
 
 from equipoise.checks.cases import Case
-from equipoise.checks.failure import Failure, Misbehaviour
+from equipoise.checks.failure import Failure
 from equipoise.checks.registry import Check
 from equipoise.checks.settings import Settings
+from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.subject import Subject
+
+PROPERTY = "property"
+"""Kind of a finding that is a broken property, not a target that gave no answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +96,7 @@ def run_checks(
             continue
         outcome = run_check(subject, entry, settings)
         finding = outcome.finding
-        if finding is not None and finding.kind != Failure.kind:
+        if finding is not None and finding.kind != PROPERTY:
             key = finding.kind, re.sub(r"[0-9.]+", "", finding.message)
             if key in misbehaved:
                 outcome = Outcome(entry.name, skipped=f"the target {finding.kind}: see {misbehaved[key]}")
@@ -109,7 +113,7 @@ def probe(subject: Subject) -> frozenset[str]:
         return frozenset()
     try:
         value = subject.call(np.linspace(0.1, 0.9, 8, dtype=np.float32).reshape(2, 4), 1).value
-    except Failure:
+    except Misbehaviour:
         return frozenset()
     returns = isinstance(value, list) and len(value) > 1 and isinstance(value[1], np.ndarray)
     return frozenset({"returns weights"} if returns else ())
@@ -118,17 +122,19 @@ def probe(subject: Subject) -> frozenset[str]:
 def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
     """Search for a case that breaks the property, shrink it, and say what was found."""
     deadline = time.monotonic() + settings.seconds
-    smallest: tuple[Case, Failure] | None = None
+    smallest: tuple[Case, Failure | Misbehaviour] | None = None
     tried = 0
 
     def attempt(case: Case) -> None:
         nonlocal smallest, tried
         if time.monotonic() > deadline:
             return  # time is up: the search runs out, and what was found before stays
+        if "has accepts" in subject.capabilities and not subject.accepts(case.shape):
+            hypothesis.reject()
         tried += 1
         try:
             entry.function(subject, case, settings)
-        except Failure as failure:
+        except (Failure, Misbehaviour) as failure:
             if smallest is None or case.size <= smallest[0].size:
                 smallest = case, failure
             raise
@@ -148,13 +154,13 @@ def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)
             test()
-    except (Failure, hypothesis.errors.Flaky, ExceptionGroup):
+    except (Failure, Misbehaviour, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable, ExceptionGroup):
         pass
     if smallest is None:
-        return Outcome(entry.name, tried)
+        return Outcome(entry.name, tried, skipped=None if tried else "the target accepts none of its cases")
     case, failure = smallest
-    kind = failure.kind if isinstance(failure, Misbehaviour) else Failure.kind
-    finding = Finding(
-        entry.name, entry.role, subject.target, entry.severity, kind, failure.message, case, failure.better
-    )
+    kind = failure.kind if isinstance(failure, Misbehaviour) else PROPERTY
+    better = failure.better if isinstance(failure, Failure) else None
+    severity = "error" if isinstance(failure, Misbehaviour) else entry.severity
+    finding = Finding(entry.name, entry.role, subject.target, severity, kind, failure.message, case, better)
     return Outcome(entry.name, tried, finding)

@@ -99,6 +99,7 @@ def replay(finding: str, max_gap: float | None, target: str | None, in_process: 
     from equipoise.checks.registry import select
     from equipoise.checks.settings import Settings
     from equipoise.errors import EquipoiseError
+    from equipoise.isolation.misbehaviour import Misbehaviour
 
     saved = store.load(finding)
     entry = next((entry for entry in select(saved.role) if entry.name == saved.check), None)  # type: ignore[arg-type]
@@ -107,7 +108,7 @@ def replay(finding: str, max_gap: float | None, target: str | None, in_process: 
     try:
         with _subject(target or saved.target, saved.role, 5.0, in_process) as subject:
             entry.function(subject, saved.case, Settings(max_gap))
-    except Failure as failure:
+    except (Failure, Misbehaviour) as failure:
         click.echo(f"STILL FAILS: {failure.message}")
         return 1
     except EquipoiseError as error:

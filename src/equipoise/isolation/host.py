@@ -61,7 +61,7 @@ class Host:
 
     def capabilities(self) -> list[str]:
         """Return what the target shows that it can do: keywords it takes, attributes it has, what it declares."""
-        found = {f"has {name}" for name in ("bias", "load", "reset") if hasattr(self.target, name)}
+        found = {f"has {name}" for name in ("accepts", "bias", "load", "reset") if hasattr(self.target, name)}
         if hasattr(self.target, "state_dict") and hasattr(self.target, "load_state_dict"):
             found.add("has state_dict")
         try:
@@ -71,6 +71,11 @@ class Host:
         found |= {f"takes {p.name}" for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
         declared = getattr(self.target, "capabilities", ())
         return sorted(found | {str(name) for name in declared})
+
+    def accepts(self, shape: list[int]) -> bool:
+        """Ask the target whether it takes inputs of this shape; yes, if it does not say."""
+        asked = getattr(self.target, "accepts", None)
+        return bool(asked(*shape)) if callable(asked) else True
 
     def attribute(self, name: str) -> Any:
         """Return an attribute in plain form; None if there is none or it cannot be read."""

@@ -12,9 +12,9 @@ import threading
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from equipoise.checks.failure import Misbehaviour
 from equipoise.errors import TargetNotFound
 from equipoise.isolation.host import Host, Reply
+from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.wire import receive, send
 
 CALL_SECONDS = 5.0
@@ -38,6 +38,9 @@ class Subject(Protocol):
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call the target; raise :class:`Misbehaviour` if it does not answer."""
 
+    def accepts(self, shape: list[int]) -> bool:
+        """Ask whether it takes inputs of this shape."""
+
     def attribute(self, name: str) -> Any:
         """Return an attribute in plain form."""
 
@@ -59,7 +62,7 @@ class InProcess:
         self._host = Host(target, role)
         self.capabilities = frozenset(self._host.capabilities())
         self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
-        self.save, self.load = self._host.save, self._host.load
+        self.save, self.load, self.accepts = self._host.save, self._host.load, self._host.accepts
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call the target here."""
@@ -93,6 +96,10 @@ class Isolated:
     def reset(self) -> None:
         """Call the target's own ``reset()``."""
         self._ask({"do": "reset"})
+
+    def accepts(self, shape: list[int]) -> bool:
+        """Ask the target whether it takes inputs of this shape."""
+        return bool(self._ask({"do": "accepts", "shape": shape}))
 
     def attribute(self, name: str) -> Any:
         """Return an attribute in plain form."""

@@ -51,6 +51,8 @@ def _answer(host: Host, request: dict[str, Any]) -> dict[str, Any]:
         match request["do"]:
             case "call":
                 return {"ok": asdict(host.call(request["arguments"], request["keywords"]))}
+            case "accepts":
+                return {"ok": host.accepts(request["shape"])}
             case "attribute":
                 return {"ok": host.attribute(request["name"])}
             case action:

@@ -49,10 +49,12 @@ def router_does_not_look_at_padding(subject: Subject, case: RouterCase, settings
     """What stands in a padding token's scores does not change where real tokens go."""
     mask = _padding(len(case.scores))
     answers = []
-    for filler in (0.0, 1.0):
-        scores = np.where(mask[:, None], case.scores, np.float32(filler))
+    ramp = np.arange(case.scores.shape[1], dtype=np.float32) / case.scores.shape[1]
+    for filler in (ramp, ramp[::-1]):
+        scores = np.where(mask[:, None], case.scores, filler)
         subject.fresh()
-        route(subject, scores, case.top_k, mask=mask)
+        for _ in range(3):
+            route(subject, scores, case.top_k, mask=mask)
         answers.append(route(subject, scores, case.top_k, mask=mask).mask[mask])
     if not np.array_equal(answers[0], answers[1]):
         raise Failure(f"other padding sends the real tokens to {shown(answers[1])}, not {shown(answers[0])}")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.checks.failure import Misbehaviour
 from equipoise.errors import TargetError
 from equipoise.isolation.host import Reply
+from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.subject import Subject
 from equipoise.metrics import loads
 from equipoise.roles import routing_mask
