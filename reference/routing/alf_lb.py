@@ -23,30 +23,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.reference.routing.memory import KeepsBias
 from equipoise.reference.routing.topk import routed, top_k_experts
 from equipoise.roles import Routing
 
 
-class ALFLB:
+class ALFLB(KeepsBias):
     """Primal-dual balancing with step ``rate / n**decay``. Cost: O(T E log E)."""
 
     def __init__(self, rate: float | npt.NDArray[np.float64] = 1e-4, decay: float = 0.5) -> None:
         self.rate = rate
         self.decay = decay
-        self.reset()
+        self.step = 0
 
     def reset(self) -> None:
         """Set the bias back to zero and the step count with it."""
-        self.bias: npt.NDArray[np.float64] | None = None
+        super().reset()
         self.step = 0
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Route this batch by the bias learnt so far, then learn from it."""
         scores = np.asarray(scores, np.float64)
-        experts = scores.shape[1]
-        bias = np.zeros(experts) if self.bias is None or len(self.bias) != experts else self.bias
+        bias = self.kept(scores.shape[1])
         chosen = top_k_experts(scores + bias, top_k)
-        load = np.bincount(chosen.ravel(), minlength=experts)
+        load = np.bincount(chosen.ravel(), minlength=len(bias))
         self.step += 1
         self.bias = bias + self.rate / self.step**self.decay * (load.mean() - load)
         return routed(scores, chosen)

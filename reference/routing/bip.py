@@ -26,32 +26,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.reference.routing.memory import KeepsPrices
 from equipoise.reference.routing.ranks import ranked
 from equipoise.reference.routing.topk import routed, top_k_experts
 from equipoise.roles import Routing
 
 
-class BIP:
+class BIP(KeepsPrices):
     """BIP-Based Balancing with ``sweeps`` (the paper's T, 2 to 14) dual sweeps a batch. Cost: O(T E) a sweep."""
 
     def __init__(self, sweeps: int = 4) -> None:
         self.sweeps = sweeps
-        self.prices: npt.NDArray[np.float64] | None = None
-
-    @property
-    def bias(self) -> npt.NDArray[np.float64] | None:
-        """What is added to the scores, ``-q``."""
-        return None if self.prices is None else -self.prices
-
-    def reset(self) -> None:
-        """Forget the prices."""
-        self.prices = None
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Sweep on this batch, then route it."""
         scores = np.asarray(scores, np.float64)
-        experts = scores.shape[1]
-        q = np.zeros(experts) if self.prices is None or len(self.prices) != experts else self.prices
+        q = self.kept(scores.shape[1])
         for _ in range(self.sweeps):
             q = bip_sweep(scores, q, top_k)
         self.prices = q

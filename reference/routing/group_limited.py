@@ -22,22 +22,18 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.errors import InvalidProblem
+from equipoise.reference.routing.memory import KeepsBias
 from equipoise.reference.routing.topk import routed, top_k_experts
 from equipoise.roles import Routing
 
 
-class GroupLimited:
+class GroupLimited(KeepsBias):
     """Top K within the best ``topk_groups`` of ``num_groups`` groups. Cost: O(T E log E)."""
 
     def __init__(self, num_groups: int = 8, topk_groups: int = 4, rate: float = 1e-3) -> None:
         self.num_groups = num_groups
         self.topk_groups = topk_groups
         self.rate = rate
-        self.bias: npt.NDArray[np.float64] | None = None
-
-    def reset(self) -> None:
-        """Set the bias back to zero."""
-        self.bias = None
 
     def accepts(self, tokens: int, experts: int, top_k: int) -> bool:
         """Return whether batches of this shape can be routed: even groups, and K experts in the chosen ones."""
@@ -46,10 +42,9 @@ class GroupLimited:
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Route this batch by the bias learnt so far, then learn from it."""
         scores = np.asarray(scores, np.float64)
-        experts = scores.shape[1]
-        bias = np.zeros(experts) if self.bias is None or len(self.bias) != experts else self.bias
+        bias = self.kept(scores.shape[1])
         chosen = group_limited(scores + bias, top_k, self.num_groups, self.topk_groups)
-        load = np.bincount(chosen.ravel(), minlength=experts)
+        load = np.bincount(chosen.ravel(), minlength=scores.shape[1])
         self.bias = bias + self.rate * np.sign(load.mean() - load)
         return routed(scores, chosen)
 

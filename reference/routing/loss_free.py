@@ -16,27 +16,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.reference.routing.memory import KeepsBias
 from equipoise.reference.routing.topk import routed, top_k_experts
 from equipoise.roles import Routing
 
 
-class LossFree:
+class LossFree(KeepsBias):
     """Loss-Free Balancing with update rate ``rate`` (the paper's u). Cost: O(T E log E)."""
 
     def __init__(self, rate: float = 1e-3) -> None:
         self.rate = rate
-        self.bias: npt.NDArray[np.float64] | None = None
-
-    def reset(self) -> None:
-        """Set the bias back to zero."""
-        self.bias = None
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Route this batch by the bias learnt so far, then learn from it."""
         scores = np.asarray(scores, np.float64)
-        experts = scores.shape[1]
-        bias = np.zeros(experts) if self.bias is None or len(self.bias) != experts else self.bias
+        bias = self.kept(scores.shape[1])
         chosen = top_k_experts(scores + bias, top_k)
-        load = np.bincount(chosen.ravel(), minlength=experts)
+        load = np.bincount(chosen.ravel(), minlength=scores.shape[1])
         self.bias = bias + self.rate * np.sign(load.mean() - load)
         return routed(scores, chosen)

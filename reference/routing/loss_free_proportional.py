@@ -22,31 +22,26 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.reference.routing.memory import KeepsBias
 from equipoise.reference.routing.topk import routed, top_k_experts
 from equipoise.roles import Routing
 
 Unit = Literal["tokens", "share", "relative"]
 
 
-class LossFreeProportional:
+class LossFreeProportional(KeepsBias):
     """Loss-Free Balancing by the size of the error, in ``unit``, times ``rate`` (the paper's u). O(T E log E)."""
 
     def __init__(self, unit: Unit, rate: float = 1e-3) -> None:
         self.unit = unit
         self.rate = rate
-        self.bias: npt.NDArray[np.float64] | None = None
-
-    def reset(self) -> None:
-        """Set the bias back to zero."""
-        self.bias = None
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Route this batch by the bias learnt so far, then learn from it."""
         scores = np.asarray(scores, np.float64)
-        experts = scores.shape[1]
-        bias = np.zeros(experts) if self.bias is None or len(self.bias) != experts else self.bias
+        bias = self.kept(scores.shape[1])
         chosen = top_k_experts(scores + bias, top_k)
-        load = np.bincount(chosen.ravel(), minlength=experts)
+        load = np.bincount(chosen.ravel(), minlength=scores.shape[1])
         one = {"tokens": 1.0, "share": load.sum(), "relative": load.mean()}[self.unit]
         self.bias = bias + self.rate * (load.mean() - load) / one
         return routed(scores, chosen)

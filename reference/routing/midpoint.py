@@ -24,32 +24,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.reference.routing.memory import KeepsPrices
 from equipoise.reference.routing.ranks import halfway
 from equipoise.reference.routing.topk import routed, top_k_experts
 from equipoise.roles import Routing
 
 
-class Midpoint:
+class Midpoint(KeepsPrices):
     """Route each batch after ``sweeps`` midpoint sweeps on it. Cost: O(T E) a sweep."""
 
     def __init__(self, sweeps: int = 4) -> None:
         self.sweeps = sweeps
-        self.prices: npt.NDArray[np.float64] | None = None
-
-    @property
-    def bias(self) -> npt.NDArray[np.float64] | None:
-        """What is added to the scores, ``-beta``."""
-        return None if self.prices is None else -self.prices
-
-    def reset(self) -> None:
-        """Forget the prices."""
-        self.prices = None
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Sweep on this batch, then route it."""
         scores = np.asarray(scores, np.float64)
-        experts = scores.shape[1]
-        beta = np.zeros(experts) if self.prices is None or len(self.prices) != experts else self.prices
+        beta = self.kept(scores.shape[1])
         for _ in range(self.sweeps):
             beta = midpoint_sweep(scores, beta, top_k)
         self.prices = beta

@@ -28,32 +28,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.reference.routing.memory import KeepsPrices
 from equipoise.reference.routing.ranks import ranked
 from equipoise.reference.routing.topk import routed, top_k_experts
 from equipoise.roles import Routing
 
 
-class QuantileBalancing:
+class QuantileBalancing(KeepsPrices):
     """Quantile balancing: route with the bias so far, then sweep on what was routed. Cost: O(T E) a sweep."""
 
     def __init__(self, sweeps: int = 1) -> None:
         self.sweeps = sweeps
-        self.prices: npt.NDArray[np.float64] | None = None
-
-    @property
-    def bias(self) -> npt.NDArray[np.float64] | None:
-        """What is added to the scores, ``-beta``."""
-        return None if self.prices is None else -self.prices
-
-    def reset(self) -> None:
-        """Set the bias back to zero."""
-        self.prices = None
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Route this batch by the bias learnt so far, then learn from it."""
         scores = np.asarray(scores, np.float64)
-        experts = scores.shape[1]
-        beta = np.zeros(experts) if self.prices is None or len(self.prices) != experts else self.prices
+        beta = self.kept(scores.shape[1])
         chosen = top_k_experts(scores - beta, top_k)
         for _ in range(self.sweeps):
             beta = quantile_sweep(scores, beta, top_k)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from fractions import Fraction
 from typing import Any
 
@@ -10,19 +9,13 @@ import numpy as np
 import pulp
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, ClaimStatus, CoarseScores
+from equipoise.solvers.assignment.claim import Claim, CoarseScores
+from equipoise.solvers.by_pulp import quiet, run_cbc
 
 Variables = list[list[Any]]
 
 LARGEST_COST = 10**12 - 1
 """PuLP writes 13 significant digits; a longer coefficient would be another problem."""
-
-STATUS: dict[int, ClaimStatus] = {
-    pulp.LpSolutionOptimal: "optimal",
-    pulp.LpSolutionIntegerFeasible: "feasible",
-    pulp.LpSolutionInfeasible: "infeasible",
-    pulp.LpSolutionNoSolutionFound: "time limit",
-}
 
 
 def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
@@ -31,11 +24,6 @@ def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
     with quiet():
         model, x = assignment_model(problem, coarse)
         return run_model(model, x, coarse, time_limit)
-
-
-def quiet() -> warnings.catch_warnings[None]:
-    """Silence PuLP 3 where it announces the API of PuLP 4."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
 
 
 def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> tuple[pulp.LpProblem, Variables]:
@@ -56,9 +44,7 @@ def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> tuple[
 
 def run_model(model: pulp.LpProblem, x: Variables, coarse: CoarseScores, time_limit: float | None) -> Claim:
     """Solve; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
-    model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=time_limit, gapRel=0, gapAbs=0))
-    status = STATUS.get(model.sol_status, "failed")
-    message = pulp.LpSolution[model.sol_status]
+    status, message = run_cbc(model, time_limit)
     if status not in ("optimal", "feasible"):
         return Claim(status, message=message)
     values = np.array([[variable.varValue or 0.0 for variable in row] for row in x])

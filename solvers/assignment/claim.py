@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from equipoise.grid import Grid, coarsen
-
-ClaimStatus = Literal["optimal", "feasible", "infeasible", "time limit", "failed"]
+from equipoise.solvers.status import ClaimStatus
 
 
 class Scored(Protocol):

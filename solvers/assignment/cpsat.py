@@ -9,16 +9,10 @@ import numpy.typing as npt
 from ortools.sat.python import cp_model
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, ClaimStatus, CoarseScores, Scored
+from equipoise.solvers.assignment.claim import Claim, CoarseScores, Scored
+from equipoise.solvers.by_cpsat import STATUS
 
 Variables = npt.NDArray[Any]
-
-STATUS: dict[int, ClaimStatus] = {
-    int(cp_model.OPTIMAL): "optimal",
-    int(cp_model.FEASIBLE): "feasible",
-    int(cp_model.INFEASIBLE): "infeasible",
-    int(cp_model.UNKNOWN): "time limit",
-}
 
 
 def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:

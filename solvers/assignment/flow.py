@@ -6,7 +6,8 @@ import numpy as np
 from ortools.graph.python import min_cost_flow
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, ClaimStatus, CoarseScores
+from equipoise.solvers.assignment.claim import Claim, CoarseScores
+from equipoise.solvers.status import ClaimStatus
 
 STATUS: dict[object, ClaimStatus] = {
     min_cost_flow.SimpleMinCostFlow.OPTIMAL: "optimal",

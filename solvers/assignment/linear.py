@@ -10,17 +10,11 @@ from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, ClaimStatus, CoarseScores
+from equipoise.solvers.assignment.claim import Claim, CoarseScores
+from equipoise.solvers.by_mathopt import STATUS
 
 LARGEST_COST = 2**39
 """Below 1e12: an LP solver's doubles and tolerances resolve no more."""
-
-STATUS: dict[mathopt.TerminationReason, ClaimStatus] = {
-    mathopt.TerminationReason.OPTIMAL: "optimal",
-    mathopt.TerminationReason.FEASIBLE: "feasible",
-    mathopt.TerminationReason.INFEASIBLE: "infeasible",
-    mathopt.TerminationReason.NO_SOLUTION_FOUND: "time limit",
-}
 
 
 def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> model_pb2.ModelProto:

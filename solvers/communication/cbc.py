@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from fractions import Fraction
 
 import numpy as np
 import pulp
 
 from equipoise.problems import CommunicationProblem
-from equipoise.solvers.communication.claim import Claim, ClaimStatus
-
-STATUS: dict[int, ClaimStatus] = {
-    pulp.LpSolutionOptimal: "optimal",
-    pulp.LpSolutionIntegerFeasible: "feasible",
-    pulp.LpSolutionInfeasible: "infeasible",
-    pulp.LpSolutionNoSolutionFound: "time limit",
-}
+from equipoise.solvers.by_pulp import quiet, run_cbc
+from equipoise.solvers.communication.claim import Claim
 
 
 def solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:
     """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # PuLP 3 announces PuLP 4's API
+    with quiet():
         return _solve(problem, time_limit)
 
 
@@ -43,11 +36,10 @@ def _solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:
         model += held <= peak
         model += most - local <= busiest
         model += held - local <= busiest
-    model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=time_limit, gapRel=0, gapAbs=0))
-    status = STATUS.get(model.sol_status, "failed")
+    status, message = run_cbc(model, time_limit)
     if status not in ("optimal", "feasible"):
-        return Claim(status, message=pulp.LpSolution[model.sol_status])
+        return Claim(status, message=message)
     split = np.zeros(problem.hosts.shape)
     for pair, variable in x.items():
         split[pair] = variable.varValue or 0.0
-    return Claim(status, Fraction(pulp.value(model.objective)), split, message=pulp.LpSolution[model.sol_status])
+    return Claim(status, Fraction(pulp.value(model.objective)), split, message=message)

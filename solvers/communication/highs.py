@@ -15,14 +15,8 @@ import numpy as np
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import CommunicationProblem
-from equipoise.solvers.communication.claim import Claim, ClaimStatus
-
-STATUS: dict[mathopt.TerminationReason, ClaimStatus] = {
-    mathopt.TerminationReason.OPTIMAL: "optimal",
-    mathopt.TerminationReason.FEASIBLE: "feasible",
-    mathopt.TerminationReason.INFEASIBLE: "infeasible",
-    mathopt.TerminationReason.NO_SOLUTION_FOUND: "time limit",
-}
+from equipoise.solvers.by_mathopt import STATUS
+from equipoise.solvers.communication.claim import Claim
 
 
 def solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:

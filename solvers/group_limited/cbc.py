@@ -5,8 +5,9 @@ from __future__ import annotations
 import pulp
 
 from equipoise.problems import GroupLimitedProblem
-from equipoise.solvers.assignment.cbc import LARGEST_COST, assignment_model, quiet, run_model
+from equipoise.solvers.assignment.cbc import LARGEST_COST, assignment_model, run_model
 from equipoise.solvers.assignment.claim import Claim, CoarseScores
+from equipoise.solvers.by_pulp import quiet
 
 
 def solve(problem: GroupLimitedProblem, time_limit: float | None) -> Claim:

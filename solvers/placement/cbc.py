@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from fractions import Fraction
 
 import numpy as np
 import pulp
 
 from equipoise.problems import PlacementProblem
+from equipoise.solvers.by_pulp import quiet, run_cbc
 from equipoise.solvers.placement.bounds import best_bound, replica_ranges
 from equipoise.solvers.placement.certify import slots_of
-from equipoise.solvers.placement.claim import Claim, ClaimStatus, solver_seconds
+from equipoise.solvers.placement.claim import Claim, solver_seconds
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
-
-STATUS: dict[int, ClaimStatus] = {
-    pulp.LpSolutionOptimal: "optimal",
-    pulp.LpSolutionIntegerFeasible: "feasible",
-    pulp.LpSolutionInfeasible: "infeasible",
-    pulp.LpSolutionNoSolutionFound: "time limit",
-}
 
 
 def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # PuLP 3 announces PuLP 4's API
+    with quiet():
         return _solve(problem, time_limit)
 
 
@@ -40,9 +33,8 @@ def _solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
         model += pulp.lpSum(on[e][g] for e in experts) <= problem.slots_per_device
     if problem.num_nodes > 1:
         _keep_groups(problem, model, on)
-    model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=solver_seconds(time_limit), gapRel=0, gapAbs=0))
-    status = STATUS.get(model.sol_status, "failed")
-    message = "OPTIMAL" if status == "optimal" else pulp.LpSolution[model.sol_status]
+    status, message = run_cbc(model, solver_seconds(time_limit))
+    message = "OPTIMAL" if status == "optimal" else message
     if status not in ("optimal", "feasible"):
         return Claim(status, message=message)
     counts = np.array([[round(pulp.value(on[e][g]) or 0.0) for g in devices] for e in experts])

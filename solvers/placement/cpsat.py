@@ -15,20 +15,14 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from equipoise.problems import PlacementProblem
+from equipoise.solvers.by_cpsat import STATUS
 from equipoise.solvers.placement.bounds import best_bound, replica_ranges
 from equipoise.solvers.placement.certify import slots_of
-from equipoise.solvers.placement.claim import Claim, ClaimStatus, solver_seconds
+from equipoise.solvers.placement.claim import Claim, solver_seconds
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
 
 LARGEST = 2**50
-
-STATUS: dict[int, ClaimStatus] = {
-    int(cp_model.OPTIMAL): "optimal",
-    int(cp_model.FEASIBLE): "feasible",
-    int(cp_model.INFEASIBLE): "infeasible",
-    int(cp_model.UNKNOWN): "time limit",
-}
 
 
 def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:

@@ -18,17 +18,11 @@ from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import PlacementProblem
+from equipoise.solvers.by_mathopt import STATUS
 from equipoise.solvers.placement.bounds import best_bound
 from equipoise.solvers.placement.certify import free_split, slots_of
-from equipoise.solvers.placement.claim import Claim, ClaimStatus, solver_seconds
+from equipoise.solvers.placement.claim import Claim, solver_seconds
 from equipoise.solvers.placement.greedy import greedy_counts
-
-STATUS: dict[mathopt.TerminationReason, ClaimStatus] = {
-    mathopt.TerminationReason.OPTIMAL: "optimal",
-    mathopt.TerminationReason.FEASIBLE: "feasible",
-    mathopt.TerminationReason.INFEASIBLE: "infeasible",
-    mathopt.TerminationReason.NO_SOLUTION_FOUND: "time limit",
-}
 
 
 def free_model(problem: PlacementProblem, floor: Fraction, unit: float) -> model_pb2.ModelProto:

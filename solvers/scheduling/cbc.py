@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from fractions import Fraction
 
 import numpy as np
 import pulp
 
 from equipoise.problems import SchedulingProblem
-from equipoise.solvers.scheduling.claim import Claim, ClaimStatus
+from equipoise.solvers.by_pulp import quiet, run_cbc
+from equipoise.solvers.scheduling.claim import Claim
 
 LARGEST = 10**9
 """Larger totals leave the range in which CBC's tolerance (1e-6 relative) still separates two integers."""
-
-STATUS: dict[int, ClaimStatus] = {
-    pulp.LpSolutionOptimal: "optimal",
-    pulp.LpSolutionIntegerFeasible: "feasible",
-    pulp.LpSolutionInfeasible: "infeasible",
-    pulp.LpSolutionNoSolutionFound: "time limit",
-}
 
 
 def solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:
     """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
     if problem.total > LARGEST:
         return Claim("failed", message=f"{problem.total} tokens are more than CBC resolves ({LARGEST})")
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # PuLP 3 announces PuLP 4's API
+    with quiet():
         return _solve(problem, time_limit)
 
 
@@ -42,9 +35,7 @@ def _solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:
     for device in range(problem.num_devices):
         held = pulp.lpSum(x[e, g] for e, g in hosted if g == device) + int(problem.base_load[device])
         model += held <= int(problem.speed[device]) * peak
-    model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=time_limit, gapRel=0, gapAbs=0))
-    status = STATUS.get(model.sol_status, "failed")
-    message = pulp.LpSolution[model.sol_status]
+    status, message = run_cbc(model, time_limit)
     if status not in ("optimal", "feasible"):
         return Claim(status, message=message)
     split = np.zeros(problem.hosts.shape)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
 
-ClaimStatus = Literal["optimal", "feasible", "infeasible", "time limit", "failed"]
+from equipoise.solvers.status import ClaimStatus
 
 
 @dataclass(frozen=True)

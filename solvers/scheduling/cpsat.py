@@ -13,16 +13,10 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from equipoise.problems import SchedulingProblem
-from equipoise.solvers.scheduling.claim import Claim, ClaimStatus
+from equipoise.solvers.by_cpsat import STATUS
+from equipoise.solvers.scheduling.claim import Claim
 
 LARGEST = 2**50
-
-STATUS: dict[int, ClaimStatus] = {
-    int(cp_model.OPTIMAL): "optimal",
-    int(cp_model.FEASIBLE): "feasible",
-    int(cp_model.INFEASIBLE): "infeasible",
-    int(cp_model.UNKNOWN): "time limit",
-}
 
 
 def solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:

@@ -10,14 +10,8 @@ from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import SchedulingProblem
-from equipoise.solvers.scheduling.claim import Claim, ClaimStatus
-
-STATUS: dict[mathopt.TerminationReason, ClaimStatus] = {
-    mathopt.TerminationReason.OPTIMAL: "optimal",
-    mathopt.TerminationReason.FEASIBLE: "feasible",
-    mathopt.TerminationReason.INFEASIBLE: "infeasible",
-    mathopt.TerminationReason.NO_SOLUTION_FOUND: "time limit",
-}
+from equipoise.solvers.by_mathopt import STATUS
+from equipoise.solvers.scheduling.claim import Claim
 
 
 def scheduling_model(problem: SchedulingProblem, unit: float) -> model_pb2.ModelProto:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from fractions import Fraction
 
 import numpy as np
 import pulp
 
 from equipoise.problems import TrafficProblem
-from equipoise.solvers.traffic.claim import Claim, ClaimStatus
-
-STATUS: dict[int, ClaimStatus] = {
-    pulp.LpSolutionOptimal: "optimal",
-    pulp.LpSolutionIntegerFeasible: "feasible",
-    pulp.LpSolutionInfeasible: "infeasible",
-    pulp.LpSolutionNoSolutionFound: "time limit",
-}
+from equipoise.solvers.by_pulp import quiet, run_cbc
+from equipoise.solvers.traffic.claim import Claim
 
 
 def solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
     """Solve with integral flows; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # PuLP 3 announces PuLP 4's API
+    with quiet():
         return _solve(problem, time_limit)
 
 
@@ -40,9 +33,7 @@ def _solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
         model += served == int(problem.source_load[s, e])
     for device, limit in enumerate(problem.limit.tolist()):
         model += pulp.lpSum(variable for (_, _, g), variable in f.items() if g == device) <= limit
-    model.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=time_limit, gapRel=0, gapAbs=0))
-    status = STATUS.get(model.sol_status, "failed")
-    message = pulp.LpSolution[model.sol_status]
+    status, message = run_cbc(model, time_limit)
     if status not in ("optimal", "feasible"):
         return Claim(status, message=message)
     flows = np.zeros((devices, experts, devices), np.int64)

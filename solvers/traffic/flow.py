@@ -6,8 +6,9 @@ import numpy as np
 from ortools.graph.python import min_cost_flow
 
 from equipoise.problems import TrafficProblem
+from equipoise.solvers.status import ClaimStatus
 from equipoise.solvers.traffic.certify import total_cost
-from equipoise.solvers.traffic.claim import Claim, ClaimStatus
+from equipoise.solvers.traffic.claim import Claim
 
 STATUS: dict[object, ClaimStatus] = {
     min_cost_flow.SimpleMinCostFlow.OPTIMAL: "optimal",
