@@ -45,23 +45,25 @@ class Golden:
     free: Solution
 
 
+def published(name: str) -> tuple[Fraction, Fraction]:
+    """Return EPLB's peak on one of ``CASES``, and the certified peak of the best split on its placement."""
+    load, groups, nodes = CASES[name]
+    problem = PlacementProblem(load, SLOTS, DEVICES, "even", groups, nodes)
+    placed = eplb(np.array(load), SLOTS, groups, nodes, DEVICES)
+    split = solve(problem.schedule(placed))
+    assert split.evidence == "certified", split.raw_status
+    assert split.objective is not None
+    return problem.even_peak(placed), split.objective
+
+
 def golden(name: str) -> Golden:
     """Work out one of ``CASES``."""
     load, groups, nodes = CASES[name]
-    even = PlacementProblem(load, SLOTS, DEVICES, "even", groups, nodes)
-    free = PlacementProblem(load, SLOTS, DEVICES, "free", groups, nodes)
-    placed = eplb(np.array(load), SLOTS, groups, nodes, DEVICES)
-    split = solve(even.schedule(placed))
-    assert split.evidence == "certified", split.raw_status
-    assert split.objective is not None
-    return Golden(
-        name,
-        Fraction(sum(load), DEVICES),
-        even.even_peak(placed),
-        split.objective,
-        solve(even, time_limit=TIME_LIMIT),
-        solve(free, time_limit=TIME_LIMIT),
+    even, free = (
+        solve(PlacementProblem(load, SLOTS, DEVICES, split, groups, nodes), time_limit=TIME_LIMIT)
+        for split in ("even", "free")
     )
+    return Golden(name, Fraction(sum(load), DEVICES), *published(name), even, free)
 
 
 def lines() -> Iterator[str]:
