@@ -110,7 +110,7 @@ class PlacementSummary:
 class Bounds:
     """Proved bounds of one instance's placements in both forms; each is worked out at most once."""
 
-    def __init__(self, cluster: Cluster, load: Integers, time_limit: float) -> None:
+    def __init__(self, cluster: Cluster, load: Integers, time_limit: float | None) -> None:
         self.cluster, self.load, self.time_limit = cluster, load, time_limit
         self._known: dict[tuple[str, bool], Solution] = {}
 
@@ -122,8 +122,8 @@ class Bounds:
         return self._known[split, grouped]
 
 
-def bounded(problem: PlacementProblem, time_limit: float) -> Solution:
-    """Solve within the limit; if that finds nothing, certify the bound on a greedy placement."""
+def bounded(problem: PlacementProblem, time_limit: float | None) -> Solution:
+    """Solve within the limit, if any; if that finds nothing, certify the bound on a greedy placement."""
     solution = solve(problem, time_limit=time_limit)
     if solution.certificate is not None:
         return solution
@@ -138,7 +138,7 @@ def audit_placers(
     devices: int | None = None,
     nodes: int | None = None,
     groups: int | None = None,
-    time_limit: float = TIME_LIMIT,
+    time_limit: float | None = TIME_LIMIT,
     progress: Callable[[LoadInstance], None] | None = None,
 ) -> DeviceAudit[PlacementRow]:
     """Score every placement on every workload: one gives the plain audit, more the cross table.
@@ -149,6 +149,8 @@ def audit_placers(
         Instances by the name of their workload; the n-th of each belong together (the same layer).
     slots, devices, nodes, groups
         As in :meth:`equipoise.audit.devices.Cluster.of`.
+    time_limit
+        Seconds to search for a placement at the bound, per instance and form; None: as long as it takes.
     progress
         Called after every instance that was scored.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-_NUMBER = re.compile(r"-?[0-9.]+%?( / |$)|-$|- / ")
+_NUMBER = re.compile(r"-?[0-9.]+(e[+-][0-9]+)?%?( / |$)|-$|- / ")
 FORMATS = click.Choice(["table", "json", "markdown"])
 
 
