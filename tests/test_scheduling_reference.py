@@ -49,6 +49,14 @@ def test_micromoe_reaches_the_integer_optimum(problem):
     assert peak(problem, MicroMoE()(problem.load, problem.hosts).tolist()) == solve(problem).objective
 
 
+def test_micromoe_stays_on_the_hosts_at_loads_of_millions():
+    load = np.array([7_000_001, 2_000_003, 5_000_002])
+    hosts = np.array([[True, True, False], [False, True, True], [True, False, True]])
+    split = MicroMoE()(load, hosts)
+    assert not split[~hosts].any()
+    assert split.sum(axis=0).max() == solve(SchedulingProblem(load, hosts)).objective
+
+
 @given(problem=plain)
 def test_rounding_inside_the_flow_moves_no_share_by_a_token_or_more(problem):
     rational = solve(problem.with_form(fractional=True))

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from equipoise.reference.scheduling.ranges import route_by_ranges
 
-_NEAR = 1e-6
-"""Shares this close to a whole number are whole: the solver's tolerance."""
+_NEAR, _MOST = 1e-6, 0.01
+"""Shares this close to a whole number are whole: the solver's tolerance, of the peak, but always far below a token."""
 
 
 class MicroMoE:
@@ -64,7 +64,7 @@ def rounded(split: npt.NDArray[np.float64], peak: float, load: npt.NDArray[np.in
     from ortools.graph.python import max_flow
 
     experts, devices = split.shape
-    tolerance = _NEAR * max(1.0, peak)
+    tolerance = min(_MOST, _NEAR * max(1.0, peak))
     whole = np.floor(split + tolerance).astype(np.int64)
     over = np.maximum(0, whole.sum(axis=1) - load)
     whole[np.arange(experts), whole.argmax(axis=1)] -= over

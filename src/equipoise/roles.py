@@ -103,3 +103,46 @@ def routing_mask(returned: Any, tokens: int, experts: int, top_k: int) -> npt.ND
         row = int(np.argmax(mask.sum(axis=1) != (chosen >= 0).sum(axis=1)))
         raise TargetError(f"the router chose an expert twice for token {row}: {chosen[row].tolist()}")
     return mask
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """Who serves what: ``split[E, G]`` tokens, and ``flows[G, E, G]`` by source device if the scheduler says them."""
+
+    split: npt.NDArray[np.int64]
+    flows: npt.NDArray[np.int64] | None = None
+
+
+def read_schedule(returned: Any, load: npt.NDArray[np.int64], hosts: npt.NDArray[np.bool_]) -> Schedule:
+    """Return what a scheduler returned for ``load[E]`` or ``load[G, E]``: a split, or flows for the latter.
+
+    Raises
+    ------
+    TargetError
+        If it does not serve exactly these tokens: wrong shape, parts of tokens, tokens lost, made up or not hosted.
+    """
+    try:
+        served = as_numpy(returned, "the schedule")
+    except InvalidProblem as error:
+        raise TargetError(f"the scheduler returned {error.given}; allowed: whole numbers of tokens") from error
+    shapes = [hosts.shape] if load.ndim == 1 else [hosts.shape, (len(load), *hosts.shape)]
+    if served.dtype.kind not in "iuf" or served.shape not in shapes:
+        allowed = " or ".join(map(str, shapes))
+        raise TargetError(
+            f"the scheduler returned {served.dtype} of shape {served.shape}; allowed: tokens of {allowed}"
+        )
+    if not np.isfinite(served).all() or (served != np.floor(served)).any():
+        raise TargetError("the scheduler returned parts of tokens; allowed: whole numbers")
+    served = served.astype(np.int64)
+    if (served < 0).any():
+        raise TargetError(f"the scheduler returned {served.min()} tokens; allowed: none or more")
+    split = served if served.ndim == 2 else served.sum(axis=0)
+    if (split[~hosts] > 0).any():
+        expert, device = np.argwhere((split > 0) & ~hosts)[0].tolist()
+        raise TargetError(f"the scheduler serves expert {expert} on device {device}, which does not host it")
+    total = load if served.ndim == 3 or load.ndim == 1 else load.sum(axis=0)
+    if (wrong := served.sum(axis=-1) != total).any():
+        where = tuple(np.argwhere(wrong)[0].tolist())
+        given = f"{served.sum(axis=-1)[where]} of the {total[where]} tokens"
+        raise TargetError(f"the scheduler serves {given} of expert {where[-1]}")
+    return Schedule(split, served if served.ndim == 3 else None)

@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,26 +18,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.adapters.placements import read_placement
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
+from equipoise.reference.catalogue import Entry
+from equipoise.reference.placement.catalogue import PLACERS
 from equipoise.reference.routing.catalogue import ROUTERS
-from equipoise.roles import Router, Stateful, routing_mask
+from equipoise.reference.scheduling.catalogue import SCHEDULERS
+from equipoise.roles import Schedule, Stateful, read_schedule, routing_mask
 
-CATALOGUES = {"router": ROUTERS}
+CATALOGUES: dict[str, Mapping[str, Entry]] = {"router": ROUTERS, "scheduler": SCHEDULERS, "placer": PLACERS}
 """Built-in balancers by role."""
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A router and the name it is reported under."""
+    """A balancer and the name it is reported under; of its calls, the one of its role works."""
 
     name: str
-    router: Router
+    balancer: Any
 
     @property
     def stateful(self) -> bool:
-        """Whether the router remembers earlier calls (it then has ``reset()``)."""
-        return isinstance(self.router, Stateful)
+        """Whether the balancer remembers earlier calls (it then has ``reset()``)."""
+        return isinstance(self.balancer, Stateful)
 
     def reset(self) -> None:
         """Forget earlier calls, if there is anything to forget.
@@ -45,10 +49,10 @@ class Target:
         Raises
         ------
         TargetError
-            If the router's own ``reset`` fails.
+            If the balancer's own ``reset`` fails.
         """
-        if isinstance(self.router, Stateful):
-            _guarded(self.name, self.router.reset)
+        if isinstance(self.balancer, Stateful):
+            _guarded(self.name, self.balancer.reset)
 
     def route(self, scores: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.bool_]:
         """Return the router's choice as a mask ``[T, E]``; it works on its own copy, and its prints go to stderr.
@@ -58,22 +62,50 @@ class Target:
         TargetError
             If the router raises, exits, or returns no routing of these tokens.
         """
-        returned = _guarded(self.name, self.router, scores.copy(), top_k)
+        returned = _guarded(self.name, self.balancer, scores.copy(), top_k)
         return routing_mask(returned, scores.shape[0], scores.shape[1], top_k)
+
+    def schedule(self, load: npt.NDArray[np.int64], hosts: npt.NDArray[np.bool_]) -> Schedule:
+        """Return how the scheduler serves ``load[E]`` or ``load[G, E]``; guarded like :meth:`route`.
+
+        Raises
+        ------
+        TargetError
+            If the scheduler raises, exits, or does not serve exactly these tokens on their hosts.
+        """
+        return read_schedule(_guarded(self.name, self.balancer, load.copy(), hosts.copy()), load, hosts)
+
+    def place(
+        self, load: npt.NDArray[np.int64], num_slots: int, num_groups: int, num_nodes: int, num_devices: int
+    ) -> npt.NDArray[np.int64]:
+        """Return ``physical_to_logical[L, P]`` for ``load[L, E]``; guarded like :meth:`route`.
+
+        Raises
+        ------
+        TargetError
+            If the placer raises, exits, or returns no placement of these experts.
+        """
+        returned = _guarded(self.name, self.balancer, load.copy(), num_slots, num_groups, num_nodes, num_devices)
+        return read_placement(returned, len(load), load.shape[1], num_slots)
 
     def bias(self, experts: int) -> npt.NDArray[np.float64] | None:
         """Return what the router adds to the scores, if its attribute ``bias`` holds that many finite numbers."""
         try:
-            bias = as_numpy(getattr(self.router, "bias", None), "bias")
+            bias = as_numpy(getattr(self.balancer, "bias", None), "bias")
         except InvalidProblem:
             return None
         usable = bias.dtype.kind in "fiu" and bias.shape == (experts,) and np.isfinite(bias).all()
         return bias.astype(np.float64) if usable else None
 
 
+def find(target: str, role: str) -> Target:
+    """Return the balancer that ``target`` names; see :func:`resolve`."""
+    return Target(target, resolve(target, role)())
+
+
 def find_router(target: str) -> Target:
     """Return the router that ``target`` names; see :func:`resolve`."""
-    return Target(target, resolve(target, "router")())
+    return find(target, "router")
 
 
 def resolve(target: str, role: str) -> Callable[[], Any]:

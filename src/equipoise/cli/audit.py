@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from equipoise.cli.show import format_option, number, percent, show_json, show_table
+from equipoise.cli.audit_devices import audit_devices, device_options
+from equipoise.cli.show import format_option, number, pair, percent, progress, show_audit
 
 if TYPE_CHECKING:
     from equipoise.audit import Audit
@@ -32,26 +32,54 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option(
+    "--role",
+    type=click.Choice(["router", "scheduler", "placer"]),
+    default="router",
+    show_default=True,
+    help="What the targets are.",
+)
+@click.option(
     "--trace",
     "path",
     default="recorded",
     show_default=True,
-    help="'recorded', 'drift' (generated), or a file of scores (.npy, .npz, .json).",
+    help="'recorded', 'drift' (generated), or a file: scores (.npy, .npz, .json), or loads for schedulers and placers.",
 )
 @click.option("--top-k", type=int, help="K, where the trace's file does not say it.")
 @click.option("--stream", is_flag=True, help="Route each batch once, in order of time.")
 @click.option("--passes", type=click.IntRange(1), help="Times a stateful router sees each batch. [default: 50]")
+@device_options
 @format_option
-def audit(targets: tuple[str, ...], path: str, top_k: int | None, stream: bool, passes: int | None, form: str) -> int:
-    """Say how far routers are from the exact optimum on a trace.
+def audit(
+    targets: tuple[str, ...],
+    role: str,
+    path: str,
+    top_k: int | None,
+    stream: bool,
+    passes: int | None,
+    form: str,
+    **device: Any,
+) -> int:
+    """Say how far balancers are from the exact optimum on a trace.
 
-    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in routers that
-    take any K are audited, and without --trace on the routing trace that ships.
+    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in balancers of
+    the role that take any input are audited, and without --trace on the recording that ships.
 
     Every routing is held against the certified optimum at its own peak load. Without --stream a stateful router is
-    judged on the last of --passes calls for each batch; with it every batch is seen once, as in training. Exits with 1
-    if a target broke, with 3 if an optimum could not be certified.
+    judged on the last of --passes calls for each batch; with it every batch is seen once, as in training.
+
+    A scheduler is held against the certified optimum on the placement that --placement makes; a placer against proved
+    bounds, with replicas that share evenly and with the best split. Their trace is a record of loads: SGLang's or
+    ADRS's JSON, or NPZ.
+
+    Exits with 1 if a target broke, with 3 if an optimum could not be certified.
     """
+    if role != "router":
+        foreign = {"--top-k": top_k is not None, "--stream": stream, "--passes": passes is not None}
+        _refuse(foreign, "router", role)
+        return audit_devices(role, targets, path, form, **device)
+    _refuse({f"--{name.replace('_', '-')}": value is not None for name, value in device.items()}, "device", role)
+
     from equipoise.audit import PASSES, audit, audit_stream
     from equipoise.reference.routing.catalogue import ROUTERS
     from equipoise.targets import find_router
@@ -62,7 +90,7 @@ def audit(targets: tuple[str, ...], path: str, top_k: int | None, stream: bool, 
     ks = {instance.top_k for instance in instances}
     built_in = [entry.name for entry in ROUTERS.values() if entry.only_top_k is None or ks == {entry.only_top_k}]
     found = [find_router(name) for name in dict.fromkeys(targets or built_in)]
-    with _progress(len(instances)) as advance:
+    with progress(len(instances)) as advance:
         if stream:
             result = audit_stream(found, instances, trace=path, progress=advance)
         else:
@@ -71,6 +99,12 @@ def audit(targets: tuple[str, ...], path: str, top_k: int | None, stream: bool, 
     if not result.certified:
         return 3
     return 1 if any(row.error for row in result.rows) else 0
+
+
+def _refuse(given: dict[str, bool], owner: str, role: str) -> None:
+    for option in (option for option, present in given.items() if present):
+        owners = "routers" if owner == "router" else "schedulers and placers"
+        raise click.UsageError(f"{option} is for {owners}; it does not go with --role {role}")
 
 
 def _instances(path: str, top_k: int | None, stream: bool) -> Sequence[Instance]:
@@ -85,27 +119,14 @@ def _instances(path: str, top_k: int | None, stream: bool) -> Sequence[Instance]
     return recorded().streams() if stream else recorded().instances()
 
 
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[Instance], None]]:
-    """Show a progress bar on a terminal, nothing in a pipe."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("instances", total=total)
-        yield lambda instance: progress.advance(task)
-
-
 def _show_batch(result: Audit, form: str) -> None:
     columns: dict[str, Callable[[Any], str]] = {
         "router": lambda s: s.router,
-        "regret": lambda s: _pair(percent, s.mean_relative_regret, s.max_relative_regret),
-        "absolute": lambda s: _pair(number, s.mean_regret, s.max_regret),
-        "excess peak": lambda s: _pair(number, s.mean_excess_peak, s.max_excess_peak),
-        "MaxVio": lambda s: _pair(number, s.mean_max_vio, s.max_max_vio),
-        "MinVio": lambda s: _pair(number, s.mean_min_vio, s.min_min_vio),
+        "regret": lambda s: pair(percent, s.mean_relative_regret, s.max_relative_regret),
+        "absolute": lambda s: pair(number, s.mean_regret, s.max_regret),
+        "excess peak": lambda s: pair(number, s.mean_excess_peak, s.max_excess_peak),
+        "MaxVio": lambda s: pair(number, s.mean_max_vio, s.max_max_vio),
+        "MinVio": lambda s: pair(number, s.mean_min_vio, s.min_min_vio),
         "score": lambda s: number(s.mean_score_ratio),
         "dual gap": lambda s: percent(s.mean_relative_dual_gap),
         "certified": lambda s: f"{s.certified}/{s.instances}",
@@ -142,21 +163,5 @@ def _show(
     title: str,
     form: str,
 ) -> None:
-    from dataclasses import asdict
-
-    if form == "json":
-        head = {"schema": SCHEMA, "trace": result.trace, "passes": result.passes, "environment": result.environment}
-        rows = [asdict(row) for row in result.rows]
-        show_json({**head, "summaries": [asdict(summary) for summary in summaries], "rows": rows})
-        return
-    show_table(list(columns), [[cell(summary) for cell in columns.values()] for summary in summaries], form, title)
-    click.echo(("" if form == "table" else "\n") + words)
-    for name in dict.fromkeys(row.router for row in result.rows if row.error):
-        broken = [row for row in result.rows if row.router == name and row.error]
-        count = sum(row.router == name for row in result.rows)
-        place = f"{len(broken)} of {count} instances, first on {broken[0].instance}"
-        click.echo(f"{name} broke on {place}: {broken[0].error}")
-
-
-def _pair(text: Callable[[float | None], str], mean: float | None, worst: float | None) -> str:
-    return "-" if mean is None else f"{text(mean)} / {text(worst)}"
+    head = {"schema": SCHEMA, "trace": result.trace, "passes": result.passes, "environment": result.environment}
+    show_audit(head, summaries, result.rows, columns, words, title, form, by="router")

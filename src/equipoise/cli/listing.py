@@ -11,11 +11,14 @@ from equipoise.cli.show import format_option, show_json, show_table
 @format_option
 def listing(form: str) -> int:
     """List the built-in balancers, the solvers and the recorded runs."""
-    from equipoise.reference.routing.catalogue import ROUTERS
     from equipoise.solvers.engines import ENGINES
+    from equipoise.targets import CATALOGUES
     from equipoise.traces import recorded
 
-    routers = [{"name": entry.name, "summary": entry.summary} for entry in ROUTERS.values()]
+    balancers: dict[str, list[dict[str, object]]] = {
+        f"{role}s": [{"name": entry.name, "summary": entry.summary} for entry in catalogue.values()]
+        for role, catalogue in CATALOGUES.items()
+    }
     solvers = [
         {"name": e.name, "problem": e.problem.__name__, "family": e.family, "installed": e.installed} for e in ENGINES
     ]
@@ -25,9 +28,10 @@ def listing(form: str) -> int:
         for run in trace.runs
     ]
     if form == "json":
-        show_json({"schema": "equipoise-list/1", "routers": routers, "solvers": solvers, "runs": runs})
+        show_json({"schema": "equipoise-list/1", **balancers, "solvers": solvers, "runs": runs})
         return 0
-    for title, entries in (("routers", routers), ("solvers", solvers), ("recorded runs", runs)):
+    sections: dict[str, list[dict[str, object]]] = {**balancers, "solvers": solvers, "recorded runs": runs}
+    for title, entries in sections.items():
         if form == "markdown":
             click.echo(f"\n## {title}\n")
         show_table(list(entries[0]), [[str(value) for value in entry.values()] for entry in entries], form, title)

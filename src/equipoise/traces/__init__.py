@@ -1,8 +1,20 @@
-"""Routing traces: score matrices to audit balancers on, from files or from the recording that ships."""
+"""Traces to audit balancers on: scores and loads, from files or from the recording that ships."""
 
 from equipoise.traces.drift import drifting
-from equipoise.traces.instance import GATES, Instance, apply_gate
+from equipoise.traces.instance import GATES, Instance, LoadInstance, apply_gate
+from equipoise.traces.loads import LoadTrace, read_loads
 from equipoise.traces.read import read_trace
 from equipoise.traces.recording import RecordedTrace, recorded
 
-__all__ = ["GATES", "Instance", "RecordedTrace", "apply_gate", "drifting", "read_trace", "recorded"]
+__all__ = [
+    "GATES",
+    "Instance",
+    "LoadInstance",
+    "LoadTrace",
+    "RecordedTrace",
+    "apply_gate",
+    "drifting",
+    "read_loads",
+    "read_trace",
+    "recorded",
+]

@@ -1,4 +1,4 @@
-"""One batch of a trace."""
+"""One batch of a trace: its scores, or its loads alone."""
 
 from __future__ import annotations
 
@@ -31,6 +31,32 @@ class Instance:
     scores: npt.NDArray[Any]
     top_k: int
     sequence: str
+
+
+@dataclass(frozen=True, eq=False)
+class LoadInstance:
+    """Tokens per expert of one step at one layer.
+
+    Attributes
+    ----------
+    name
+        Unique in its record.
+    load
+        ``[E]``, or ``[G, E]`` where it is known on which device tokens start.
+    """
+
+    name: str
+    load: npt.NDArray[np.int64]
+
+    @property
+    def total(self) -> npt.NDArray[np.int64]:
+        """``[E]``."""
+        return self.load if self.load.ndim == 1 else np.asarray(self.load.sum(axis=0))
+
+
+def evenly(count: int, chosen: int) -> list[int]:
+    """Return ``chosen`` (or all) of the steps ``0 .. count - 1``, evenly spaced, the last one among them."""
+    return [round(step) for step in np.linspace(count - 1, 0, min(chosen, count))[::-1]]
 
 
 def apply_gate(logits: npt.NDArray[Any], gate: str) -> npt.NDArray[Any]:

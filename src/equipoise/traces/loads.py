@@ -19,6 +19,7 @@ import numpy.typing as npt
 from equipoise.arrays import as_numpy, frozen, whole_numbers
 from equipoise.errors import InvalidFile, InvalidProblem
 from equipoise.files import read_arrays
+from equipoise.traces.instance import LoadInstance, evenly
 
 Integers = npt.NDArray[np.int64]
 
@@ -43,6 +44,14 @@ class LoadTrace:
     loads: Integers
     layers: tuple[int, ...]
     doubts: tuple[str, ...]
+
+    def instances(self, steps: int) -> list[LoadInstance]:
+        """Return the layers of so many steps, evenly spaced."""
+        return [
+            LoadInstance(f"step{step}/layer{layer}", self.loads[step, index])
+            for step in evenly(len(self.loads), steps)
+            for index, layer in enumerate(self.layers)
+        ]
 
 
 def read_loads(path: str | PathLike[str], top_k: int | None = None, num_experts: int | None = None) -> LoadTrace:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.errors import InvalidFile
-from equipoise.traces.instance import Instance, apply_gate
+from equipoise.traces.instance import Instance, LoadInstance, apply_gate, evenly
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,15 @@ class RecordedTrace:
                     sequence = f"{run}/layer{layer}"
                     found.append(Instance(f"{sequence}/step{step}", scores[index, layer], self.top_k(run), sequence))
         return found
+
+    def load_instances(self, steps: int) -> list[LoadInstance]:
+        """Return the loads of every run and layer at so many training steps, evenly spaced."""
+        return [
+            LoadInstance(f"{run}/layer{layer}/step{step}", self.loads(run)[step, layer].astype(np.int64))
+            for run in self.runs
+            for step in evenly(len(self.loads(run)), steps)
+            for layer in range(self.loads(run).shape[1])
+        ]
 
     def streams(self) -> list[Instance]:
         """Return the consecutive training batches, one sequence a run."""

@@ -1,0 +1,29 @@
+"""The schedulers by the names that the command line knows; nothing is imported to list them."""
+
+from __future__ import annotations
+
+from equipoise.reference.catalogue import Entry
+
+SCHEDULERS = {
+    entry.name: entry
+    for entry in (
+        Entry("even", "scheduling.even", "even_split", "every replica serves the same"),
+        Entry("micromoe", "scheduling.micromoe", "MicroMoE", "linear program, rounded in a flow (arXiv 2511.16947)"),
+        Entry("lplb", "scheduling.lplb", "LPLB", "five steps of affine scaling in float32 (LPLB, SGLang)"),
+        Entry(
+            "lplb-released",
+            "scheduling.lplb",
+            "LPLB",
+            "LPLB with the released kernel's maximum over lanes",
+            {"lanes": 32},
+        ),
+        Entry("ultraep", "scheduling.ultraep", "ultraep", "binary search for a quota, greedy (arXiv 2606.04101)"),
+        Entry(
+            "nearest",
+            "scheduling.nearest",
+            "nearest_replica",
+            "own device, own node, anywhere; needs loads by source device (SGLang)",
+            only_named=True,
+        ),
+    )
+}
