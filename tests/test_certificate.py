@@ -1,5 +1,6 @@
 """The check of certificates against a naive one, brute force, and corruption."""
 
+import importlib
 from dataclasses import replace
 from fractions import Fraction
 
@@ -13,6 +14,7 @@ from equipoise import AssignmentProblem, solve
 from equipoise.certificates import assignment
 from equipoise.certificates.assignment import check_assignment
 from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.certificates.certificate import KINDS
 from oracles import Statement, naive_check, optimum
 from strategies_assignment import ALL, problems, problems_and
 from strategies_certificate import (
@@ -241,3 +243,13 @@ def test_another_grid_is_named():
     certificate = solve(AssignmentProblem([[1.0, 2.0]], 1)).certificate
     verdict = certificate.verify(AssignmentProblem([[1.0, 2.5]], 1))
     assert verdict.reason == "the grid exponent is 0, the problem's is 1"
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_problem_of_another_kind_is_rejected_by_every_kind_of_certificate(kind):
+    home, name = KINDS[kind]
+    certificate = object.__new__(getattr(importlib.import_module(home), name))
+    verdict = certificate.verify(object())
+    assert not verdict
+    assert verdict.reason.endswith("not of this object")
+    assert certificate.PROBLEM.__name__ in verdict.reason

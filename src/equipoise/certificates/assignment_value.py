@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from os import PathLike
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +92,7 @@ class AssignmentCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
+    PROBLEM: ClassVar[type[AssignmentProblem]] = AssignmentProblem
     FILE: ClassVar[type[files.AssignmentFile]] = files.AssignmentFile
 
     experts: Integers
@@ -106,20 +107,20 @@ class AssignmentCertificate(Certificate):
         statement = AssignmentStatement.of(problem)
         return cls(experts, prices, statement.exponent, statement.digest, statement)
 
-    def verify(self, problem: Any = None) -> Verdict:
-        """Check against ``problem``, or against the embedded statement when none is given."""
-        if problem is not None and not isinstance(problem, AssignmentProblem):
-            return Verdict(
-                False,
-                f"the certificate speaks of an AssignmentProblem, this is a {type(problem).__name__}",
-            )
-        statement = self.statement if problem is None else AssignmentStatement.of(problem)
-        if statement is None:
-            return Verdict(False, "the certificate does not contain its problem; give the problem")
-        if statement.exponent != self.exponent:
-            return Verdict(False, f"the grid exponent is {self.exponent}, the problem's is {statement.exponent}")
-        if statement.digest != self.digest:
-            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
+    @staticmethod
+    def state(problem: AssignmentProblem) -> AssignmentStatement:
+        """State ``problem``."""
+        return AssignmentStatement.of(problem)
+
+    def other_grid(self, statement: AssignmentStatement) -> str | None:
+        """Compare the exponents."""
+        exponent = statement.exponent
+        if exponent == self.exponent:
+            return None
+        return f"the grid exponent is {self.exponent}, the problem's is {exponent}"
+
+    def check(self, statement: AssignmentStatement) -> Verdict:
+        """Run the solver-free check."""
         form = (statement.scores, statement.top_k, statement.capacity, statement.drop, statement.mask)
         return check_assignment(*form, self.experts, self.prices, self.exponent, statement.error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 from equipoise.certificates import files
 from equipoise.certificates.verdict import Verdict
@@ -29,12 +29,47 @@ KINDS = {
 class Certificate(ABC):
     """A proof that an answer is optimal, independent of whatever found the answer."""
 
+    PROBLEM: ClassVar[type[Any]]
+    """The kind of problem that such certificates speak of."""
+
     statement: Any
     """The problem that it speaks of, where it is at hand."""
 
-    @abstractmethod
+    digest: str
+    """Hash of that problem."""
+
     def verify(self, problem: Any = None) -> Verdict:
         """Check the certificate against ``problem``, or against the problem saved inside it."""
+        if problem is not None and not isinstance(problem, self.PROBLEM):
+            expected, given = self.PROBLEM.__name__, type(problem).__name__
+            article = "an" if expected[0] in "AEIOU" else "a"
+            return Verdict(False, f"the certificate speaks of {article} {expected}, not of this {given}")
+        statement = self.statement if problem is None else self.state(problem)
+        if statement is None:
+            return Verdict(False, "the certificate does not contain its problem; give the problem")
+        if (reason := self.other_grid(statement)) is not None:
+            return Verdict(False, reason)
+        if self.digest_of(statement) != self.digest:
+            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
+        return self.check(statement)
+
+    @staticmethod
+    def state(problem: Any) -> Any:
+        """Return what a check needs to know of ``problem``."""
+        return problem
+
+    def other_grid(self, statement: Any) -> str | None:
+        """Say how the certificate's grid differs from the statement's, where there are grids."""
+        return None
+
+    @staticmethod
+    def digest_of(statement: Any) -> str:
+        """Return the hash of a statement."""
+        return str(statement.digest)
+
+    @abstractmethod
+    def check(self, statement: Any) -> Verdict:
+        """Run the solver-free check against a statement whose hash is right."""
 
     @abstractmethod
     def save(self, path: str | PathLike[str]) -> None:

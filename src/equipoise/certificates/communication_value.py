@@ -53,7 +53,7 @@ class CommunicationCertificate(Certificate):
     ``digest`` is the hash of the problem it speaks of; ``statement`` the problem itself, where it is at hand.
     """
 
-    KIND: ClassVar[str] = "communication"
+    PROBLEM: ClassVar[type[CommunicationProblem]] = CommunicationProblem
     FILE: ClassVar[type[CommunicationFile]] = CommunicationFile
 
     split: Integers
@@ -67,16 +67,18 @@ class CommunicationCertificate(Certificate):
         """Bind a split and multipliers to ``problem``."""
         return cls(split, denominator, multipliers, digest(problem), problem)
 
-    def verify(self, problem: CommunicationProblem | None = None) -> Verdict:
-        """Check against ``problem``, or against the embedded one when none is given."""
-        whole = self.statement if problem is None else problem
-        if whole is None:
-            return Verdict(False, "the certificate does not contain its problem; give the problem")
-        if digest(whole) != self.digest:
-            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
-        hosts = [np.flatnonzero(row).tolist() for row in whole.hosts]
-        statement = Statement(whole.source_load.tolist(), hosts, whole.may_send, whole.alpha, whole.fractional)
-        return check_communication(statement, self.split.tolist(), self.denominator, self.multipliers)
+    @staticmethod
+    def digest_of(statement: CommunicationProblem) -> str:
+        """Return the hash of the problem."""
+        return digest(statement)
+
+    def check(self, statement: CommunicationProblem) -> Verdict:
+        """Run the solver-free check."""
+        hosts = [np.flatnonzero(row).tolist() for row in statement.hosts]
+        stated = Statement(
+            statement.source_load.tolist(), hosts, statement.may_send, statement.alpha, statement.fractional
+        )
+        return check_communication(stated, self.split.tolist(), self.denominator, self.multipliers)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one JSON file, with the problem inside."""

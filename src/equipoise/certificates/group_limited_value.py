@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import msgspec
 import numpy as np
@@ -93,6 +93,7 @@ class GroupLimitedCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
+    PROBLEM: ClassVar[type[GroupLimitedProblem]] = GroupLimitedProblem
     FILE: ClassVar[type[GroupLimitedFile]] = GroupLimitedFile
 
     experts: Integers
@@ -107,19 +108,21 @@ class GroupLimitedCertificate(Certificate):
         statement = GroupLimitedStatement.of(problem)
         return cls(experts, prices, statement.assignment.exponent, statement.digest, statement)
 
-    def verify(self, problem: Any = None) -> Verdict:
-        """Check against ``problem``, or against the embedded statement when none is given."""
-        if problem is not None and not isinstance(problem, GroupLimitedProblem):
-            name = type(problem).__name__
-            return Verdict(False, f"the certificate speaks of a GroupLimitedProblem, this is a {name}")
-        statement = self.statement if problem is None else GroupLimitedStatement.of(problem)
-        if statement is None:
-            return Verdict(False, "the certificate does not contain its problem; give the problem")
+    @staticmethod
+    def state(problem: GroupLimitedProblem) -> GroupLimitedStatement:
+        """State ``problem``."""
+        return GroupLimitedStatement.of(problem)
+
+    def other_grid(self, statement: GroupLimitedStatement) -> str | None:
+        """Compare the exponents."""
+        exponent = statement.assignment.exponent
+        if exponent == self.exponent:
+            return None
+        return f"the grid exponent is {self.exponent}, the problem's is {exponent}"
+
+    def check(self, statement: GroupLimitedStatement) -> Verdict:
+        """Run the solver-free check."""
         plain = statement.assignment
-        if plain.exponent != self.exponent:
-            return Verdict(False, f"the grid exponent is {self.exponent}, the problem's is {plain.exponent}")
-        if statement.digest != self.digest:
-            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
         form = (plain.scores, plain.top_k, plain.capacity, plain.drop, plain.mask)
         groups = (statement.num_groups, statement.topk_groups)
         return check_group_limited(*form, groups, self.experts, self.prices, self.exponent, plain.error)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import msgspec
 import numpy as np
@@ -118,6 +118,7 @@ class LimitedCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
+    PROBLEM: ClassVar[type[LimitedProblem]] = LimitedProblem
     FILE: ClassVar[type[LimitedFile]] = LimitedFile
 
     experts: Integers | None
@@ -134,18 +135,21 @@ class LimitedCertificate(Certificate):
         own, limits = np.split(prices, [problem.assignment.num_experts])
         return cls(experts, own, limits, statement.assignment.exponent, statement.digest, statement)
 
-    def verify(self, problem: Any = None) -> Verdict:
-        """Check against ``problem``, or against the embedded statement when none is given."""
-        if problem is not None and not isinstance(problem, LimitedProblem):
-            return Verdict(False, f"the certificate speaks of a LimitedProblem, this is a {type(problem).__name__}")
-        statement = self.statement if problem is None else LimitedStatement.of(problem)
-        if statement is None:
-            return Verdict(False, "the certificate does not contain its problem; give the problem")
+    @staticmethod
+    def state(problem: LimitedProblem) -> LimitedStatement:
+        """State ``problem``."""
+        return LimitedStatement.of(problem)
+
+    def other_grid(self, statement: LimitedStatement) -> str | None:
+        """Compare the exponents."""
+        exponent = statement.assignment.exponent
+        if exponent == self.exponent:
+            return None
+        return f"the grid exponent is {self.exponent}, the problem's is {exponent}"
+
+    def check(self, statement: LimitedStatement) -> Verdict:
+        """Run the solver-free check."""
         plain = statement.assignment
-        if plain.exponent != self.exponent:
-            return Verdict(False, f"the grid exponent is {self.exponent}, the problem's is {plain.exponent}")
-        if statement.digest != self.digest:
-            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
         limits = (statement.capacity, statement.tokens, statement.experts)
         form = (plain.scores, plain.top_k, plain.capacity, plain.drop, plain.mask, limits)
         return check_limited(*form, self.experts, self.prices, self.limit_prices, self.exponent, plain.error)

@@ -67,7 +67,7 @@ class PlacementCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
-    KIND: ClassVar[str] = "placement"
+    PROBLEM: ClassVar[type[PlacementProblem]] = PlacementProblem
     FILE: ClassVar[type[PlacementFile]] = PlacementFile
 
     physical_to_logical: Integers
@@ -91,13 +91,13 @@ class PlacementCertificate(Certificate):
         """Bind an answer and a bound to ``problem``."""
         return cls(physical_to_logical, split, denominator, bound, argument, digest(problem), problem)
 
-    def verify(self, problem: PlacementProblem | None = None) -> Verdict:
-        """Check against ``problem``, or against the embedded one when none is given."""
-        statement = self.statement if problem is None else problem
-        if statement is None:
-            return Verdict(False, "the certificate does not contain its problem; give the problem")
-        if digest(statement) != self.digest:
-            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
+    @staticmethod
+    def digest_of(statement: PlacementProblem) -> str:
+        """Return the hash of the problem."""
+        return digest(statement)
+
+    def check(self, statement: PlacementProblem) -> Verdict:
+        """Run the solver-free check."""
         answer = (self.physical_to_logical.tolist(), None if self.split is None else self.split.tolist())
         return check_placement(
             statement.load.tolist(), sizes_of(statement), *answer, self.denominator, self.bound, self.argument

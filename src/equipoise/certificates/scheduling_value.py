@@ -89,7 +89,7 @@ class SchedulingCertificate(Certificate):
         The problem itself, where it is at hand.
     """
 
-    KIND: ClassVar[str] = "scheduling"
+    PROBLEM: ClassVar[type[SchedulingProblem]] = SchedulingProblem
     FILE: ClassVar[type[SchedulingFile]] = SchedulingFile
 
     split: Integers
@@ -104,13 +104,13 @@ class SchedulingCertificate(Certificate):
         statement = SchedulingStatement.of(problem)
         return cls(split, denominator, devices, statement.digest, statement)
 
-    def verify(self, problem: SchedulingProblem | None = None) -> Verdict:
-        """Check against ``problem``, or against the embedded statement when none is given."""
-        statement = self.statement if problem is None else SchedulingStatement.of(problem)
-        if statement is None:
-            return Verdict(False, "the certificate does not contain its problem; give the problem")
-        if statement.digest != self.digest:
-            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
+    @staticmethod
+    def state(problem: SchedulingProblem) -> SchedulingStatement:
+        """State ``problem``."""
+        return SchedulingStatement.of(problem)
+
+    def check(self, statement: SchedulingStatement) -> Verdict:
+        """Run the solver-free check."""
         form = (statement.load, statement.hosts, statement.base_load, statement.speed, statement.fractional)
         return check_schedule(*form, self.split, self.denominator, self.devices)
 

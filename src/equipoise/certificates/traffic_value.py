@@ -75,7 +75,7 @@ class TrafficCertificate(Certificate):
     ``digest`` is the hash of the problem it speaks of; ``statement`` the problem itself, where it is at hand.
     """
 
-    KIND: ClassVar[str] = "traffic"
+    PROBLEM: ClassVar[type[TrafficProblem]] = TrafficProblem
     FILE: ClassVar[type[TrafficFile]] = TrafficFile
 
     flows: Integers
@@ -89,13 +89,13 @@ class TrafficCertificate(Certificate):
         statement = TrafficStatement.of(problem)
         return cls(flows, prices, statement.digest, statement)
 
-    def verify(self, problem: TrafficProblem | None = None) -> Verdict:
-        """Check against ``problem``, or against the embedded statement when none is given."""
-        statement = self.statement if problem is None else TrafficStatement.of(problem)
-        if statement is None:
-            return Verdict(False, "the certificate does not contain its problem; give the problem")
-        if statement.digest != self.digest:
-            return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
+    @staticmethod
+    def state(problem: TrafficProblem) -> TrafficStatement:
+        """State ``problem``."""
+        return TrafficStatement.of(problem)
+
+    def check(self, statement: TrafficStatement) -> Verdict:
+        """Run the solver-free check."""
         form = (statement.source_load, statement.hosts, statement.limit, statement.cost)
         return check_traffic(*form, self.flows, self.prices)
 
