@@ -65,11 +65,83 @@ class RouterCase(Case):
         return [*self.scores.shape, self.top_k]
 
     def __repr__(self) -> str:
-        shown = "\n".join(
-            f"scores = np.array({np.array2string(b, separator=', ', threshold=64)}, dtype=np.{b.dtype})"
-            for b in self.batches
-        )
-        return f"top_k = {self.top_k}\n{shown}"
+        return "\n".join([f"top_k = {self.top_k}", *(f"scores = {_shown(batch)}" for batch in self.batches)])
+
+
+@dataclass(frozen=True, eq=False)
+class SchedulerCase(Case):
+    """Loads on one placement, in order of time: each ``[E]``, or ``[G, E]`` by source device; ``hosts`` is [E, G]."""
+
+    loads: tuple[npt.NDArray[Any], ...]
+    hosts: npt.NDArray[np.bool_]
+
+    @property
+    def load(self) -> npt.NDArray[Any]:
+        """The first load."""
+        return self.loads[0]
+
+    @property
+    def shape(self) -> list[int]:
+        """E, G."""
+        return list(self.hosts.shape)
+
+    def __repr__(self) -> str:
+        return "\n".join([*(f"load = {_shown(load)}" for load in self.loads), f"hosts = {_shown(self.hosts)}"])
+
+
+@dataclass(frozen=True, eq=False)
+class PlacerCase(Case):
+    """Loads ``[L, E]`` in order of time, and the machine: slots, groups of experts, nodes, devices."""
+
+    loads: tuple[npt.NDArray[Any], ...]
+    num_slots: int
+    num_groups: int
+    num_nodes: int
+    num_devices: int
+
+    @property
+    def load(self) -> npt.NDArray[Any]:
+        """The first load."""
+        return self.loads[0]
+
+    @property
+    def shape(self) -> list[int]:
+        """L, E, P, groups, nodes, G."""
+        return [*self.load.shape, self.num_slots, self.num_groups, self.num_nodes, self.num_devices]
+
+    def __repr__(self) -> str:
+        machine = ("num_slots", "num_groups", "num_nodes", "num_devices")
+        sizes = ", ".join(f"{name} = {getattr(self, name)}" for name in machine)
+        return "\n".join([sizes, *(f"load = {_shown(load)}" for load in self.loads)])
+
+
+@dataclass(frozen=True, eq=False)
+class PredictorCase(Case):
+    """Loads ``[S, E]`` of the steps so far, and how many steps to forecast."""
+
+    history: npt.NDArray[Any]
+    horizon: int
+
+    @property
+    def shape(self) -> list[int]:
+        """S, E, horizon."""
+        return [*self.history.shape, self.horizon]
+
+    def __repr__(self) -> str:
+        return f"horizon = {self.horizon}\nhistory = {_shown(self.history)}"
+
+
+CASES: dict[str, type[Case]] = {
+    "router": RouterCase,
+    "scheduler": SchedulerCase,
+    "placer": PlacerCase,
+    "predictor": PredictorCase,
+}
+"""The case of every role."""
+
+
+def _shown(array: npt.NDArray[Any]) -> str:
+    return f"np.array({np.array2string(array, separator=', ', threshold=64)}, dtype=np.{array.dtype})"
 
 
 def _arrays(case: Case) -> list[npt.NDArray[Any]]:

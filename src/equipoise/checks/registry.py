@@ -14,6 +14,35 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
+class Family:
+    """Cases of one kind.
+
+    Attributes
+    ----------
+    search
+        Returns the Hypothesis strategy that draws them.
+    admits
+        Says whether a case of the role, from wherever, is one of them.
+    """
+
+    search: Callable[[], Any]
+    admits: Callable[[Any], bool]
+
+    def __call__(self) -> Any:
+        """Return the strategy."""
+        return self.search()
+
+
+def family(admits: Callable[[Any], bool] = lambda case: True) -> Callable[[Callable[[], Any]], Family]:
+    """Make a family of a function that returns a strategy; without ``admits`` it takes every case of its role."""
+
+    def name(search: Callable[[], Any]) -> Family:
+        return Family(search, admits)
+
+    return name
+
+
+@dataclass(frozen=True)
 class Check:
     """One property of a role.
 
@@ -26,7 +55,7 @@ class Check:
     function
         ``function(subject, case, settings)``: raises :class:`Failure` where the property is broken.
     cases
-        Strategy of the cases it is tried on.
+        Family of the cases it is tried on.
     since
         Version of Equipoise that brought it; ``--checks-as-of`` leaves later ones out.
     needs
@@ -40,7 +69,7 @@ class Check:
     name: str
     role: Role
     function: Callable[..., None]
-    cases: Callable[[], Any]
+    cases: Family
     since: str
     needs: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
@@ -67,7 +96,7 @@ CHECKS: dict[str, Check] = {}
 
 def check(
     role: Role,
-    cases: Callable[[], Any],
+    cases: Family,
     *,
     since: str = "0.1",
     needs: Iterable[str] = (),

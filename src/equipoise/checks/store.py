@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from equipoise import __version__
-from equipoise.checks.cases import Case, RouterCase
+from equipoise.checks.cases import CASES
 from equipoise.checks.run import Finding
 from equipoise.errors import InvalidFile
 from equipoise.files import write_whole
 
 FOLDER = Path(".equipoise")
 SCHEMA = "equipoise-finding/1"
-CASES: dict[str, type[Case]] = {"router": RouterCase}
 _LARGEST = 64 << 20
 
 

@@ -11,17 +11,19 @@ from hypothesis import strategies as st
 from equipoise import strategies
 from equipoise.checks.cases import RouterCase
 from equipoise.checks.failure import Failure
-from equipoise.checks.registry import check
+from equipoise.checks.registry import check, family
 from equipoise.checks.router.view import route, shown
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
 
 
+@family()
 def single_batches() -> st.SearchStrategy[RouterCase]:
     """One batch of any shape."""
     return strategies.routing_instances().map(lambda pair: RouterCase((pair[0],), pair[1]))
 
 
+@family()
 def sequences() -> st.SearchStrategy[RouterCase]:
     """A few batches whose favourite expert moves."""
     return strategies.drifting_batches().map(lambda pair: RouterCase(*pair))
@@ -37,26 +39,32 @@ def _shaped(
     return matrices.flatmap(with_k)
 
 
+@family(lambda case: case.top_k == case.scores.shape[1])
 def all_experts() -> st.SearchStrategy[RouterCase]:
     """K = E."""
     return _shaped(st.integers(1, 8), st.integers(1, 6), lambda scores: st.just(scores.shape[1]))
 
 
+@family(lambda case: case.scores.shape[1] == 1)
 def single_expert() -> st.SearchStrategy[RouterCase]:
     """E = 1."""
     return _shaped(st.integers(1, 8), st.just(1), lambda scores: st.just(1))
 
 
+@family(lambda case: len(case.scores) * case.top_k < case.scores.shape[1])
 def few_tokens() -> st.SearchStrategy[RouterCase]:
     """T * K < E."""
     return _shaped(st.integers(1, 3), st.integers(4, 8), lambda scores: st.just(1))
 
 
+@family(lambda case: case.scores.size > 0 and len(case.scores) * case.top_k % case.scores.shape[1] != 0)
 def indivisible() -> st.SearchStrategy[RouterCase]:
     """T * K is no multiple of E."""
-    return single_batches().filter(lambda case: case.scores.shape[0] * case.top_k % case.scores.shape[1] != 0)
+    cases: st.SearchStrategy[RouterCase] = single_batches()
+    return cases.filter(indivisible.admits)
 
 
+@family(lambda case: np.ptp(case.scores) == 0)
 def tied() -> st.SearchStrategy[RouterCase]:
     """All scores equal."""
 
@@ -66,6 +74,7 @@ def tied() -> st.SearchStrategy[RouterCase]:
     return strategies.routing_instances().map(equal)
 
 
+@family()
 def extreme() -> st.SearchStrategy[RouterCase]:
     """Scores of very different sizes, near the ends of float32, some negative."""
     ends = st.sampled_from([1e-38, 1e-30, 1.0, 1e30, 1e38, 0.0, -1.0, -1e30, -1e38])

@@ -10,12 +10,25 @@ from hypothesis import strategies as st
 from equipoise import strategies
 from equipoise.checks.cases import RouterCase
 from equipoise.checks.failure import Failure
-from equipoise.checks.registry import check
+from equipoise.checks.registry import check, family
+from equipoise.checks.router.quality import distinct
 from equipoise.checks.router.view import route, shown
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
 
 
+def _exact_in_half(case: RouterCase) -> bool:
+    with np.errstate(over="ignore"):
+        exact = np.array_equal(case.scores, case.scores.astype(np.float16))
+    return bool(exact) and distinct(case)
+
+
+def _has_twins(case: RouterCase) -> bool:
+    even, odd = case.scores[:, 0::2], case.scores[:, 1::2]
+    return bool(np.array_equal(even, odd)) and 2 * case.top_k <= case.scores.shape[1]
+
+
+@family(_exact_in_half)
 def half_precision() -> st.SearchStrategy[RouterCase]:
     """Scores that float16 holds exactly, distinct within each token."""
 
@@ -27,10 +40,19 @@ def half_precision() -> st.SearchStrategy[RouterCase]:
     return st.builds(build, st.integers(0, 999), st.integers(1, 12), st.integers(2, 6), st.integers(1, 6))
 
 
+@family(lambda case: len(case.scores) >= 8 and distinct(case))
 def many_tokens() -> st.SearchStrategy[RouterCase]:
     """One tie-free batch with more tokens than can sit on ties."""
     scores = strategies.distinct_scores(tokens=st.integers(8, 32), experts=st.integers(2, 5))
     return scores.flatmap(lambda batch: st.integers(1, batch.shape[1]).map(lambda k: RouterCase((batch,), k)))
+
+
+@family(_has_twins)
+def repeated() -> st.SearchStrategy[RouterCase]:
+    """Every expert is there twice."""
+    return strategies.routing_instances(max_experts=3).map(
+        lambda pair: RouterCase((np.ascontiguousarray(np.repeat(pair[0], 2, axis=1)),), pair[1])
+    )
 
 
 def _order(case: RouterCase, size: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
@@ -86,17 +108,10 @@ def router_ignores_the_float_type(subject: Subject, case: RouterCase, settings: 
             )
 
 
-@check("router", lambda: _repeated(), unless=("random", "any number"))
+@check("router", repeated, unless=("random", "any number"))
 def router_survives_duplicated_experts(subject: Subject, case: RouterCase, settings: Settings) -> None:
     """Two experts with identical scores for every token still give distinct experts per token."""
     subject.fresh()
     taken = route(subject, case.scores, case.top_k).mask.sum(axis=1)
     if (taken > case.top_k).any():
         raise Failure(f"token {int(np.argmax(taken))} gets {int(taken.max())} experts, not {case.top_k}")
-
-
-def _repeated() -> st.SearchStrategy[RouterCase]:
-    """Every expert is there twice."""
-    return strategies.routing_instances(max_experts=3).map(
-        lambda pair: RouterCase((np.ascontiguousarray(np.repeat(pair[0], 2, axis=1)),), pair[1])
-    )

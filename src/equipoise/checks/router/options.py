@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from equipoise.checks.cases import RouterCase
 from equipoise.checks.failure import Failure
-from equipoise.checks.registry import check
+from equipoise.checks.registry import check, family
 from equipoise.checks.router.answers import single_batches
+from equipoise.checks.router.quality import distinct
 from equipoise.checks.router.view import route, shown
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
@@ -17,6 +18,7 @@ from equipoise.isolation.subject import Subject
 NUM_GROUPS, TOPK_GROUPS = 4, 2
 
 
+@family(lambda case: case.scores.shape[1] == 8 and case.top_k == 3 and distinct(case))
 def grouped() -> st.SearchStrategy[RouterCase]:
     """Scores for eight experts in four groups, positive or all negative, distinct within each token."""
 

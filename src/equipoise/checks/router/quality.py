@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import currently_in_test_context
 from hypothesis import strategies as st
 from hypothesis import target as steer
@@ -12,7 +13,7 @@ from hypothesis import target as steer
 from equipoise import metrics, strategies
 from equipoise.checks.cases import RouterCase
 from equipoise.checks.failure import Failure
-from equipoise.checks.registry import check
+from equipoise.checks.registry import check, family
 from equipoise.checks.router.view import Routed, route, shown
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
@@ -24,18 +25,55 @@ from equipoise.solvers.solve import solve
 SETTLING_CALLS = 100
 
 
+def distinct(case: RouterCase) -> bool:
+    """Whether all scores of the batch differ."""
+    return len(np.unique(case.scores)) == case.scores.size
+
+
+def _tie_free(case: RouterCase) -> bool:
+    tokens, experts = case.scores.shape
+    return tokens >= 4 and tokens * case.top_k >= experts and distinct(case)
+
+
+def _skewed(case: RouterCase) -> bool:
+    tokens, experts = case.scores.shape
+    if tokens < 8 or case.top_k >= experts or not distinct(case):
+        return False
+    load = plain_top_k(case).sum(axis=0)
+    return bool(2 * load.max() >= 3 * load.mean())
+
+
+def _balanced(case: RouterCase) -> bool:
+    if case.scores.size == 0:
+        return False
+    load = plain_top_k(case).sum(axis=0)
+    ranked = np.sort(case.scores.astype(np.float64), axis=1)[:, ::-1]
+    apart = case.top_k == ranked.shape[1] or (ranked[:, case.top_k - 1] - ranked[:, case.top_k]).min() > 0.01
+    return bool(load.max() == load.min() and apart)
+
+
+def plain_top_k(case: RouterCase) -> npt.NDArray[np.bool_]:
+    """Return the mask ``[T, E]`` of every token's K best experts, the first of equals."""
+    mask = np.zeros(case.scores.shape, bool)
+    np.put_along_axis(mask, np.argsort(-case.scores, axis=1, kind="stable")[:, : case.top_k], True, axis=1)
+    return mask
+
+
+@family(_tie_free)
 def tie_free() -> st.SearchStrategy[RouterCase]:
     """One tie-free batch, at least as many assignments as experts."""
     scores = strategies.distinct_scores(tokens=st.integers(4, 24))
     return scores.flatmap(lambda batch: st.integers(1, batch.shape[1]).map(lambda k: RouterCase((batch,), k)))
 
 
+@family(_skewed)
 def skewed() -> st.SearchStrategy[RouterCase]:
     """One tie-free batch that strongly prefers some experts; K < E."""
     scores = strategies.distinct_scores(tokens=st.integers(8, 24), skew=st.integers(2, 3))
     return scores.flatmap(lambda batch: st.integers(1, batch.shape[1] - 1).map(lambda k: RouterCase((batch,), k)))
 
 
+@family(_balanced)
 def balanced_already() -> st.SearchStrategy[RouterCase]:
     """Batches whose plain top-K is perfectly balanced, with a clear margin."""
 
@@ -119,8 +157,7 @@ def router_balances_a_skewed_batch(subject: Subject, case: RouterCase, settings:
     A public summary of Loss-Free had the sign of its update reversed; Megatron-LM PR 6802 added beta in one path and
     subtracted it in the other.
     """
-    plain = np.zeros(case.scores.shape, bool)
-    np.put_along_axis(plain, np.argsort(-case.scores, axis=1, kind="stable")[:, : case.top_k], True, axis=1)
+    plain = plain_top_k(case)
     routed = settled(subject, case)
     before, after = metrics.peak(plain.sum(axis=0)), metrics.peak(routed.load)
     if after > before:
@@ -132,7 +169,6 @@ def router_keeps_a_balanced_top_k(subject: Subject, case: RouterCase, settings: 
     """Where plain top-K is perfectly balanced it is the optimum, and there is nothing to change (vmoe PR 218: NaN)."""
     subject.fresh()
     routed = route(subject, case.scores, case.top_k)
-    best = np.zeros(case.scores.shape, bool)
-    np.put_along_axis(best, np.argsort(-case.scores, axis=1)[:, : case.top_k], True, axis=1)
+    best = plain_top_k(case)
     if not np.array_equal(routed.mask, best):
         raise Failure("it gives up the unique, perfectly balanced optimum", shown(best))
