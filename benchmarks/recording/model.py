@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Balancing = Literal["none", "aux-loss", "loss-free"]
+Choice = Callable[[Tensor, bool], Tensor]
+"""From ``scores[T, E]`` and whether this is training to the chosen experts ``[T, K]``."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,12 @@ class Shape:
 
 
 class MixtureOfExperts(nn.Module):
-    """K of E two-layer experts per token; the selection bias never enters the gate weights."""
+    """K of E two-layer experts per token; the selection bias never enters the gate weights.
+
+    Chosen are the top K of ``scores + bias``, or what ``choose`` says where it is set.
+    """
+
+    choose: Choice | None = None
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -47,7 +55,10 @@ class MixtureOfExperts(nn.Module):
         flat = x.reshape(-1, x.shape[-1])
         logits = self.gate(flat).float()
         scores = torch.sigmoid(logits) if self.shape.gate == "sigmoid" else torch.softmax(logits, dim=-1)
-        chosen = torch.topk(scores + self.bias, self.shape.top_k, dim=-1).indices
+        if self.choose is None:
+            chosen = torch.topk(scores + self.bias, self.shape.top_k, dim=-1).indices
+        else:
+            chosen = self.choose(scores.detach(), self.training)
         weights = torch.gather(scores, 1, chosen)
         weights = weights / weights.sum(dim=-1, keepdim=True)
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import os
 import platform
 import sys
 import time
@@ -22,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from corpus import Corpus, load_corpus
+from loop import SEQUENCES, Learner, held_out, validate, write_whole
 from model import Balancing, LanguageModel, Shape
 
-SEQUENCES, STREAM_TOKENS, CHECKPOINT_EVERY = 8, 256, 250
-HELD_OUT_SEED = 1
+STREAM_TOKENS, CHECKPOINT_EVERY = 256, 250
 
 
 @dataclass(frozen=True)
@@ -61,49 +59,28 @@ RUNS = {
 }
 
 
-def perplexity(model: LanguageModel, corpus: Corpus, length: int, batches: int = 8) -> float:
-    """Validation perplexity per token over a fixed set of batches."""
-    model.eval()
-    with torch.no_grad():
-        losses = [
-            model.loss(torch.from_numpy(corpus.batch("validation", HELD_OUT_SEED, i, SEQUENCES, length)))
-            for i in range(batches)
-        ]
-    model.train()
-    return math.exp(float(torch.stack(losses).mean()))
-
-
 def snapshot(model: LanguageModel, corpus: Corpus, length: int) -> np.ndarray:
     """Router logits ``[L, T, E]`` of the held-out batch."""
     model.eval()
     with torch.no_grad():
-        model.loss(torch.from_numpy(corpus.batch("validation", HELD_OUT_SEED, 0, SEQUENCES, length)))
+        model.loss(held_out(corpus, length, 0))
     model.train()
     return torch.stack([mixture.logits for mixture in model.mixtures]).numpy().astype(np.float16)
-
-
-def write_whole(path: Path, save) -> None:  # type: ignore[no-untyped-def]
-    """Write through a temporary file, so that a stopped run leaves either the old file or the new one."""
-    with open(temporary := path.with_suffix(".partial"), "wb") as file:
-        save(file)
-    os.replace(temporary, path)
 
 
 def train(name: str, run: Run, corpus: Corpus, folder: Path) -> None:
     """Train to the last step, from the last checkpoint if there is one."""
     shape = run.shape
     (folder / "snapshots").mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(run.seed)
-    model = LanguageModel(shape)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=run.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
+    learner = Learner(shape, run.seed, run.learning_rate, run.warmup)
+    model, aux_weight = learner.model, run.aux_weight if run.balancing == "aux-loss" else 0.0
     loads = np.zeros((run.steps, shape.layers, shape.experts), np.uint16)
     stream_steps = min(run.steps, 1000)
     stream_shape = (stream_steps, shape.layers, STREAM_TOKENS, shape.experts)
     checkpoint, first, seconds = folder / "checkpoint.pt", 0, 0.0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        learner.restore(state)
         first, seconds = state["step"], state["seconds"]
         loads[:first] = np.load(folder / "loads.npy")[:first]
         stream = np.lib.format.open_memmap(folder / "stream.npy", mode="r+")
@@ -113,16 +90,7 @@ def train(name: str, run: Run, corpus: Corpus, folder: Path) -> None:
         return
     started = time.perf_counter()
     for step in range(first + 1, run.steps + 1):
-        optimizer.param_groups[0]["lr"] = run.learning_rate * min(1.0, step / run.warmup)
-        batch = torch.from_numpy(corpus.batch("train", run.seed, step, SEQUENCES, shape.length))
-        loss = model.loss(batch)
-        total = loss
-        if run.balancing == "aux-loss":
-            total = loss + run.aux_weight * torch.stack([m.auxiliary for m in model.mixtures]).sum()
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        loss = learner.step(step, corpus, aux_weight)
         for layer, mixture in enumerate(model.mixtures):
             loads[step - 1, layer] = mixture.load.numpy()
             if step <= stream_steps:
@@ -139,20 +107,19 @@ def train(name: str, run: Run, corpus: Corpus, folder: Path) -> None:
         if step % 50 == 0 or step in run.snapshot_steps:
             row = {
                 "step": step,
-                "loss": round(loss.item(), 4),
+                "loss": round(loss, 4),
                 "peak_over_mean": [round(float(load.max() / load.mean()), 3) for load in loads[step - 1]],
                 "seconds": round(seconds + time.perf_counter() - started, 1),
             }
             if step in run.snapshot_steps or step % CHECKPOINT_EVERY == 0:
-                row["validation_perplexity"] = round(perplexity(model, corpus, shape.length), 3)
+                row["validation_perplexity"] = round(validate(model, corpus, shape.length)[0], 3)
             with open(folder / "log.jsonl", "a") as log:
                 log.write(json.dumps(row) + "\n")
             print(name, json.dumps(row), flush=True)
         if step % CHECKPOINT_EVERY == 0 or last:
             stream.flush()
             write_whole(folder / "loads.npy", lambda f: np.save(f, loads))
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-            state["seconds"] = seconds + time.perf_counter() - started
+            state = learner.state() | {"step": step, "seconds": seconds + time.perf_counter() - started}
             write_whole(checkpoint, lambda f, s=state: torch.save(s, f))
 
 
