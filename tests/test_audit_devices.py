@@ -159,7 +159,7 @@ HOSTS = np.array([[True, True], [False, True]])
         ([[1, 2], [1, 1]], "serves expert 1 on device 0, which does not host it"),
         ([[1.5, 1.5], [0, 2]], "parts of tokens"),
         ([[np.nan, 3], [0, 2]], "parts of tokens"),
-        ([[4, -1], [0, 2]], "returned -1 tokens"),
+        ([[4, -1], [0, 2]], "serves -1 tokens"),
         ([3, 2], "of shape"),
         (None, "allowed: whole numbers of tokens"),
     ],

@@ -13,7 +13,7 @@ from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Isolated
 from equipoise.targets import CATALOGUES
 
-ROLES = ("router",)
+ROLES = ("router", "scheduler")
 CHECKS = {role: {entry.name: entry for entry in select(role)} for role in ROLES}
 FAULTY = {role: importlib.import_module(f"miniature_{role}s").FAULTY for role in ROLES}
 SOUND = {role: importlib.import_module(f"sound_{role}s").CORRECT for role in ROLES}

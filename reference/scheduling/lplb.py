@@ -26,18 +26,25 @@ Integers = npt.NDArray[np.int64]
 
 
 class LPLB:
-    """LPLB's scheduler; ``accepted`` tells whether the last call's solution passed its own test."""
+    """LPLB's scheduler.
+
+    ``accepted`` tells whether the last call's solution passed its own test, ``shares`` ``[E, G]`` what it planned.
+    """
+
+    capabilities = frozenset({"approximate"})
 
     def __init__(self, steps: int = 5, lanes: int | None = None) -> None:
         self.steps = steps
         self.lanes = lanes
         self.accepted: bool | None = None
+        self.shares: npt.NDArray[np.float32] | None = None
 
     def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
         """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed) and ``hosts[E, G]``."""
         load = np.asarray(load, np.int64)
         load = load if load.ndim == 1 else load.sum(axis=0)
-        return shares(load, self.ratios(load, hosts))
+        self.shares = self.ratios(load, hosts)
+        return shares(load, self.shares)
 
     def ratios(self, load: Integers, hosts: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         """Return ``[E, G]``: the share of each expert that each host serves."""

@@ -23,6 +23,8 @@ _NEAR, _MOST = 1e-6, 0.01
 class MicroMoE:
     """MicroMoE's scheduler; ``num_nodes`` above 1 selects its node-aware routing."""
 
+    capabilities = frozenset({"exact"})
+
     def __init__(self, num_nodes: int = 1) -> None:
         self.num_nodes = num_nodes
 

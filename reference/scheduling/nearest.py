@@ -26,3 +26,6 @@ def nearest_replica(
         flows[source, expert, chosen] = each
         flows[source, expert, np.roll(chosen, -(source % len(chosen)))[:odd]] += 1
     return flows
+
+
+nearest_replica.capabilities = frozenset({"only by source", "ignores loads"})  # type: ignore[attr-defined]

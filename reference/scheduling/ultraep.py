@@ -31,6 +31,9 @@ def ultraep(load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
     return split
 
 
+ultraep.capabilities = frozenset({"approximate"})  # type: ignore[attr-defined]
+
+
 def filled(load: Integers, hosts: npt.NDArray[np.bool_], quota: int) -> Integers | None:
     """Fill devices up to ``quota`` greedily; None if an expert finds no room."""
     room = np.full(hosts.shape[1], quota, np.int64)

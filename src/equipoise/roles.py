@@ -10,13 +10,16 @@ A *scheduler* splits the load of experts over the devices that host them; a *pla
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError
+
+_MOST = 1 << 53
+"""No scheduler is given as many tokens."""
 
 
 class Router(Protocol):
@@ -121,6 +124,21 @@ def read_schedule(returned: Any, load: npt.NDArray[np.int64], hosts: npt.NDArray
     TargetError
         If it does not serve exactly these tokens: wrong shape, parts of tokens, tokens lost, made up or not hosted.
     """
+    served = served_tokens(returned, load, hosts)
+    if (fault := schedule_fault(served, load, hosts)) is not None:
+        raise TargetError(f"the scheduler {fault[1]}")
+    served = served.astype(np.int64)
+    return Schedule(served, None) if served.ndim == 2 else Schedule(served.sum(axis=0), served)
+
+
+def served_tokens(returned: Any, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Return what a scheduler returned as numbers ``[E, G]``, or ``[G, E, G]`` if the load is by source.
+
+    Raises
+    ------
+    TargetError
+        If it is anything else.
+    """
     try:
         served = as_numpy(returned, "the schedule")
     except InvalidProblem as error:
@@ -131,18 +149,33 @@ def read_schedule(returned: Any, load: npt.NDArray[np.int64], hosts: npt.NDArray
         raise TargetError(
             f"the scheduler returned {served.dtype} of shape {served.shape}; allowed: tokens of {allowed}"
         )
-    if not np.isfinite(served).all() or (served != np.floor(served)).any():
-        raise TargetError("the scheduler returned parts of tokens; allowed: whole numbers")
-    served = served.astype(np.int64)
-    if (served < 0).any():
-        raise TargetError(f"the scheduler returned {served.min()} tokens; allowed: none or more")
-    split = served if served.ndim == 2 else served.sum(axis=0)
+    return served
+
+
+Fault = Literal["parts of tokens", "negative", "not hosted", "lost or made up"]
+
+
+def schedule_fault(
+    served: npt.NDArray[Any], load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]
+) -> tuple[Fault, str] | None:
+    """Return the first thing that keeps ``served`` from being a schedule of these tokens, and what to say of it."""
+    if (parts := ~np.isfinite(served) | (served != np.floor(served))).any():
+        *_, expert, device = where = tuple(np.argwhere(parts)[0].tolist())
+        return "parts of tokens", f"serves parts of tokens: {served[where]:g} of expert {expert} on device {device}"
+    whole = (served.clip(-_MOST, _MOST) if served.dtype.kind == "f" else served).astype(np.int64)
+    if (whole < 0).any():
+        *_, expert, device = where = tuple(np.argwhere(whole < 0)[0].tolist())
+        return "negative", f"serves {whole[where]} tokens of expert {expert} on device {device}"
+    split = whole if whole.ndim == 2 else whole.sum(axis=0)
     if (split[~hosts] > 0).any():
         expert, device = np.argwhere((split > 0) & ~hosts)[0].tolist()
-        raise TargetError(f"the scheduler serves expert {expert} on device {device}, which does not host it")
-    total = load if served.ndim == 3 or load.ndim == 1 else load.sum(axis=0)
-    if (wrong := served.sum(axis=-1) != total).any():
-        where = tuple(np.argwhere(wrong)[0].tolist())
-        given = f"{served.sum(axis=-1)[where]} of the {total[where]} tokens"
-        raise TargetError(f"the scheduler serves {given} of expert {where[-1]}")
-    return Schedule(split, served if served.ndim == 3 else None)
+        return "not hosted", f"serves expert {expert} on device {device}, which does not host it"
+    total = load if whole.ndim == 3 or load.ndim == 1 else load.sum(axis=0)
+    if (wrong := whole.sum(axis=-1) != total).any():
+        *source, expert = where = tuple(np.argwhere(wrong)[0].tolist())
+        start = f" that start on device {source[0]}" if source else ""
+        return (
+            "lost or made up",
+            f"serves {whole.sum(axis=-1)[where]} of the {total[where]} tokens of expert {expert}{start}",
+        )
+    return None

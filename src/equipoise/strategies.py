@@ -1,5 +1,7 @@
 """Hypothesis strategies for balancers' inputs: composable, and shrinking towards few tokens and small numbers.
 
+Scores and batches of a router first, then the loads and hosts of a scheduler.
+
 >>> from hypothesis import given
 >>> @given(routing_instances(max_tokens=8))
 ... def test(instance):
@@ -11,7 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +21,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 Scores = npt.NDArray[Any]
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+LoadKind = Literal["small", "zipf", "one-hot", "even", "zero", "huge"]
 
 eighths = st.integers(0, 8).map(lambda n: n / 8)
 """Scores with many ties, exact in every float type."""
+
+few, fewer = st.integers(1, 6), st.integers(1, 4)
+"""Default numbers of experts and of devices."""
 
 unit_floats = st.floats(0, 1, width=32, allow_subnormal=False)
 """Scores as a sigmoid gate gives them."""
@@ -85,3 +93,94 @@ def drifting_batches(
         scores[:, favourite] += 0.5
         batches.append(scores.astype(np.float32))
     return tuple(batches), draw(st.integers(1, shape[1]))
+
+
+@st.composite
+def load_vectors(
+    draw: Callable[..., Any], *, experts: st.SearchStrategy[int] = few, kind: LoadKind | None = None
+) -> Integers:
+    """Return ``[E]`` int64 tokens per expert.
+
+    ``kind`` is "small" (0 to 20 tokens each), "zipf" (the n-th of the experts, in any order, has the first one's
+    tokens by n to the power 0.6, 1 or 1.5), "one-hot" (one expert has all tokens), "even", "zero" or "huge" (a few
+    below 2^31 each, so that two of them exceed 32 bits). None: any of these but "huge".
+
+    >>> from hypothesis import given
+    >>> @given(load_vectors(kind="one-hot"))
+    ... def test(load):
+    ...     assert np.count_nonzero(load) == 1
+    >>> test()
+    """
+    size = draw(experts)
+    chosen = kind or draw(st.sampled_from(("small", "zipf", "one-hot", "even", "zero")))
+    if chosen == "zipf":
+        most, power = draw(st.integers(1, 4096)), draw(st.sampled_from((1.0, 0.6, 1.5)))
+        rank = np.array(draw(st.permutations(range(size)))) + 1
+        return np.asarray(most / rank**power, np.int64)
+    if chosen in ("small", "huge"):
+        drawn = np.asarray(draw(st.lists(st.integers(0, 20), min_size=size, max_size=size)), np.int64)
+        return drawn if chosen == "small" else 2**31 - 1 - drawn
+    load = np.zeros(size, np.int64)
+    if chosen != "zero":
+        where = draw(st.integers(0, size - 1)) if chosen == "one-hot" else slice(None)
+        load[where] = draw(st.integers(1, 100))
+    return load
+
+
+@st.composite
+def host_matrices(
+    draw: Callable[..., Any],
+    *,
+    experts: st.SearchStrategy[int] = few,
+    devices: st.SearchStrategy[int] = fewer,
+    replicas: st.SearchStrategy[int] | None = None,
+) -> Booleans:
+    """Return ``[E, G]`` booleans: which device hosts which expert; every expert has a host, not every device an expert.
+
+    ``replicas`` draws, expert by expert, how many devices host it, at most G; None: any number.
+
+    >>> from hypothesis import given
+    >>> @given(host_matrices(devices=st.just(4), replicas=st.just(2)))
+    ... def test(hosts):
+    ...     assert (hosts.sum(axis=1) == 2).all()
+    >>> test()
+    """
+    hosts = np.zeros((draw(experts), draw(devices)), bool)
+    devices_of = st.integers(0, hosts.shape[1] - 1)
+    for row in hosts:
+        count = 1 if replicas is None else min(draw(replicas), len(row))
+        row[list(draw(st.sets(devices_of, min_size=count, max_size=len(row) if replicas is None else count)))] = True
+    return hosts
+
+
+@st.composite
+def scheduling_instances(
+    draw: Callable[..., Any], *, hosts: st.SearchStrategy[Booleans] | None = None, kind: LoadKind | None = None
+) -> tuple[Integers, Booleans]:
+    """Return ``(load[E], hosts[E, G])``: :func:`load_vectors` of a kind on :func:`host_matrices`, or on given ones.
+
+    >>> from hypothesis import given
+    >>> @given(scheduling_instances(kind="zipf"))
+    ... def test(instance):
+    ...     load, hosts = instance
+    ...     assert len(load) == len(hosts) and hosts.any(axis=1).all()
+    >>> test()
+    """
+    drawn = draw(host_matrices() if hosts is None else hosts)
+    return draw(load_vectors(experts=st.just(len(drawn)), kind=kind)), drawn
+
+
+@st.composite
+def source_loads(draw: Callable[..., Any], load: Integers, devices: int) -> Integers:
+    """Return ``[G, E]``: the tokens of ``load[E]`` by the device on which they start; it shrinks towards the last one.
+
+    >>> from hypothesis import given
+    >>> @given(source_loads(np.array([3, 0]), 2))
+    ... def test(by_source):
+    ...     assert by_source.sum(axis=0).tolist() == [3, 0]
+    >>> test()
+    """
+    marks = [[draw(st.integers(0, tokens)) for _ in range(devices - 1)] for tokens in load.tolist()]
+    bounds = [[0, *sorted(drawn), tokens] for drawn, tokens in zip(marks, load.tolist(), strict=True)]
+    ends = np.array(bounds, np.int64).T
+    return ends[1:] - ends[:-1]

@@ -65,7 +65,7 @@ class RouterCase(Case):
         return [*self.scores.shape, self.top_k]
 
     def __repr__(self) -> str:
-        return "\n".join([f"top_k = {self.top_k}", *(f"scores = {_shown(batch)}" for batch in self.batches)])
+        return "\n".join([f"top_k = {self.top_k}", *(_shown("scores", batch) for batch in self.batches)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class SchedulerCase(Case):
         return list(self.hosts.shape)
 
     def __repr__(self) -> str:
-        return "\n".join([*(f"load = {_shown(load)}" for load in self.loads), f"hosts = {_shown(self.hosts)}"])
+        return "\n".join([*(_shown("load", load) for load in self.loads), _shown("hosts", self.hosts)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class PlacerCase(Case):
     def __repr__(self) -> str:
         machine = ("num_slots", "num_groups", "num_nodes", "num_devices")
         sizes = ", ".join(f"{name} = {getattr(self, name)}" for name in machine)
-        return "\n".join([sizes, *(f"load = {_shown(load)}" for load in self.loads)])
+        return "\n".join([sizes, *(_shown("load", load) for load in self.loads)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ class PredictorCase(Case):
         return [*self.history.shape, self.horizon]
 
     def __repr__(self) -> str:
-        return f"horizon = {self.horizon}\nhistory = {_shown(self.history)}"
+        return f"horizon = {self.horizon}\n" + _shown("history", self.history)
 
 
 CASES: dict[str, type[Case]] = {
@@ -140,8 +140,9 @@ CASES: dict[str, type[Case]] = {
 """The case of every role."""
 
 
-def _shown(array: npt.NDArray[Any]) -> str:
-    return f"np.array({np.array2string(array, separator=', ', threshold=64)}, dtype=np.{array.dtype})"
+def _shown(name: str, array: npt.NDArray[Any]) -> str:
+    start = f"{name} = np.array("
+    return f"{start}{np.array2string(array, separator=', ', threshold=64, prefix=start)}, dtype=np.{array.dtype})"
 
 
 def _arrays(case: Case) -> list[npt.NDArray[Any]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hypothesis
+import numpy as np
 from hypothesis import HealthCheck, Phase
 from hypothesis.errors import HypothesisWarning
 
@@ -17,8 +18,10 @@ from equipoise.checks.cases import Case
 from equipoise.checks.failure import Failure
 from equipoise.checks.registry import Check
 from equipoise.checks.settings import Settings
+from equipoise.errors import TargetError
 from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.subject import Subject
+from equipoise.roles import read_schedule
 
 PROPERTY = "property"
 """Kind of a finding that is a broken property, not a target that gave no answer."""
@@ -106,17 +109,22 @@ def run_checks(
 
 
 def probe(subject: Subject) -> frozenset[str]:
-    """Find out by one harmless call what cannot be read off the target: whether a router returns weights."""
-    import numpy as np
+    """Find out by one harmless call what cannot be read off the target.
 
-    if subject.role != "router":
-        return frozenset()
+    Whether a router returns weights; whether a scheduler takes loads by source device.
+    """
     try:
-        value = subject.call(np.linspace(0.1, 0.9, 8, dtype=np.float32).reshape(2, 4), 1).value
-    except Misbehaviour:
-        return frozenset()
-    returns = isinstance(value, list) and len(value) > 1 and isinstance(value[1], np.ndarray)
-    return frozenset({"returns weights"} if returns else ())
+        if subject.role == "router":
+            value = subject.call(np.linspace(0.1, 0.9, 8, dtype=np.float32).reshape(2, 4), 1).value
+            returns = isinstance(value, list) and len(value) > 1 and isinstance(value[1], np.ndarray)
+            return frozenset({"returns weights"} if returns else ())
+        if subject.role == "scheduler":
+            load, hosts = np.array([[4, 1, 2], [2, 3, 0]]), np.array([[True, True], [True, False], [False, True]])
+            read_schedule(subject.call(load, hosts).value, load, hosts)
+            return frozenset({"by source"})
+    except (Misbehaviour, TargetError):
+        pass
+    return frozenset()
 
 
 def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
@@ -160,7 +168,6 @@ def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
         return Outcome(entry.name, tried, skipped=None if tried else "the target accepts none of its cases")
     case, failure = smallest
     kind = failure.kind if isinstance(failure, Misbehaviour) else PROPERTY
-    better = failure.better if isinstance(failure, Failure) else None
     severity = "error" if isinstance(failure, Misbehaviour) else entry.severity
-    finding = Finding(entry.name, entry.role, subject.target, severity, kind, failure.message, case, better)
+    finding = Finding(entry.name, entry.role, subject.target, severity, kind, failure.message, case, failure.better)
     return Outcome(entry.name, tried, finding)

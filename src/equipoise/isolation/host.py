@@ -61,7 +61,7 @@ class Host:
 
     def capabilities(self) -> list[str]:
         """Return what the target shows that it can do: keywords it takes, attributes it has, what it declares."""
-        found = {f"has {name}" for name in ("accepts", "bias", "load", "reset") if hasattr(self.target, name)}
+        found = {f"has {name}" for name in ("accepts", "bias", "load", "reset", "shares") if hasattr(self.target, name)}
         if hasattr(self.target, "state_dict") and hasattr(self.target, "load_state_dict"):
             found.add("has state_dict")
         try:

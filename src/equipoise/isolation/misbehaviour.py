@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Misbehaviour(Exception):
     """The target did not answer, or with nothing usable; reported once, not by every check that meets it.
@@ -9,11 +11,13 @@ class Misbehaviour(Exception):
     Attributes
     ----------
     kind
-        "raises", "hangs", "crashes", "returns nothing readable" or "gives no routing".
+        "raises", "hangs", "crashes", "returns nothing readable", "gives no routing" or "gives no schedule".
     message
         One sentence.
+    better
+        What it could have answered; None where there is nothing to show.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, better: Any = None) -> None:
         super().__init__(message)
-        self.kind, self.message = kind, message
+        self.kind, self.message, self.better = kind, message, better
