@@ -24,12 +24,12 @@ Scores = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 LoadKind = Literal["small", "zipf", "one-hot", "even", "zero", "huge"]
+_KINDS: tuple[LoadKind, ...] = ("small", "zipf", "one-hot", "even", "zero")
+_TOKENS, _EXPERTS, _DEVICES = st.integers(1, 12), st.integers(1, 6), st.integers(1, 4)
+_MORE_TOKENS, _MORE_EXPERTS, _SKEWS = st.integers(1, 24), st.integers(2, 8), st.integers(0, 3)
 
 eighths = st.integers(0, 8).map(lambda n: n / 8)
 """Scores with many ties, exact in every float type."""
-
-few, fewer = st.integers(1, 6), st.integers(1, 4)
-"""Default numbers of experts and of devices."""
 
 unit_floats = st.floats(0, 1, width=32, allow_subnormal=False)
 """Scores as a sigmoid gate gives them."""
@@ -39,13 +39,13 @@ unit_floats = st.floats(0, 1, width=32, allow_subnormal=False)
 def score_matrices(
     draw: Callable[..., Any],
     *,
-    tokens: st.SearchStrategy[int] | None = None,
-    experts: st.SearchStrategy[int] | None = None,
+    tokens: st.SearchStrategy[int] = _TOKENS,
+    experts: st.SearchStrategy[int] = _EXPERTS,
     elements: st.SearchStrategy[float] | None = None,
 ) -> Scores:
     """Return ``[T, E]`` float32 scores in [0, 1]: tied or tie-free, some with a common favourite."""
-    shape = (draw(tokens or st.integers(1, 12)), draw(experts or st.integers(1, 6)))
-    kind = elements or draw(st.sampled_from((eighths, unit_floats)))
+    shape = (draw(tokens), draw(experts))
+    kind = draw(st.sampled_from((eighths, unit_floats))) if elements is None else elements
     scores: Scores = draw(hnp.arrays(np.float32, shape, elements=kind))
     if elements is None and draw(st.booleans()):
         scores[:, draw(st.integers(0, shape[1] - 1))] = 1.0  # everybody's favourite
@@ -56,16 +56,16 @@ def score_matrices(
 def distinct_scores(
     draw: Callable[..., Any],
     *,
-    tokens: st.SearchStrategy[int] | None = None,
-    experts: st.SearchStrategy[int] | None = None,
-    skew: st.SearchStrategy[int] | None = None,
+    tokens: st.SearchStrategy[int] = _MORE_TOKENS,
+    experts: st.SearchStrategy[int] = _MORE_EXPERTS,
+    skew: st.SearchStrategy[int] = _SKEWS,
 ) -> Scores:
     """Return ``[T, E]`` float32 scores without any tie, exact multiples of 2^-12 in (0, 1), popular experts first.
 
     All entries differ, and so do differences within rows by construction from a seed; it shrinks in size and skew.
     """
-    shape = (draw(tokens or st.integers(1, 24)), draw(experts or st.integers(2, 8)))
-    tilt = draw(skew or st.integers(0, 3))
+    shape = (draw(tokens), draw(experts))
+    tilt = draw(skew)
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     levels = rng.permutation(2**12 - 1)[: shape[0] * shape[1]].reshape(shape) + 1.0
     popularity = 1 - tilt * np.arange(shape[1]) / (4 * shape[1])
@@ -97,7 +97,7 @@ def drifting_batches(
 
 @st.composite
 def load_vectors(
-    draw: Callable[..., Any], *, experts: st.SearchStrategy[int] = few, kind: LoadKind | None = None
+    draw: Callable[..., Any], *, experts: st.SearchStrategy[int] = _EXPERTS, kind: LoadKind | None = None
 ) -> Integers:
     """Return ``[E]`` int64 tokens per expert.
 
@@ -112,7 +112,7 @@ def load_vectors(
     >>> test()
     """
     size = draw(experts)
-    chosen = kind or draw(st.sampled_from(("small", "zipf", "one-hot", "even", "zero")))
+    chosen = kind or draw(st.sampled_from(_KINDS))
     if chosen == "zipf":
         most, power = draw(st.integers(1, 4096)), draw(st.sampled_from((1.0, 0.6, 1.5)))
         rank = np.array(draw(st.permutations(range(size)))) + 1
@@ -131,8 +131,8 @@ def load_vectors(
 def host_matrices(
     draw: Callable[..., Any],
     *,
-    experts: st.SearchStrategy[int] = few,
-    devices: st.SearchStrategy[int] = fewer,
+    experts: st.SearchStrategy[int] = _EXPERTS,
+    devices: st.SearchStrategy[int] = _DEVICES,
     replicas: st.SearchStrategy[int] | None = None,
 ) -> Booleans:
     """Return ``[E, G]`` booleans: which device hosts which expert; every expert has a host, not every device an expert.
@@ -146,10 +146,15 @@ def host_matrices(
     >>> test()
     """
     hosts = np.zeros((draw(experts), draw(devices)), bool)
-    devices_of = st.integers(0, hosts.shape[1] - 1)
+    total = hosts.shape[1]
+    device = st.integers(0, total - 1)
+
+    def sized(count: int) -> st.SearchStrategy[set[int]]:
+        return st.sets(device, min_size=min(count, total), max_size=min(count, total))
+
+    rows = st.sets(device, min_size=1) if replicas is None else replicas.flatmap(sized)
     for row in hosts:
-        count = 1 if replicas is None else min(draw(replicas), len(row))
-        row[list(draw(st.sets(devices_of, min_size=count, max_size=len(row) if replicas is None else count)))] = True
+        row[list(draw(rows))] = True
     return hosts
 
 
@@ -166,8 +171,15 @@ def scheduling_instances(
     ...     assert len(load) == len(hosts) and hosts.any(axis=1).all()
     >>> test()
     """
-    drawn = draw(host_matrices() if hosts is None else hosts)
-    return draw(load_vectors(experts=st.just(len(drawn)), kind=kind)), drawn
+    chosen = kind or draw(st.sampled_from(_KINDS))
+    if hosts is None and chosen == "small":  # an expert's load and hosts in one draw: shrinking drops both together
+        devices = draw(_DEVICES)
+        expert = st.tuples(st.integers(0, 20), st.sets(st.integers(0, devices - 1), min_size=1))
+        drawn = draw(st.lists(expert, min_size=1, max_size=6))
+        rows = [[device in served_by for device in range(devices)] for _, served_by in drawn]
+        return np.array([tokens for tokens, _ in drawn], np.int64), np.array(rows)
+    matrix = draw(host_matrices() if hosts is None else hosts)
+    return draw(load_vectors(experts=st.just(len(matrix)), kind=chosen)), matrix
 
 
 @st.composite
