@@ -15,6 +15,7 @@ from equipoise.checks.scheduler.quality import chains
 from equipoise.checks.scheduler.view import even_peak, first_host_peak
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import InProcess
+from equipoise.reference.scheduling.ultraep import ultraep
 from equipoise.roles import schedule_fault
 from sound_schedulers import even
 
@@ -43,6 +44,12 @@ def test_trivial_schedulers_are_never_better_than_the_optimum(instance):
     case, optimum = SchedulerCase((load,), hosts), solve(SchedulingProblem(load, hosts)).objective
     assert optimum <= even(load, hosts).sum(axis=0).max() <= even_peak(case)
     assert optimum <= first_host_peak(case) <= load.sum()
+
+
+def test_a_greedy_quota_can_end_above_an_even_split_which_is_why_it_declares_that():
+    case = SchedulerCase((np.array([8, 3, 17, 6]),), np.array([[0, 0, 1], [0, 0, 1], [1, 1, 0], [1, 0, 1]], bool))
+    assert ultraep(case.load, case.hosts).sum(axis=0).max() == 17
+    assert even_peak(case) == 14
 
 
 @settings(max_examples=20)
