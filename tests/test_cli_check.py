@@ -46,6 +46,19 @@ def test_a_broken_router_is_shown_with_its_case_and_can_be_replayed_until_fixed(
     assert run(folder, "replay", name, "--target", "routers:gone").returncode == 2
 
 
+def test_a_broken_scheduler_is_shown_with_its_case_and_can_be_replayed(folder):
+    (folder / "mine.py").write_text(
+        "def first_host(load, hosts):\n    return (hosts.cumsum(1) <= 1) * hosts * load[:, None]\n"
+    )
+    checked = run(folder, "check", "mine.py:first_host", "--role", "scheduler", *QUICK)
+    assert checked.returncode == 1, checked.stderr
+    assert "scheduler_uses_idle_replicas: device 0 serves" in checked.stdout
+    assert "hosts = np.array([[" in checked.stdout
+    name = checked.stdout.split("equipoise replay ")[1].split()[0]
+    assert run(folder, "replay", name).stdout.startswith("STILL FAILS")
+    assert run(folder, "replay", name, "--target", "micromoe").stdout.startswith("FIXED")
+
+
 def test_a_gap_above_the_allowed_one_is_a_finding(folder):
     within = run(folder, "check", "bip", *QUICK, "--max-gap", "300%", "--format", "json")
     assert within.returncode == 0, within.stdout

@@ -34,10 +34,15 @@ def _chain(case: SchedulerCase) -> bool:
 
 @family(_hot)
 def one_hot_expert() -> st.SearchStrategy[SchedulerCase]:
-    """One expert has all tokens, at least one for each of its two or more replicas."""
+    """The last expert has all tokens, at least one for each of its two or more replicas."""
+
+    def build(more: int, hosts: strategies.Booleans) -> SchedulerCase:
+        load = np.zeros(len(hosts), np.int64)
+        load[-1] = hosts[-1].sum() + more
+        return SchedulerCase((load,), hosts)
+
     hosts = strategies.host_matrices(devices=st.integers(2, 5), replicas=st.integers(2, 5))
-    drawn = strategies.scheduling_instances(hosts=hosts, kind="one-hot")
-    return drawn.map(lambda pair: SchedulerCase((pair[0],), pair[1])).filter(_hot)
+    return st.builds(build, st.integers(0, 99), hosts)
 
 
 @family(_chain)
