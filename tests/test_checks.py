@@ -13,7 +13,7 @@ from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Isolated
 from equipoise.targets import CATALOGUES
 
-ROLES = ("router", "scheduler")
+ROLES = ("router", "scheduler", "placer")
 CHECKS = {role: {entry.name: entry for entry in select(role)} for role in ROLES}
 FAULTY = {role: importlib.import_module(f"miniature_{role}s").FAULTY for role in ROLES}
 SOUND = {role: importlib.import_module(f"sound_{role}s").CORRECT for role in ROLES}
@@ -42,6 +42,6 @@ def test_every_check_kills_at_least_one_faulty_balancer(role):
 @pytest.mark.parametrize(("role", "name"), CORRECT)
 def test_no_check_flags_a_correct_balancer(role, name):
     with Isolated(name, role) as subject:
-        report = run_checks(subject, list(CHECKS[role].values()), Settings(examples=12, seconds=3))
+        report = run_checks(subject, list(CHECKS[role].values()), Settings(examples=12, seconds=2))
     assert [(finding.check, finding.message, finding.case) for finding in report.findings] == []
     assert report.ran >= 3

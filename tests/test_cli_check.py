@@ -59,6 +59,18 @@ def test_a_broken_scheduler_is_shown_with_its_case_and_can_be_replayed(folder):
     assert run(folder, "replay", name, "--target", "micromoe").stdout.startswith("FIXED")
 
 
+def test_a_broken_placer_is_shown_with_its_machine_and_loads_and_can_be_replayed(folder):
+    source = "import numpy as np\n\n\ndef mine(load, slots, *machine):\n    return np.zeros((len(load), slots), int)\n"
+    (folder / "placers.py").write_text(source)
+    checked = run(folder, "check", "placers:mine", "--role", "placer", *QUICK)
+    assert checked.returncode == 1
+    assert "placer_answers: phy2log places expert 1 of layer 0 nowhere." in checked.stdout
+    assert "num_groups = 1, num_nodes = 1, num_devices = 1\n    load = np.array(" in checked.stdout
+    name = checked.stdout.split("equipoise replay ")[1].split()[0]
+    assert run(folder, "replay", name).returncode == 1
+    assert run(folder, "replay", name, "--target", "eplb").returncode == 0
+
+
 def test_a_gap_above_the_allowed_one_is_a_finding(folder):
     within = run(folder, "check", "bip", *QUICK, "--max-gap", "300%", "--format", "json")
     assert within.returncode == 0, within.stdout

@@ -41,6 +41,9 @@ def eplb(load: npt.NDArray[Any], num_slots: int, num_groups: int, num_nodes: int
     return np.stack([_layer(layer, num_slots, groups, nodes, num_devices) for layer in load])
 
 
+eplb.capabilities = frozenset({"shares devices", "uneven at zero load", "needs groups"})  # type: ignore[attr-defined]
+
+
 def replicate(load: Weights, num_slots: int) -> tuple[Integers, Integers]:
     """Return the expert of each replica ``[P]``, originals first, and the counts ``[E]``; Adams' greedy rule."""
     experts = len(load)

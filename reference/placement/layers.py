@@ -40,3 +40,16 @@ def symmetric_layers(
     if num_slots != 2 * load.shape[1]:
         raise ValueError(f"{num_slots} slots for {load.shape[1]} experts; allowed: two for each")
     return np.stack([micromoe.symmetric(num_devices, load.shape[1]) for _ in load])
+
+
+def _has_graph(layers: int, experts: int, slots: int, groups: int, nodes: int, devices: int) -> bool:
+    return (devices, experts) in micromoe.COLOURINGS and slots == 2 * experts
+
+
+_FLOOR = frozenset({"ignores the load", "flat", "depends on expert order"})
+round_robin_layers.capabilities = random_layers.capabilities = _FLOOR  # type: ignore[attr-defined]
+symmetric_layers.capabilities = _FLOOR | {"free split"}  # type: ignore[attr-defined]
+symmetric_layers.accepts = _has_graph  # type: ignore[attr-defined]
+asymmetric_layers.capabilities = frozenset(  # type: ignore[attr-defined]
+    {"free split", "flat", "depends on expert order", "uneven at zero load"}
+)

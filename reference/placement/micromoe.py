@@ -62,8 +62,15 @@ def asymmetric(load: npt.NDArray[Any], num_slots: int, num_devices: int, samples
         counts[np.argmax(np.where(counts < num_devices, load / counts, -1))] += 1
     counts = np.minimum(counts, num_devices)
     random = np.random.default_rng(seed)
-    drawn = (_sample(counts, num_slots // num_devices, num_devices, random) for _ in range(samples))
-    return min(drawn, key=lambda slots: density(load, slots, num_devices))
+    best, least, seen = np.empty(0, np.int64), float("inf"), set()
+    for _ in range(samples):
+        slots = _sample(counts, num_slots // num_devices, num_devices, random)
+        devices = tuple(sorted(map(tuple, np.sort(slots.reshape(num_devices, -1), axis=1).tolist())))
+        if devices not in seen:  # the names of devices and slots do not change the density
+            seen.add(devices)
+            if (found := density(load, slots, num_devices)) < least:
+                best, least = slots, found
+    return best
 
 
 def density(load: Integers, physical_to_logical: Integers, num_devices: int) -> float:

@@ -1,6 +1,6 @@
 """Hypothesis strategies for balancers' inputs: composable, and shrinking towards few tokens and small numbers.
 
-Scores and batches of a router first, then the loads and hosts of a scheduler.
+Scores and batches of a router first, then the loads and hosts of a scheduler, then what a placer is called with.
 
 >>> from hypothesis import given
 >>> @given(routing_instances(max_tokens=8))
@@ -12,7 +12,7 @@ Scores and batches of a router first, then the loads and hosts of a scheduler.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,8 @@ from hypothesis.extra import numpy as hnp
 Scores = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
+Placement = tuple[Integers, int, int, int, int]
+"""What a placer is called with: load[L, E], num_slots, num_groups, num_nodes, num_devices."""
 LoadKind = Literal["small", "zipf", "one-hot", "even", "zero", "huge"]
 _KINDS: tuple[LoadKind, ...] = ("small", "zipf", "one-hot", "even", "zero")
 _TOKENS, _EXPERTS, _DEVICES = st.integers(1, 12), st.integers(1, 6), st.integers(1, 4)
@@ -196,3 +198,101 @@ def source_loads(draw: Callable[..., Any], load: Integers, devices: int) -> Inte
     bounds = [[0, *sorted(drawn), tokens] for drawn, tokens in zip(marks, load.tolist(), strict=True)]
     ends = np.array(bounds, np.int64).T
     return ends[1:] - ends[:-1]
+
+
+ONE, UP_TO_TWO, FEW, SEVERAL = st.just(1), st.integers(0, 2), st.integers(1, 3), st.integers(1, 6)
+"""How many: the default sizes of what follows."""
+
+
+def _zipf(order: Sequence[int]) -> list[int]:
+    return [840 // (rank + 1) for rank in order]
+
+
+def _one_hot(experts: int) -> st.SearchStrategy[list[int]]:
+    hot = st.tuples(st.integers(0, experts - 1), st.integers(1, 9))
+    return hot.map(lambda drawn: [100 * drawn[1] * (expert == drawn[0]) for expert in range(experts)])
+
+
+def _each(tokens: st.SearchStrategy[int]) -> Callable[[int], st.SearchStrategy[list[int]]]:
+    return lambda experts: st.lists(tokens, min_size=experts, max_size=experts)
+
+
+LOADS: dict[str, Callable[[int], st.SearchStrategy[list[int]]]] = {
+    "any": _each(st.integers(0, 99)),
+    "tied": _each(st.integers(0, 3)),
+    "zipf": lambda experts: st.permutations(range(experts)).map(_zipf),
+    "one-hot": _one_hot,
+    "even": lambda experts: st.integers(1, 99).map(lambda tokens: [tokens] * experts),
+    "zero": lambda experts: st.just([0] * experts),
+    "huge": _each(st.sampled_from([0, 1, 2**31 - 1, 2**31, 2**32 + 1, 2**49 - 1])),
+}
+"""Integers of one layer by kind: 0 to 99 tokens an expert, few levels, one part in its rank, one expert alone, ..."""
+
+
+@st.composite
+def load_matrices(
+    draw: Callable[..., Any],
+    *,
+    layers: st.SearchStrategy[int] = FEW,
+    experts: st.SearchStrategy[int] = SEVERAL,
+    kinds: Sequence[str] = tuple(LOADS),
+) -> Integers:
+    """Return ``[L, E]`` tokens per expert, all layers of one of the ``kinds`` (:data:`LOADS`)."""
+    number, width = draw(layers), draw(experts)
+    kind = draw(st.sampled_from(kinds))
+    return np.array([draw(LOADS[kind](width)) for _ in range(number)], np.int64)
+
+
+@st.composite
+def drifting_loads(
+    draw: Callable[..., Any],
+    *,
+    max_steps: int = 5,
+    layers: st.SearchStrategy[int] = FEW,
+    experts: st.SearchStrategy[int] = SEVERAL,
+) -> tuple[Integers, ...]:
+    """Return ``[L, E]`` loads in order of time: every expert has some, and the one that has most changes."""
+    number, width = draw(layers), draw(experts)
+    base = draw(load_matrices(layers=st.just(number), experts=st.just(width), kinds=("tied",)))
+    steps = []
+    for hot in draw(st.lists(st.integers(0, width - 1), min_size=1, max_size=max_steps)):
+        load = base + 1
+        load[:, hot] += 60
+        steps.append(load)
+    return tuple(steps)
+
+
+@st.composite
+def placement_instances(
+    draw: Callable[..., Any],
+    *,
+    layers: st.SearchStrategy[int] = FEW,
+    experts: st.SearchStrategy[int] = SEVERAL,
+    devices: st.SearchStrategy[int] = FEW,
+    spare: st.SearchStrategy[int] = UP_TO_TWO,
+    groups: st.SearchStrategy[int] = ONE,
+    nodes: st.SearchStrategy[int] = ONE,
+    kinds: Sequence[str] = tuple(LOADS),
+) -> Placement:
+    """Return ``(load[L, E], num_slots, num_groups, num_nodes, num_devices)``; slots are a multiple of the devices.
+
+    Parameters
+    ----------
+    experts, devices, groups, nodes
+        Experts of each group, devices of each node, groups of each node, and nodes.
+    spare
+        Slots of each device beyond ``ceil(E / G)``.
+
+    >>> from hypothesis import given
+    >>> @given(placement_instances(devices=st.integers(2, 4)))
+    ... def test(instance):
+    ...     load, num_slots, num_groups, num_nodes, num_devices = instance
+    ...     assert num_slots >= load.shape[1]
+    ...     assert num_slots % num_devices == 0
+    >>> test()
+    """
+    number_of_nodes = draw(nodes)
+    number_of_groups, number = number_of_nodes * draw(groups), number_of_nodes * draw(devices)
+    load = draw(load_matrices(layers=layers, experts=experts.map(lambda each: number_of_groups * each), kinds=kinds))
+    width = -(-load.shape[1] // number) + draw(spare)
+    return load, number * width, number_of_groups, number_of_nodes, number

@@ -50,6 +50,8 @@ def read_placement(returned: Any, layers: int, experts: int, slots: int) -> Inte
     TargetError
         If experts do not exist or are placed nowhere, or the three tables do not say the same.
     """
+    if returned is None:
+        raise TargetError("the placer returned None; allowed: phy2log, or phy2log, log2phy and logcnt")
     tables = returned if isinstance(returned, tuple | list) else (returned,)
     if len(tables) not in (1, 3):
         raise TargetError(f"the placer returned {len(tables)} tables; allowed: phy2log, or phy2log, log2phy and logcnt")

@@ -19,6 +19,8 @@ class AscendPolicy:
     round-robin.
     """
 
+    capabilities = frozenset({"flat"})
+
     def __init__(self, policy: Any, to_tensor: ToTensor = as_given) -> None:
         self.policy = policy
         self.to_tensor = to_tensor

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from equipoise.isolation.subject import Subject
 
 SCHEMA = "equipoise-check/1"
+ROLES = click.Choice(["router", "scheduler", "placer"])
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
 
 
@@ -33,9 +34,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 
 @click.command()
 @click.argument("target")
-@click.option(
-    "--role", type=click.Choice(["router", "scheduler"]), default="router", show_default=True, help="What TARGET is."
-)
+@click.option("--role", type=ROLES, default="router", show_default=True, help="What TARGET is.")
 @click.option("--max-gap", callback=_share, help="Largest relative regret against the certified optimum, e.g. 1%.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")

@@ -11,7 +11,8 @@ class Misbehaviour(Exception):
     Attributes
     ----------
     kind
-        "raises", "hangs", "crashes", "returns nothing readable", "gives no routing" or "gives no schedule".
+        "raises", "hangs", "crashes", "returns nothing readable", "gives no routing", "gives no schedule" or
+        "gives no placement".
     message
         One sentence.
     better

@@ -1,0 +1,219 @@
+"""The cases that placers are tried on: sizes of the machine, and loads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from equipoise import strategies
+from equipoise.checks.cases import PlacerCase
+from equipoise.checks.registry import family
+
+PRIMES = (17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 97, 127, 251, 509, 1021)
+TWO_NODES: dict[str, Any] = {
+    "nodes": st.just(2),
+    "groups": st.integers(1, 2),
+    "experts": st.integers(1, 3),
+    "devices": st.integers(1, 2),
+}
+
+
+def one_load(placement: strategies.Placement) -> PlacerCase:
+    """Return the case with a single load."""
+    return PlacerCase((placement[0],), *placement[1:])
+
+
+def drawn(**options: Any) -> st.SearchStrategy[PlacerCase]:
+    """Return cases from :func:`equipoise.strategies.placement_instances`."""
+    return strategies.placement_instances(**options).map(one_load)
+
+
+def published() -> st.SearchStrategy[PlacerCase]:
+    """Return cases of 8 experts, 16 slots, 8 devices: FlashLB's example, and a size that MicroMoE has a graph for."""
+    loads = strategies.load_matrices(layers=st.integers(1, 2), experts=st.just(8))
+    return loads.map(lambda load: PlacerCase((load,), 16, 1, 1, 8))
+
+
+def experts_of(case: PlacerCase) -> int:
+    """E."""
+    return int(case.load.shape[1])
+
+
+def is_flat(case: PlacerCase) -> bool:
+    """Whether there is one node and one group."""
+    return case.num_nodes == 1 and case.num_groups == 1
+
+
+def is_grouped(case: PlacerCase) -> bool:
+    """Whether nodes divide groups and devices, and groups the experts."""
+    groups, nodes = case.num_groups, case.num_nodes
+    if groups < 1 or groups % nodes or case.num_devices % nodes:
+        return False
+    return experts_of(case) % groups == 0
+
+
+def _is_tie_free(case: PlacerCase) -> bool:
+    """Whether no two experts have an equal load per replica, however many each has."""
+    replicas = np.arange(1, case.num_slots + 1)
+    apart = experts_of(case) * case.num_slots
+    shares = (layer[:, None] / replicas for layer in case.load.astype(np.float64))
+    return is_flat(case) and all(len(np.unique(share.astype(np.float32))) == apart for share in shares)
+
+
+@family(is_grouped)
+def any_case() -> st.SearchStrategy[PlacerCase]:
+    """Any loads on any machine, with and without groups."""
+    return st.one_of(drawn(), drawn(**TWO_NODES), published())
+
+
+@family(is_flat)
+def flat() -> st.SearchStrategy[PlacerCase]:
+    """Any loads on one node."""
+    return drawn(devices=st.integers(1, 4))
+
+
+@family(lambda case: case.num_nodes > 1 and is_grouped(case))
+def grouped() -> st.SearchStrategy[PlacerCase]:
+    """Several nodes, which divide groups and devices."""
+    return drawn(**TWO_NODES, layers=st.integers(1, 2))
+
+
+@family(lambda case: case.num_nodes == 1 and case.num_groups > 1 and is_grouped(case))
+def grouped_on_one_node() -> st.SearchStrategy[PlacerCase]:
+    """Several groups, one node."""
+
+    def build(placement: strategies.Placement) -> PlacerCase:
+        load, slots, groups, _, devices = placement
+        return PlacerCase((load,), slots, groups, 1, devices)
+
+    return strategies.placement_instances(**TWO_NODES, layers=st.just(1)).map(build)
+
+
+@family(lambda case: case.num_groups % case.num_nodes != 0)
+def uneven_groups() -> st.SearchStrategy[PlacerCase]:
+    """The nodes do not divide the groups, perhaps not even the devices."""
+
+    def build(placement: strategies.Placement, nodes: int, groups: int) -> PlacerCase:
+        return PlacerCase((placement[0],), placement[1], groups, nodes, placement[4])
+
+    nodes, groups = st.integers(2, 3), st.sampled_from([1, 5, 7])
+    return st.builds(build, strategies.placement_instances(layers=st.just(1)), nodes, groups)
+
+
+@family(lambda case: case.num_groups == 0 and case.num_nodes == 1)
+def no_groups() -> st.SearchStrategy[PlacerCase]:
+    """``num_groups = 0``."""
+    return strategies.placement_instances(layers=st.just(1)).map(lambda p: PlacerCase((p[0],), p[1], 0, 1, p[4]))
+
+
+@family(lambda case: is_flat(case) and case.num_devices == 1)
+def one_device() -> st.SearchStrategy[PlacerCase]:
+    """G = 1."""
+    return drawn(devices=st.just(1))
+
+
+@family(lambda case: is_flat(case) and experts_of(case) == 1)
+def one_expert() -> st.SearchStrategy[PlacerCase]:
+    """E = 1."""
+    return drawn(experts=st.just(1))
+
+
+@family(lambda case: is_flat(case) and case.num_slots == experts_of(case))
+def no_spare_slots() -> st.SearchStrategy[PlacerCase]:
+    """P = E."""
+
+    def build(devices: int, width: int, load: Any) -> PlacerCase:
+        return PlacerCase((load[:, : devices * width],), devices * width, 1, 1, devices)
+
+    loads = strategies.load_matrices(experts=st.just(12))
+    return st.builds(build, st.integers(1, 4), st.integers(1, 3), loads)
+
+
+@family(lambda case: is_flat(case) and case.num_slots == case.num_devices)
+def one_slot_a_device() -> st.SearchStrategy[PlacerCase]:
+    """P = G."""
+    loads = strategies.load_matrices()
+    return st.builds(
+        lambda load, spare: PlacerCase((load,), load.shape[1] + spare, 1, 1, load.shape[1] + spare),
+        loads,
+        st.integers(0, 3),
+    )
+
+
+@family(lambda case: is_flat(case) and case.num_slots == experts_of(case) * case.num_devices)
+def a_slot_for_every_pair() -> st.SearchStrategy[PlacerCase]:
+    """P = E * G."""
+    loads = strategies.load_matrices(layers=st.integers(1, 2), experts=st.integers(1, 5))
+    return st.builds(
+        lambda load, devices: PlacerCase((load,), load.shape[1] * devices, 1, 1, devices), loads, st.integers(1, 4)
+    )
+
+
+def _divides_nothing(case: PlacerCase) -> bool:
+    experts, devices = experts_of(case), case.num_devices
+    return is_flat(case) and experts % devices != 0 and (case.num_slots - experts) % devices != 0
+
+
+@family(_divides_nothing)
+def indivisible() -> st.SearchStrategy[PlacerCase]:
+    """G divides neither the experts nor the spare slots."""
+    return drawn(devices=st.integers(2, 4), experts=st.integers(3, 8)).filter(_divides_nothing)
+
+
+@family(lambda case: is_flat(case) and not case.load.any())
+def zero_load() -> st.SearchStrategy[PlacerCase]:
+    """No tokens at all."""
+    return drawn(kinds=("zero",), layers=st.integers(1, 2))
+
+
+@family(lambda case: is_flat(case) and case.load.max() >= 2**31 - 1)
+def huge() -> st.SearchStrategy[PlacerCase]:
+    """Loads beyond 2^31, totals beyond 2^51."""
+    return drawn(kinds=("huge",), layers=st.just(1)).filter(lambda case: bool(case.load.max() >= 2**31 - 1))
+
+
+@family(lambda case: is_flat(case) and len(case.load) > 1)
+def several_layers() -> st.SearchStrategy[PlacerCase]:
+    """L > 1."""
+    return drawn(layers=st.integers(2, 3), devices=st.integers(2, 4))
+
+
+@family(_is_tie_free)
+def tie_free() -> st.SearchStrategy[PlacerCase]:
+    """No two experts have an equal load per replica, however many each has."""
+
+    def build(load: list[int], devices: int, spare: int) -> PlacerCase:
+        slots = devices * (-(-len(load) // devices) + spare)
+        return PlacerCase((np.array([load]),), slots, 1, 1, devices)
+
+    loads = st.lists(st.sampled_from(PRIMES), min_size=2, max_size=6, unique=True)
+    return st.builds(build, loads, st.integers(2, 3), st.integers(0, 2)).filter(_is_tie_free)
+
+
+def _is_hot(case: PlacerCase) -> bool:
+    alone = all((layer > 0).sum() == 1 for layer in case.load)
+    return is_flat(case) and alone and case.num_devices > 1 and case.num_slots > experts_of(case)
+
+
+@family(_is_hot)
+def hot() -> st.SearchStrategy[PlacerCase]:
+    """One expert has all the load, there are several devices and spare slots."""
+    return drawn(
+        kinds=("one-hot",),
+        layers=st.just(1),
+        devices=st.integers(2, 4),
+        experts=st.integers(2, 6),
+        spare=st.integers(1, 3),
+    )
+
+
+@family(is_flat)
+def sequences() -> st.SearchStrategy[PlacerCase]:
+    """A few loads whose hottest expert moves."""
+
+    def build(loads: tuple[strategies.Integers, ...], devices: int, spare: int) -> PlacerCase:
+        return PlacerCase(loads, devices * (-(-loads[0].shape[1] // devices) + spare), 1, 1, devices)
+
+    return st.builds(build, strategies.drifting_loads(), st.integers(2, 4), st.integers(0, 2))
