@@ -65,7 +65,8 @@ def test_a_broken_placer_is_shown_with_its_machine_and_loads_and_can_be_replayed
     checked = run(folder, "check", "placers:mine", "--role", "placer", *QUICK)
     assert checked.returncode == 1
     assert "placer_answers: phy2log places expert 1 of layer 0 nowhere." in checked.stdout
-    assert "num_groups = 1, num_nodes = 1, num_devices = 1\n    load = np.array(" in checked.stdout
+    assert "num_slots = " in checked.stdout
+    assert "load = np.array(" in checked.stdout
     name = checked.stdout.split("equipoise replay ")[1].split()[0]
     assert run(folder, "replay", name).returncode == 1
     assert run(folder, "replay", name, "--target", "eplb").returncode == 0
