@@ -76,35 +76,47 @@ class Report:
         return self.ran > 0 and all(finding.severity != "error" for finding in self.findings)
 
 
+class Battery:
+    """The checks on one target, one after the other.
+
+    A check that does not apply is skipped, and so is one that meets a misbehaviour which another has reported: a target
+    that raises, hangs, crashes or returns nothing readable is reported once per kind.
+    """
+
+    def __init__(self, subject: Subject, settings: Settings) -> None:
+        self.subject, self.settings = subject, settings
+        self.capabilities = subject.capabilities | probe(subject)
+        self._misbehaved: dict[tuple[str, str], str] = {}
+
+    def run(self, entry: Check) -> Outcome:
+        """Try one check."""
+        reason = entry.skipped(self.capabilities)
+        if reason is not None:
+            return Outcome(entry.name, skipped=reason)
+        outcome = run_check(self.subject, entry, self.settings)
+        finding = outcome.finding
+        if finding is None or finding.kind == PROPERTY:
+            return outcome
+        key = finding.kind, re.sub(r"[0-9.]+", "", finding.message)
+        first = self._misbehaved.setdefault(key, entry.name)
+        return (
+            outcome if first == entry.name else Outcome(entry.name, skipped=f"the target {finding.kind}: see {first}")
+        )
+
+
 def run_checks(
     subject: Subject,
     checks: Sequence[Check],
     settings: Settings,
     progress: Callable[[Check], None] | None = None,
 ) -> Report:
-    """Try every check on the target.
-
-    A target that raises, hangs, crashes or returns nothing readable is reported once per kind; the other checks that
-    meet the same behaviour are skipped for it.
-    """
+    """Try every check on the target."""
+    battery = Battery(subject, settings)
     outcomes: list[Outcome] = []
-    misbehaved: dict[tuple[str, str], str] = {}
-    capabilities = subject.capabilities | probe(subject)
     for entry in checks:
         if progress is not None:
             progress(entry)
-        reason = entry.skipped(capabilities)
-        if reason is not None:
-            outcomes.append(Outcome(entry.name, skipped=reason))
-            continue
-        outcome = run_check(subject, entry, settings)
-        finding = outcome.finding
-        if finding is not None and finding.kind != PROPERTY:
-            key = finding.kind, re.sub(r"[0-9.]+", "", finding.message)
-            if key in misbehaved:
-                outcome = Outcome(entry.name, skipped=f"the target {finding.kind}: see {misbehaved[key]}")
-            misbehaved.setdefault(key, entry.name)
-        outcomes.append(outcome)
+        outcomes.append(battery.run(entry))
     return Report(subject.target, subject.role, outcomes)
 
 

@@ -77,9 +77,9 @@ def check(
     if form == "json":
         _show_json(report)
     elif form == "junit":
-        _show_junit(report)
+        _show_junit(report, max_gap)
     else:
-        _show(report, form)
+        _show(report, form, max_gap)
     if report.ran == 0:
         raise click.UsageError("no check ran: all were skipped or excluded")
     return 0 if report.passed else 1
@@ -145,11 +145,13 @@ def _progress(total: int) -> Iterator[Callable[[Check], None]]:
         yield advance
 
 
-def _show(report: Report, form: str) -> None:
+def _show(report: Report, form: str, max_gap: float | None) -> None:
+    from equipoise.checks.text import describe
+
     rows = [[outcome.check, _word(outcome.finding, outcome.skipped), str(outcome.cases)] for outcome in report.outcomes]
     show_table(("check", "outcome", "cases"), rows, form, f"{report.role} {report.target}")
     for finding in report.findings:
-        click.echo("\n" + describe(finding))
+        click.echo("\n" + describe(finding, max_gap))
     skipped = len(report.outcomes) - report.ran
     click.echo(f"\n{report.ran} checks ran, {skipped} skipped, {len(report.findings)} found something")
 
@@ -158,21 +160,6 @@ def _word(finding: Finding | None, skipped: str | None) -> str:
     if finding is not None:
         return "FAILED" if finding.severity == "error" else "warning"
     return "passed" if skipped is None else f"skipped: {skipped}"
-
-
-def describe(finding: Finding) -> str:
-    """Return the finding for a person: the sentence, the case, a better answer, how to see it again."""
-    from equipoise.checks import store
-
-    name = store.identity(finding)
-    case = "\n".join(f"    {line}" for line in repr(finding.case).splitlines()[:12])
-    better = [] if finding.better is None else [f"A better answer: {str(finding.better)[:400]}"]
-    snippet = (
-        f"    def test_{finding.check}():\n"
-        f'        subprocess.run(["equipoise", "replay", "{store.FOLDER}/{name}.json"], check=True)'
-    )
-    head = f"{finding.check}: {finding.message}."
-    return "\n".join([head, case, *better, f"Reproduce with: equipoise replay {name}", "Or in pytest:", snippet])
 
 
 def _show_json(report: Report) -> None:
@@ -189,8 +176,10 @@ def _show_json(report: Report) -> None:
     )
 
 
-def _show_junit(report: Report) -> None:
+def _show_junit(report: Report, max_gap: float | None) -> None:
     from xml.etree import ElementTree
+
+    from equipoise.checks.text import describe
 
     errors = [finding for finding in report.findings if finding.severity == "error"]
     skipped = str(len(report.outcomes) - report.ran)
@@ -202,6 +191,6 @@ def _show_junit(report: Report) -> None:
             ElementTree.SubElement(case, "skipped", {"message": outcome.skipped})
         elif outcome.finding is not None and outcome.finding.severity == "error":
             failure = ElementTree.SubElement(case, "failure", {"message": outcome.finding.message})
-            failure.text = describe(outcome.finding)
+            failure.text = describe(outcome.finding, max_gap)
     ElementTree.indent(suite)
     click.echo(ElementTree.tostring(suite, encoding="unicode"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from equipoise.arrays import as_numpy
 from equipoise.errors import EquipoiseError, InvalidProblem
 from equipoise.roles import Routing
-from equipoise.targets import describe, resolve
+from equipoise.targets import describe
 
 
 @dataclass
@@ -41,10 +42,10 @@ class Reply:
 
 
 class Host:
-    """One target, made afresh on demand."""
+    """One target, made afresh on demand by ``make``."""
 
-    def __init__(self, target: str, role: str) -> None:
-        self._make = resolve(target, role)
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
         self._saved: Any = None
         self.target: Any = None
         self.fresh()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -16,6 +17,7 @@ from equipoise.errors import TargetNotFound
 from equipoise.isolation.host import Host, Reply
 from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.wire import receive, send
+from equipoise.targets import resolve
 
 CALL_SECONDS = 5.0
 START_SECONDS = 60.0
@@ -55,11 +57,14 @@ class Subject(Protocol):
 
 
 class InProcess:
-    """The target in this process, for debuggers; nothing protects us."""
+    """The target in this process, for debuggers; nothing protects us.
 
-    def __init__(self, target: str, role: str) -> None:
+    ``make`` makes it; without one it is found by its name.
+    """
+
+    def __init__(self, target: str, role: str, make: Callable[[], Any] | None = None) -> None:
         self.target, self.role = target, role
-        self._host = Host(target, role)
+        self._host = Host(make or resolve(target, role))
         self.capabilities = frozenset(self._host.capabilities())
         self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
         self.save, self.load, self.accepts = self._host.save, self._host.load, self._host.accepts

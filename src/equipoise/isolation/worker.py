@@ -10,7 +10,7 @@ from typing import Any
 from equipoise.errors import EquipoiseError
 from equipoise.isolation.host import Host
 from equipoise.isolation.wire import receive, send
-from equipoise.targets import describe
+from equipoise.targets import describe, resolve
 
 
 def limit_memory(size: int) -> None:
@@ -30,7 +30,7 @@ def serve(target: str, role: str) -> None:
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     try:
-        host = Host(target, role)
+        host = Host(resolve(target, role))
         send(replies, {"ok": host.capabilities()})
     except EquipoiseError as error:
         send(replies, {"refused": str(error)})

@@ -1,0 +1,24 @@
+"""A finding in words."""
+
+from __future__ import annotations
+
+import json
+
+from equipoise.checks import store
+from equipoise.checks.run import Finding
+
+
+def describe(finding: Finding, max_gap: float | None = None) -> str:
+    """Return the finding for a person: the sentence, the case, a better answer, how to see it again.
+
+    ``max_gap`` is the one it was found with.
+    """
+    name = store.identity(finding)
+    gap = [] if max_gap is None else ["--max-gap", f"{max_gap:g}"]
+    case = "\n".join(f"    {line}" for line in repr(finding.case).splitlines()[:12])
+    better = [] if finding.better is None else [f"A better answer: {str(finding.better)[:400]}"]
+    command = json.dumps(["equipoise", "replay", f"{store.FOLDER}/{name}.json", *gap])
+    snippet = f"    def test_{finding.check}():\n        subprocess.run({command}, check=True)"
+    head = f"{finding.check}: {finding.message}."
+    reproduce = f"Reproduce with: {' '.join(['equipoise replay', name, *gap])}"
+    return "\n".join([head, case, *better, reproduce, "Or in pytest:", snippet])
