@@ -51,6 +51,21 @@ class Row:
     dual_gap: Fraction | None = None
     relative_dual_gap: float | None = None
 
+    @property
+    def balancer(self) -> str:
+        """The router's name."""
+        return self.router
+
+    @property
+    def where(self) -> str:
+        """The instance's name."""
+        return self.instance
+
+    @property
+    def gaps(self) -> dict[str, float]:
+        """Both sides of the bargain: regret at equal peak, and MaxVio."""
+        return {"regret": self.relative_regret or 0.0, "MaxVio": self.max_vio or 0.0}
+
     @classmethod
     def broken(cls, router: str, instance: Instance, error: str) -> Self:
         """Return the row of a router that gave no routing."""

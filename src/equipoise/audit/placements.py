@@ -83,6 +83,23 @@ class PlacementRow:
     duplicates: int | None = None
     seconds: float | None = None
 
+    @property
+    def balancer(self) -> str:
+        """The placer's name."""
+        return self.method
+
+    @property
+    def where(self) -> str:
+        """Names of the instance, of its workload, and of the one that the placer saw if that is another."""
+        seen = "" if self.workload == self.scored_on else f", placed on {self.workload}"
+        return f"{self.instance} of {self.scored_on}{seen}"
+
+    @property
+    def gaps(self) -> dict[str, float]:
+        """Peaks over the mean, less one; the mean is a bound that no search can move."""
+        peaks = {"even": self.even_peak, "split": self.split_peak}
+        return {name: relative(peak or 0, self.mean or 0) for name, peak in peaks.items()}
+
 
 @dataclass(frozen=True)
 class PlacementSummary:

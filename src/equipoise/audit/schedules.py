@@ -60,6 +60,21 @@ class ScheduleRow:
     least_traffic: int | None = None
     seconds: float | None = None
 
+    @property
+    def balancer(self) -> str:
+        """The scheduler's name."""
+        return self.method
+
+    @property
+    def where(self) -> str:
+        """The instance's name."""
+        return self.instance
+
+    @property
+    def gaps(self) -> dict[str, float]:
+        """The excess of the peak over the certified optimum."""
+        return {"excess": self.relative_excess or 0.0}
+
 
 @dataclass(frozen=True)
 class ScheduleSummary:

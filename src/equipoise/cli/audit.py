@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from equipoise.cli.audit_devices import audit_devices, device_options
+from equipoise.cli.baseline import Gate, baseline_options
 from equipoise.cli.show import format_option, number, pair, percent, progress, show_audit
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 @click.option("--stream", is_flag=True, help="Route each batch once, in order of time.")
 @click.option("--passes", type=click.IntRange(1), help="Times a stateful router sees each batch. [default: 50]")
 @device_options
+@baseline_options
 @format_option
 def audit(
     targets: tuple[str, ...],
@@ -57,6 +59,9 @@ def audit(
     top_k: int | None,
     stream: bool,
     passes: int | None,
+    baseline: str | None,
+    update_baseline: bool,
+    tolerance: float | None,
     form: str,
     **device: Any,
 ) -> int:
@@ -72,15 +77,19 @@ def audit(
     bounds, with replicas that share evenly and with the best split. Their trace is a record of loads: SGLang's or
     ADRS's JSON, or NPZ.
 
-    Exits with 1 if a target broke, with 3 if an optimum could not be certified.
+    With --baseline the gaps of every instance are held against those of an earlier audit.
+
+    Exits with 1 if a target broke or a gap grew, with 3 if an optimum could not be certified.
     """
+    gate = Gate(baseline, update_baseline, tolerance)
     if role != "router":
         foreign = {"--top-k": top_k is not None, "--stream": stream, "--passes": passes is not None}
         _refuse(foreign, "router", role)
-        return audit_devices(role, targets, path, form, **device)
+        return audit_devices(role, targets, path, form, gate, **device)
     _refuse({f"--{name.replace('_', '-')}": value is not None for name, value in device.items()}, "device", role)
 
     from equipoise.audit import PASSES, audit, audit_stream
+    from equipoise.audit.baseline import hashes
     from equipoise.reference.routing.catalogue import ROUTERS
     from equipoise.targets import find_router
 
@@ -90,15 +99,19 @@ def audit(
     ks = {instance.top_k for instance in instances}
     built_in = [entry.name for entry in ROUTERS.values() if entry.only_top_k is None or ks == {entry.only_top_k}]
     found = [find_router(name) for name in dict.fromkeys(targets or built_in)]
+    names = [target.name for target in found]
+    made = {"role": role, "stream": stream, "passes": 1 if stream else passes or PASSES}
+    gate.expect(made, lambda: hashes(instances), names)
     with progress(len(instances)) as advance:
         if stream:
             result = audit_stream(found, instances, trace=path, progress=advance)
         else:
             result = audit(found, instances, passes=passes or PASSES, trace=path, progress=advance)
-    (_show_stream if stream else _show_batch)(result, form)
+    gate.judge([row for row in result.rows if row.router in names], result.certified)
+    (_show_stream if stream else _show_batch)(result, form, gate)
     if not result.certified:
         return 3
-    return 1 if any(row.error for row in result.rows) else 0
+    return 1 if gate.failed or any(row.error for row in result.rows) else 0
 
 
 def _refuse(given: dict[str, bool], owner: str, role: str) -> None:
@@ -119,7 +132,7 @@ def _instances(path: str, top_k: int | None, stream: bool) -> Sequence[Instance]
     return recorded().streams() if stream else recorded().instances()
 
 
-def _show_batch(result: Audit, form: str) -> None:
+def _show_batch(result: Audit, form: str, gate: Gate) -> None:
     columns: dict[str, Callable[[Any], str]] = {
         "router": lambda s: s.router,
         "regret": lambda s: pair(percent, s.mean_relative_regret, s.max_relative_regret),
@@ -134,10 +147,10 @@ def _show_batch(result: Audit, form: str) -> None:
     }
     count = result.summaries[0].instances
     title = f"{count} instances of {result.trace}"
-    _show(result, result.summaries, columns, BATCH_WORDS.format(passes=result.passes), title, form)
+    _show(result, result.summaries, columns, BATCH_WORDS.format(passes=result.passes), title, form, gate)
 
 
-def _show_stream(result: Audit, form: str) -> None:
+def _show_stream(result: Audit, form: str, gate: Gate) -> None:
     from equipoise.audit.stream import BALANCED_AT, summarise
 
     columns: dict[str, Callable[[Any], str]] = {
@@ -152,7 +165,7 @@ def _show_stream(result: Audit, form: str) -> None:
     }
     summaries = summarise(result)
     title = f"{summaries[0].steps} steps in {summaries[0].sequences} sequences of {result.trace}"
-    _show(result, summaries, columns, STREAM_WORDS.format(balanced_at=BALANCED_AT), title, form)
+    _show(result, summaries, columns, STREAM_WORDS.format(balanced_at=BALANCED_AT), title, form, gate)
 
 
 def _show(
@@ -162,6 +175,8 @@ def _show(
     words: str,
     title: str,
     form: str,
+    gate: Gate,
 ) -> None:
     head = {"schema": SCHEMA, "trace": result.trace, "passes": result.passes, "environment": result.environment}
-    show_audit(head, summaries, result.rows, columns, words, title, form, by="router")
+    show_audit({**head, **gate.head()}, summaries, result.rows, columns, words, title, form, by="router")
+    gate.show(form)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from equipoise.cli.baseline import Gate
 from equipoise.cli.show import number, pair, percent, progress, show_audit
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def audit_devices(
     targets: Sequence[str],
     path: str,
     form: str,
+    gate: Gate,
     *,
     against: str | None,
     placement: str | None,
@@ -72,8 +74,8 @@ def audit_devices(
     paths = [path] if against is None else list(dict.fromkeys([path, against]))
     workloads = {one: _loads(one, steps or 1) for one in paths}
     if role == "scheduler":
-        return _schedulers(found, workloads[path], path, placement or "eplb", sizes, form)
-    return _placers(found, workloads, time_limit, sizes, form)
+        return _schedulers(found, workloads[path], path, placement or "eplb", sizes, form, gate)
+    return _placers(found, workloads, time_limit, sizes, form, gate)
 
 
 def _loads(path: str, steps: int) -> list[LoadInstance]:
@@ -96,10 +98,14 @@ def _schedulers(
     placement: str,
     sizes: dict[str, int | None],
     form: str,
+    gate: Gate,
 ) -> int:
     from equipoise.audit import audit_schedulers, summarise_schedules
+    from equipoise.audit.baseline import hashes
     from equipoise.targets import find
 
+    made = {"role": "scheduler", "placement": placement, "sizes": sizes}
+    gate.expect(made, lambda: hashes(instances), [target.name for target in found])
     with progress(len(instances)) as advance:
         result = audit_schedulers(found, instances, find(placement, "placer"), **sizes, progress=advance)
     columns: dict[str, Callable[[Any], str]] = {
@@ -117,8 +123,11 @@ def _schedulers(
     words = SCHEDULER_WORDS.format(placement=placement, sizes=_sizes(result))
     head = {"schema": SCHEDULER_SCHEMA, "trace": trace, "placement": placement, **_about(result)}
     title = f"{len(instances)} instances of {trace}"
+    gate.judge(result.rows, result.certified)
+    head |= gate.head()
     show_audit(head, summarise_schedules(result.rows), result.rows, columns, words, title, form)
-    return _code(result)
+    gate.show(form)
+    return _code(result, gate)
 
 
 def _placers(
@@ -127,19 +136,23 @@ def _placers(
     time_limit: float | None,
     sizes: dict[str, int | None],
     form: str,
+    gate: Gate,
 ) -> int:
     from equipoise.audit.placements import TIME_LIMIT, audit_placers, summarise_placements
 
     limit = time_limit or TIME_LIMIT
+    crossed = len(workloads) > 1
+    made = {"role": "placer", "workloads": list(workloads) if crossed else None, "sizes": sizes}
+    gate.expect(made, lambda: _hashes(workloads), [target.name for target in found])
     with progress(sum(map(len, workloads.values()))) as advance:
         result = audit_placers(found, workloads, **sizes, time_limit=limit, progress=advance)
-    crossed: dict[str, Callable[[Any], str]] = {
+    both: dict[str, Callable[[Any], str]] = {
         "placed on": lambda s: s.workload,
         "scored on": lambda s: s.scored_on,
     }
     columns: dict[str, Callable[[Any], str]] = {
         "placer": lambda s: s.method,
-        **(crossed if len(workloads) > 1 else {}),
+        **(both if crossed else {}),
         "even beyond bound": lambda s: pair(percent, s.mean_even_excess, s.max_even_excess),
         "split beyond bound": lambda s: pair(percent, s.mean_split_excess, s.max_split_excess),
         "even balancedness": lambda s: pair(number, s.mean_even_balancedness, s.min_even_balancedness),
@@ -153,8 +166,21 @@ def _placers(
     head = {"schema": PLACER_SCHEMA, "workloads": trace, "time_limit": limit, **_about(result)}
     title = f"{len(workloads[trace[0]])} instances of {' and '.join(trace)}"
     words = PLACER_WORDS.format(sizes=_sizes(result))
+    gate.judge(result.rows, result.certified)
+    head |= gate.head()
     show_audit(head, summarise_placements(result.rows), result.rows, columns, words, title, form)
-    return _code(result)
+    gate.show(form)
+    return _code(result, gate)
+
+
+def _hashes(workloads: dict[str, list[LoadInstance]]) -> dict[str, str]:
+    from equipoise.audit.baseline import hashes
+
+    first, *others = workloads
+    found = hashes(workloads[first])
+    for other in others:
+        found |= hashes(workloads[other], f"{other}: ")
+    return found
 
 
 def _about(result: Any) -> dict[str, Any]:
@@ -172,7 +198,7 @@ def _sizes(result: Any) -> str:
     )
 
 
-def _code(result: Any) -> int:
+def _code(result: Any, gate: Gate) -> int:
     if not result.certified:
         return 3
-    return 1 if any(row.error for row in result.rows) else 0
+    return 1 if gate.failed or any(row.error for row in result.rows) else 0

@@ -20,7 +20,8 @@ ROLES = click.Choice(["router", "scheduler", "placer"])
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
 
 
-def _share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+def share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Read "1%" or "0.01"."""
     if value is None:
         return None
     try:
@@ -35,7 +36,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 @click.command()
 @click.argument("target")
 @click.option("--role", type=ROLES, default="router", show_default=True, help="What TARGET is.")
-@click.option("--max-gap", callback=_share, help="Largest relative regret against the certified optimum, e.g. 1%.")
+@click.option("--max-gap", callback=share, help="Largest relative regret against the certified optimum, e.g. 1%.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")
 @click.option("--examples", type=click.IntRange(1), default=60, show_default=True, help="Cases per check.")
@@ -87,7 +88,7 @@ def check(
 
 @click.command()
 @click.argument("finding")
-@click.option("--max-gap", callback=_share, help="As given to `check`.")
+@click.option("--max-gap", callback=share, help="As given to `check`.")
 @click.option("--target", help="Run another target on the same case.")
 @click.option("--in-process", is_flag=True, help="Run the target in this process, for a debugger.")
 def replay(finding: str, max_gap: float | None, target: str | None, in_process: bool) -> int:

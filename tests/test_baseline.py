@@ -1,0 +1,215 @@
+"""Baselines: what got worse is found, what cannot be compared is refused, files are whole and diff well."""
+
+import json
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.audit.baseline import SCHEMA, Baseline, hashes
+from equipoise.errors import InvalidFile
+from equipoise.traces import Instance, LoadInstance
+from test_cli import folder, run
+
+__all__ = ["folder"]
+
+MADE = {"role": "router", "passes": 50}
+INSTANCES = {"a": "0" * 16, "b": "1" * 16}
+
+
+@dataclass(frozen=True)
+class Row:
+    balancer: str
+    where: str
+    gaps: dict = field(default_factory=dict)
+    error: str | None = None
+
+
+shares = st.one_of(st.floats(0, 3), st.just(float("inf")))
+tables = st.lists(
+    st.tuples(st.sampled_from("xy"), st.sampled_from("ab"), shares, shares), unique_by=lambda r: r[:2], max_size=4
+).map(lambda table: [Row(target, name, {"regret": one, "MaxVio": other}) for target, name, one, other in table])
+
+
+@given(tables, st.floats(0, 0.5))
+def test_an_audit_is_neither_better_nor_worse_than_itself(rows, tolerance):
+    found = Baseline.of(MADE, INSTANCES, rows).compare(rows, tolerance)
+    assert (found.worse, found.better, found.compared) == ([], [], 2 * len(rows))
+
+
+@given(tables, st.integers(0, 3), st.floats(0.001, 1), st.floats(0, 0.5))
+def test_a_gap_is_worse_exactly_if_it_grew_by_more_than_the_tolerance(rows, index, growth, tolerance):
+    before = Baseline.of(MADE, INSTANCES, rows)
+    if index >= len(rows) or rows[index].gaps["regret"] == float("inf"):
+        return
+    old = rows[index].gaps
+    grown = old | {"regret": old["regret"] + growth}
+    now = [*rows[:index], replace(rows[index], gaps=grown), *rows[index + 1 :]]
+    found = before.compare(now, tolerance)
+    expected = grown["regret"] > old["regret"] + tolerance
+    assert [(c.instance, c.gap, c.before, c.now) for c in found.worse] == (
+        [(rows[index].where, "regret", old["regret"], grown["regret"])] if expected else []
+    )
+    back = Baseline.of(MADE, INSTANCES, now).compare(rows, tolerance)
+    assert (bool(back.better), back.worse) == (expected, [])
+
+
+@given(tables)
+def test_a_baseline_goes_through_its_file_unchanged_and_the_file_does_not_depend_on_order(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("baseline") / "b.json"
+    baseline = Baseline.of(MADE, INSTANCES, rows)
+    baseline.save(path, {})
+    assert Baseline.load(path) == baseline
+    content = path.read_bytes()
+    Baseline.of(dict(reversed(MADE.items())), dict(reversed(INSTANCES.items())), rows[::-1]).save(path, {})
+    assert path.read_bytes() == content
+
+
+def test_broken_rows_are_not_compared():
+    known = Baseline.of(MADE, INSTANCES, [Row("x", "a", {"regret": 0.1})])
+    assert known.compare([Row("x", "a", {"regret": 0.0}, error="boom")]).compared == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "instances", "targets", "words"),
+    [
+        (MADE | {"passes": 9}, INSTANCES, ["x"], "passes 50, this audit has 9"),
+        (MADE | {"more": 1}, INSTANCES, ["x"], "more none, this audit has 1"),
+        (MADE, INSTANCES | {"b": "2" * 16}, ["x"], "1 differ or are missing, first b"),
+        (MADE, {"a": "0" * 16}, ["x"], "1 differ or are missing, first b"),
+        (MADE, INSTANCES | {"c": "0" * 16}, ["x"], "1 differ or are missing, first c"),
+        (MADE, INSTANCES, ["x", "z"], "knows x, not 'z'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_with_the_reason(made, instances, targets, words):
+    baseline = Baseline.of(MADE, INSTANCES, [Row("x", "a"), Row("x", "b")])
+    baseline.expect(MADE, INSTANCES, ["x"])
+    with pytest.raises(InvalidFile, match="--update-baseline") as raised:
+        baseline.expect(made, instances, targets)
+    assert words in str(raised.value)
+
+
+def test_the_hash_tells_scores_k_sequence_and_loads_apart():
+    scores = np.arange(6, dtype=np.float32).reshape(2, 3)
+    one = Instance("n", scores, 1, "s")
+    others = [
+        Instance("n", scores + 1, 1, "s"),
+        Instance("n", scores.astype(np.float64), 1, "s"),
+        Instance("n", scores.reshape(3, 2), 1, "s"),
+        Instance("n", scores, 2, "s"),
+        Instance("n", scores, 1, "t"),
+        LoadInstance("n", np.arange(6)),
+    ]
+    assert hashes([Instance("n", np.asfortranarray(scores), 1, "s")]) == hashes([one])
+    assert len({hashes([other])["n"] for other in [one, *others]}) == 7
+    assert list(hashes([one], "file: ")) == ["file: n"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "no baseline"),
+        ("[]", "no baseline"),
+        ("[" * 100_000, "no baseline"),
+        ('{"schema": "equipoise-baseline/0"}', "of the schema 'equipoise-baseline/0', this version reads"),
+        (f'{{"schema": "{SCHEMA}"}}', "no baseline"),
+        (f'{{"schema": "{SCHEMA}", "made": {{}}, "instances": {{}}, "gaps": {{"x": {{"a": 3}}}}}}', "no baseline"),
+    ],
+)
+def test_a_file_that_is_no_baseline_is_refused_in_one_sentence(tmp_path, content, words):
+    (tmp_path / "b.json").write_text(content)
+    with pytest.raises(InvalidFile, match=words) as raised:
+        Baseline.load(tmp_path / "b.json")
+    assert "\n" not in str(raised.value)
+
+
+IMPROVABLE = """
+import os
+import numpy as np
+
+def mine(scores, top_k):
+    if os.path.exists("good"):
+        return np.argsort(-scores, axis=1)[:, :top_k]
+    return np.tile(np.arange(top_k), (len(scores), 1))
+"""
+
+AUDIT = ("audit", "mine:mine", "--trace", "trace.npz", "--baseline", "b.json")
+
+
+def test_a_router_that_got_worse_fails_the_audit_and_one_that_got_better_is_named(folder):
+    (folder / "mine.py").write_text(IMPROVABLE)
+    missing = run(folder, *AUDIT)
+    assert (missing.returncode, missing.stderr.strip()) == (
+        2,
+        "error: there is no baseline b.json; --update-baseline makes it",
+    )
+    (folder / "good").touch()
+    assert run(folder, *AUDIT, "--update-baseline").returncode == 0
+    stored = (folder / "b.json").read_bytes()
+    again = run(folder, *AUDIT)
+    assert again.returncode == 0, again.stderr
+    assert "None of 6 gaps is worse" in again.stdout
+    (folder / "good").unlink()
+    worse = run(folder, *AUDIT, "--format", "markdown")
+    assert worse.returncode == 1
+    assert "gaps are worse than in b.json" in worse.stdout
+    assert "| mine:mine | 0 | regret | 0.00% |" in worse.stdout
+    document = json.loads(run(folder, *AUDIT, "--format", "json").stdout)
+    assert {change["gap"] for change in document["baseline"]["worse"]} >= {"regret"}
+    assert run(folder, *AUDIT, "--tolerance", "500%").returncode == 0
+    assert (folder / "b.json").read_bytes() == stored
+    assert run(folder, *AUDIT, "--update-baseline").returncode == 0
+    (folder / "good").touch()
+    better = run(folder, *AUDIT)
+    assert better.returncode == 0
+    assert "gaps are better than in b.json" in better.stdout
+    assert "--update-baseline keeps what is better." in better.stdout
+
+
+def test_a_broken_target_makes_no_baseline(folder):
+    made = run(folder, "audit", "routers:breaks", "--trace", "trace.npz", "--baseline", "b.json", "--update-baseline")
+    assert made.returncode == 1
+    assert "b.json is not written" in made.stderr
+    assert not (folder / "b.json").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--role", "scheduler", "even", "--trace", "loads.npz", "--slots", 12, "--devices", 4),
+        ("--role", "placer", "eplb", "--trace", "loads.npz", "--slots", 12, "--devices", 4, "--time-limit", 0.1),
+        ("--role", "placer", "eplb", "--trace", "loads.npz", "--against", "others.npz", "--slots", 12, "--devices", 4)
+        + ("--time-limit", 0.1),
+        ("topk", "--trace", "trace.npz", "--stream"),
+    ],
+)
+def test_every_audit_is_as_good_as_its_own_baseline_and_refuses_another_one(folder, options):
+    rng = np.random.default_rng(0)
+    for name in ("loads.npz", "others.npz"):
+        np.savez(folder / name, load=rng.integers(1, 50, (2, 8)))
+    stored = ("--baseline", "b.json")
+    assert run(folder, "audit", *options, *stored, "--update-baseline").returncode == 0
+    again = run(folder, "audit", *options, *stored)
+    assert again.returncode == 0, again.stderr
+    assert "is worse than in b.json" in again.stdout
+    other = run(folder, "audit", "topk", "--trace", "trace.npz", *stored)
+    assert other.returncode == 2
+    assert "the baseline was made with" in other.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--update-baseline"],
+        ["--tolerance", "1%"],
+        ["--baseline", "b.json", "--tolerance", "much"],
+        ["--baseline", "b.json", "--update-baseline", "--tolerance", "1%"],
+        ["--baseline", "no/such/folder/b.json", "--update-baseline"],
+    ],
+)
+def test_wrong_use_gets_one_sentence_and_code_2(folder, options):
+    failed = run(folder, "audit", "topk", "--trace", "trace.npz", *options)
+    assert failed.returncode == 2
+    assert sum(line.lower().startswith("error:") for line in failed.stderr.splitlines()) == 1
