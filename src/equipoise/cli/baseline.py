@@ -15,6 +15,9 @@ from equipoise.cli.show import percent, show_table
 if TYPE_CHECKING:
     from equipoise.audit.baseline import Baseline, Change, Comparison, JudgedRow
 
+SHOWN = 20
+"""Rows of a table of changes."""
+
 _OPTIONS = (
     click.option("--baseline", type=click.Path(dir_okay=False), help="Hold every gap against those stored in FILE."),
     click.option("--update-baseline", is_flag=True, help="Write this audit's gaps to the baseline FILE instead."),
@@ -93,7 +96,10 @@ class Gate:
         for title, changes in (("worse", found.worse), ("better", found.better)):
             if changes:
                 click.echo(f"\n{len(changes)} of {found.compared} gaps are {title} than in {self.path}:\n")
-                show_table(columns, [_cells(change) for change in changes], form)
+                most = sorted(changes, key=lambda change: -abs(change.now - change.before))[:SHOWN]
+                show_table(columns, [_cells(change) for change in most], form)
+                if len(changes) > SHOWN:
+                    click.echo(f"\nThe {SHOWN} that moved most of {len(changes)}; --format json has all.")
         if found.better:
             click.echo("--update-baseline keeps what is better.")
         if not found.worse:
