@@ -1,0 +1,85 @@
+"""Which check catches which faulty miniature: writes docs/kill-matrix.md.
+
+    python benchmarks/kill_matrix.py
+
+Every miniature of every role meets every check of its role, on up to 20 cases of the check's search (seed 0), without
+shrinking. A check that needs a capability which the miniature does not have says nothing.
+"""
+
+import importlib
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from equipoise.checks.registry import Check, select  # noqa: E402
+from equipoise.checks.run import probe, run_check  # noqa: E402
+from equipoise.checks.settings import Settings  # noqa: E402
+from equipoise.isolation.subject import Isolated, Subject  # noqa: E402
+
+SETTINGS = Settings(max_gap=1.0, examples=20, seconds=60.0)
+HEAD = """# Which check catches which fault
+
+Every faulty miniature in `tests/miniature_<role>s.py` was written for one check, which must catch it
+(`tests/test_checks.py`); no check is without one. *Also caught by*: the other checks of the role that fail on it, on at
+most {examples} cases each; `--max-gap` is {gap:.0%}. What raises, hangs or crashes fails every check that meets it.
+
+    python benchmarks/kill_matrix.py
+"""
+
+
+def roles() -> list[str]:
+    """The roles with miniatures, routers first."""
+    found = {path.stem.removeprefix("miniature_").removesuffix("s") for path in ROOT.glob("tests/miniature_*s.py")}
+    return [role for role in ("router", "scheduler", "placer", "predictor") if role in found]
+
+
+def once(entry: Check) -> Check:
+    """The check, which after its first failure fails at once: found, not shrunk."""
+    failed: list[Exception] = []
+
+    def function(subject: Subject, case: object, settings: Settings) -> None:
+        if failed:
+            raise failed[0]
+        try:
+            entry.function(subject, case, settings)
+        except Exception as failure:
+            failed.append(failure)
+            raise
+
+    return replace(entry, function=function)
+
+
+def catching(target: str, role: str, checks: list[Check]) -> tuple[list[str], bool]:
+    """Names of the checks that fail on the target, and whether all do that apply to it."""
+    with Isolated(target, role, call_seconds=0.5) as subject:
+        capabilities = subject.capabilities | probe(subject)
+        applying = [entry for entry in checks if entry.skipped(capabilities) is None]
+        caught = [entry.name for entry in applying if run_check(subject, once(entry), SETTINGS).finding is not None]
+        return caught, len(caught) == len(applying)
+
+
+def section(role: str) -> str:
+    """The table of one role."""
+    checks = select(role)
+    faulty: dict[str, str] = importlib.import_module(f"miniature_{role}s").FAULTY
+    lines = []
+    for name, made_for in faulty.items():
+        started = time.monotonic()
+        caught, by_all = catching(f"miniature_{role}s:{name}", role, checks)
+        others = ", ".join(f"`{other}`" for other in caught if other != made_for) or "none"
+        lines.append(f"| `{name}` | `{made_for}` | {'all that apply' if by_all else others} |")
+        print(f"{role} {name}: {len(caught)} checks, {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    counts = f"{len(faulty)} miniatures, {len(checks)} checks."
+    head = (
+        f"\n## {role.capitalize()}s\n\n{counts}\n\n| miniature | check made for it | also caught by |\n|---|---|---|\n"
+    )
+    return head + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    head = HEAD.format(examples=SETTINGS.examples, gap=SETTINGS.max_gap)
+    (ROOT / "docs" / "kill-matrix.md").write_text(head + "".join(map(section, roles())))
