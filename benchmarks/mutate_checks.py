@@ -1,0 +1,136 @@
+"""Mutation test of the router checks: change their code in small ways, one at a time; the miniatures must notice.
+
+    python benchmarks/mutate_checks.py [--share 0.1] [--seed 0] [--seconds 600]
+
+A mutant is killed if a check of its module misses the miniature made for it, flags a sound router, or breaks: the two
+properties of tests/test_checks.py. Families of cases are left alone: they are what is looked at, not the judgement.
+Prints every survivor with its line, and the counts.
+"""
+
+import argparse
+import ast
+import copy
+import random
+import sys
+import time
+import types
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
+
+from kill_matrix import once  # noqa: E402
+
+import miniature_routers  # noqa: E402
+import sound_routers  # noqa: E402
+from equipoise.checks import router  # noqa: E402
+from equipoise.checks.registry import CHECKS, Check  # noqa: E402
+from equipoise.checks.run import probe, run_check  # noqa: E402
+from equipoise.checks.settings import Settings  # noqa: E402
+from equipoise.isolation.subject import Isolated  # noqa: E402
+
+MODULES = ("answers", "quality", "invariance", "weights", "state", "options")
+SOUND = [f"sound_routers:{name}" for name in sound_routers.CORRECT]
+SWAPS = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.And: ast.Or, ast.Or: ast.And,
+}  # fmt: skip
+
+
+def changes(node):
+    """Yield words for every way to change one node, and the function that does it in place."""
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+        yield "comparison", lambda n: n.ops.__setitem__(0, SWAPS[type(n.ops[0])]())
+    if isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in SWAPS:
+        yield "operator", lambda n: setattr(n, "op", SWAPS[type(n.op)]())
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        yield "number + 1", lambda n: setattr(n, "value", n.value + 1)
+    if isinstance(node, ast.Constant) and type(node.value) is bool:
+        yield "negated", lambda n: setattr(n, "value", not n.value)
+    if isinstance(node, ast.If | ast.IfExp):
+        yield "if True", lambda n: setattr(n, "test", ast.Constant(True))
+        yield "if False", lambda n: setattr(n, "test", ast.Constant(False))
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        yield "call dropped", lambda n: setattr(n, "value", ast.Constant(None))
+
+
+def mutants(path):
+    """Yield the words and the tree of every mutant of a module."""
+    tree = ast.parse(path.read_text())
+    judging = [
+        f for f in tree.body if isinstance(f, ast.FunctionDef) and "family" not in ast.unparse(f).split("def")[0]
+    ]
+    bodies = {id(node) for function in judging for part in function.body for node in ast.walk(part)}
+    inside = {id(n) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for n in ast.walk(node)}
+    for index, node in enumerate(ast.walk(tree)):
+        if id(node) not in bodies or id(node) in inside:
+            continue
+        for words, change in changes(node):
+            mutant = copy.deepcopy(tree)
+            found = next(n for i, n in enumerate(ast.walk(mutant)) if i == index)
+            change(found)
+            yield f"{path.name}:{node.lineno} {words}: {ast.unparse(node).splitlines()[0][:90]}", mutant
+
+
+def checks_of(name: str, tree: ast.Module) -> list[Check]:
+    """The checks that a changed module registers."""
+    kept = dict(CHECKS)
+    for entry in kept.values():
+        if entry.function.__module__ == name:
+            del CHECKS[entry.name]
+    module = types.ModuleType(name)
+    exec(compile(ast.fix_missing_locations(tree), name, "exec"), module.__dict__)
+    found = [entry for entry in CHECKS.values() if entry.name not in kept or entry is not kept[entry.name]]
+    CHECKS.clear()
+    CHECKS.update(kept)
+    return found
+
+
+def killed(checks: list[Check], subjects: dict[str, Isolated], faulty: dict[str, str]) -> bool:
+    """Whether a miniature gets away, a sound router is flagged, or a check breaks."""
+    by_name = {entry.name: entry for entry in checks}
+    try:
+        for name, made_for in faulty.items():
+            settings = Settings(max_gap=1.0, examples=60, seconds=20)
+            if run_check(subjects[name], once(by_name[made_for]), settings).finding is None:
+                return True
+        for name in SOUND:
+            capabilities = subjects[name].capabilities | probe(subjects[name])
+            for entry in checks:
+                if entry.skipped(capabilities) is None:
+                    outcome = run_check(subjects[name], once(entry), Settings(examples=12, seconds=20))
+                    if outcome.finding is not None:
+                        return True
+    except Exception:
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    options = parser.parse_args()
+    deadline, chosen = time.monotonic() + options.seconds, random.Random(options.seed)
+    every = [(name, *mutant) for name in MODULES for mutant in mutants(Path(router.__file__).parent / f"{name}.py")]
+    sample = sorted(chosen.sample(range(len(every)), round(len(every) * options.share)))
+    tried = survived = 0
+    subjects: dict[str, Isolated] = {}
+    for index in sample:
+        module, words, tree = every[index]
+        checks = checks_of(f"equipoise.checks.router.{module}", tree)
+        names = {entry.name for entry in checks}
+        faulty = {name: check for name, check in miniature_routers.FAULTY.items() if check in names}
+        for name in [*faulty, *SOUND]:
+            place = name if ":" in name else f"miniature_routers:{name}"
+            subjects[name] = subjects.get(name) or Isolated(place, "router", call_seconds=0.5)
+        if time.monotonic() > deadline:
+            break
+        tried += 1
+        if not killed(checks, subjects, faulty):
+            survived += 1
+            print("survived:", words, flush=True)
+    for subject in subjects.values():
+        subject.close()
+    print(f"{tried} of {len(every)} mutants tried, {tried - survived} killed, {survived} survived")
