@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from equipoise.errors import InvalidProblem
 
 Role = Literal["router", "scheduler", "placer", "predictor"]
 Severity = Literal["error", "warning"]
+
+ROLES: tuple[Role, ...] = tuple(
+    role for role in get_args(Role) if importlib.util.find_spec(f"equipoise.checks.{role}") is not None
+)
+"""The roles that there are checks for; finding them imports none."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +120,16 @@ def check(
     return register
 
 
-def select(role: Role, exclude: Iterable[str] = (), as_of: str | None = None) -> list[Check]:
+def select(role: str, exclude: Iterable[str] = (), as_of: str | None = None) -> list[Check]:
     """Return the checks of a role, in the order in which they were written.
 
     Raises
     ------
     InvalidProblem
-        If an excluded name is not a check of this role, or the version is not one.
+        If the role has no checks, an excluded name is not a check of this role, or the version is not one.
     """
+    if role not in ROLES:
+        raise InvalidProblem("role", repr(role), f"one that there are checks for: {', '.join(ROLES)}")
     importlib.import_module(f"equipoise.checks.{role}")  # registers them
     known = [entry for entry in CHECKS.values() if entry.role == role]
     excluded = set(exclude)

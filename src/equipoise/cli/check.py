@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from equipoise.checks.registry import ROLES
 from equipoise.cli.show import show_json, show_table
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from equipoise.isolation.subject import Subject
 
 SCHEMA = "equipoise-check/1"
-ROLES = click.Choice(["router", "scheduler", "placer"])
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
 
 
@@ -34,7 +34,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 
 @click.command()
 @click.argument("target")
-@click.option("--role", type=ROLES, default="router", show_default=True, help="What TARGET is.")
+@click.option("--role", type=click.Choice(ROLES), help="What TARGET is. [default: told from its parameters]")
 @click.option("--max-gap", callback=_share, help="Largest relative regret against the certified optimum, e.g. 1%.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")
@@ -46,7 +46,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 def check(
     target: str,
-    role: Any,
+    role: str | None,
     max_gap: float | None,
     exclude: tuple[str, ...],
     checks_as_of: str | None,
@@ -68,10 +68,11 @@ def check(
     from equipoise.checks.run import run_checks
     from equipoise.checks.settings import Settings
 
-    checks = select(role, exclude, checks_as_of)
     settings = Settings(max_gap, examples, seconds, seed)
-    with _subject(target, role, call_seconds, in_process) as subject, _progress(len(checks)) as advance:
-        report = run_checks(subject, checks, settings, advance)
+    with _subject(target, role, call_seconds, in_process) as subject:
+        checks = select(subject.role, exclude, checks_as_of)
+        with _progress(len(checks)) as advance:
+            report = run_checks(subject, checks, settings, advance)
     for finding in report.findings:
         store.save(finding)
     if form == "json":
@@ -103,7 +104,7 @@ def replay(finding: str, max_gap: float | None, target: str | None, in_process: 
     from equipoise.isolation.misbehaviour import Misbehaviour
 
     saved = store.load(finding)
-    entry = next((entry for entry in select(saved.role) if entry.name == saved.check), None)  # type: ignore[arg-type]
+    entry = next((entry for entry in select(saved.role) if entry.name == saved.check), None)
     if entry is None:
         raise click.UsageError(f"{finding} is about {saved.check!r}, which is no check of this version")
     try:
@@ -120,7 +121,7 @@ def replay(finding: str, max_gap: float | None, target: str | None, in_process: 
 
 
 @contextlib.contextmanager
-def _subject(target: str, role: str, call_seconds: float, in_process: bool) -> Iterator[Subject]:
+def _subject(target: str, role: str | None, call_seconds: float, in_process: bool) -> Iterator[Subject]:
     from equipoise.isolation.subject import InProcess, Isolated
 
     subject: Subject = InProcess(target, role) if in_process else Isolated(target, role, call_seconds=call_seconds)

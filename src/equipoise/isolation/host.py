@@ -41,10 +41,10 @@ class Reply:
 
 
 class Host:
-    """One target, made afresh on demand."""
+    """One target, made afresh on demand; without a role, its own is found out."""
 
-    def __init__(self, target: str, role: str) -> None:
-        self._make = resolve(target, role)
+    def __init__(self, target: str, role: str | None = None) -> None:
+        self.role, self._make = resolve(target, role)
         self._saved: Any = None
         self.target: Any = None
         self.fresh()

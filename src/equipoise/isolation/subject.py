@@ -57,9 +57,9 @@ class Subject(Protocol):
 class InProcess:
     """The target in this process, for debuggers; nothing protects us."""
 
-    def __init__(self, target: str, role: str) -> None:
-        self.target, self.role = target, role
+    def __init__(self, target: str, role: str | None = None) -> None:
         self._host = Host(target, role)
+        self.target, self.role = target, self._host.role
         self.capabilities = frozenset(self._host.capabilities())
         self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
         self.save, self.load, self.accepts = self._host.save, self._host.load, self._host.accepts
@@ -73,13 +73,16 @@ class InProcess:
 
 
 class Isolated:
-    """The target in a worker process."""
+    """The target in a worker process; without a role, its own is found out there."""
 
-    def __init__(self, target: str, role: str, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY) -> None:
-        self.target, self.role = target, role
+    def __init__(
+        self, target: str, role: str | None = None, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY
+    ) -> None:
+        self.target, self.role = target, role or ""
         self._call_seconds, self._memory = call_seconds, memory
         self._process: subprocess.Popen[bytes] | None = None
-        self.capabilities = frozenset(self._start())
+        about = self._start()
+        self.role, self.capabilities = about["role"], frozenset(about["capabilities"])
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +133,7 @@ class Isolated:
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def _start(self) -> list[str]:
+    def _start(self) -> dict[str, Any]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
         command = [sys.executable, "-m", "equipoise.isolation.worker", self.target, self.role, str(self._memory)]
         self._process = subprocess.Popen(
@@ -147,7 +150,7 @@ class Isolated:
         if "refused" in reply:
             self.close()
             raise TargetNotFound(reply["refused"])
-        return list(reply["ok"])
+        return dict(reply["ok"])
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._process is None:

@@ -23,15 +23,15 @@ def limit_memory(size: int) -> None:
 
 
 def serve(target: str, role: str) -> None:
-    """Answer requests until the other side closes the pipe."""
+    """Answer requests until the other side closes the pipe; an empty role is found out."""
     # Whatever the target writes to its standard streams, by whatever means, must not reach the pipe.
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     try:
-        host = Host(target, role)
-        send(replies, {"ok": host.capabilities()})
+        host = Host(target, role or None)
+        send(replies, {"ok": {"role": host.role, "capabilities": host.capabilities()}})
     except EquipoiseError as error:
         send(replies, {"refused": str(error)})
         return
