@@ -1,7 +1,8 @@
-"""Running the checks: boundary cases first, then a search by Hypothesis that shrinks what it finds."""
+"""Running the checks: known cases and boundaries first, then a search by Hypothesis; what is found is made smaller."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 import warnings
@@ -16,8 +17,10 @@ from hypothesis.errors import HypothesisWarning
 
 from equipoise.checks.cases import Case
 from equipoise.checks.failure import Failure
+from equipoise.checks.known import known_cases
 from equipoise.checks.registry import Check
 from equipoise.checks.settings import Settings
+from equipoise.checks.shrink import shrunk
 from equipoise.errors import TargetError
 from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.subject import Subject
@@ -26,10 +29,25 @@ from equipoise.roles import read_schedule
 PROPERTY = "property"
 """Kind of a finding that is a broken property, not a target that gave no answer."""
 
+IMPATIENT = 0.5
+"""Seconds per call once the target has hung; the finding is there, and the run must end."""
+
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """A broken property and the smallest case found that shows it."""
+    """A broken property and the smallest case found that shows it.
+
+    Attributes
+    ----------
+    kind
+        :data:`PROPERTY`, or how the target misbehaved.
+    better
+        A better answer, as proof that the property can be had.
+    phase
+        What found it: "vectors" (known hard cases), "boundary", "search", or "sequence" (a search among several steps).
+    origin
+        Of a known case, its name.
+    """
 
     check: str
     role: str
@@ -39,6 +57,8 @@ class Finding:
     message: str
     case: Case
     better: Any = None
+    phase: str = "search"
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +124,8 @@ def run_checks(
             if key in misbehaved:
                 outcome = Outcome(entry.name, skipped=f"the target {finding.kind}: see {misbehaved[key]}")
             misbehaved.setdefault(key, entry.name)
+            if finding.kind == "hangs":
+                subject.call_seconds = min(subject.call_seconds, IMPATIENT)
         outcomes.append(outcome)
     return Report(subject.target, subject.role, outcomes)
 
@@ -128,24 +150,90 @@ def probe(subject: Subject) -> frozenset[str]:
 
 
 def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
-    """Search for a case that breaks the property, shrink it, and say what was found."""
-    deadline = time.monotonic() + settings.seconds
-    smallest: tuple[Case, Failure | Misbehaviour] | None = None
-    tried = 0
+    """Look for a case that breaks the property, make it smaller, and say what was found.
+
+    Known vectors and boundary cases that the check's family admits are tried first, the smallest first; they take at
+    most a quarter of the time. The smallest case of all phases is then made smaller, within the family.
+    """
+    trial = _Trial(subject, entry, settings)
+    for known in known_cases(entry.role):
+        if entry.cases.admits(known.case) and trial.time_left > settings.seconds * 3 / 4:
+            trial.attempt(known.case, known.phase, known.origin)
+            if trial.found is not None:
+                trial.allow(settings.seconds / 4)
+                break
+    if trial.found is None or trial.found.kind != "hangs":
+        _search(trial, entry, settings)
+    if trial.found is None:
+        return Outcome(entry.name, trial.tried, skipped=None if trial.tried else "the target accepts none of its cases")
+    trial.allow(settings.shrink_seconds)
+    shrunk(trial.found.case, trial.still_fails)
+    return Outcome(entry.name, trial.tried, trial.found)
+
+
+class _Trial:
+    """One check on one target: what was tried, the smallest case that failed, and the time left."""
+
+    def __init__(self, subject: Subject, entry: Check, settings: Settings) -> None:
+        self.subject, self.entry, self.settings = subject, entry, settings
+        self.tried = 0
+        self.found: Finding | None = None
+        self.allow(settings.seconds)
+
+    def allow(self, seconds: float) -> None:
+        """Set the time from now on."""
+        self.deadline = time.monotonic() + seconds
+
+    @property
+    def time_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def accepted(self, case: Case) -> bool:
+        return "has accepts" not in self.subject.capabilities or self.subject.accepts(case.shape)
+
+    def attempt(self, case: Case, phase: str, origin: str = "") -> Failure | Misbehaviour | None:
+        """Try one case if there is time and the target takes it; keep it if no smaller one has failed."""
+        if self.time_left < 0 or not self.accepted(case):
+            return None
+        self.tried += 1
+        try:
+            self.entry.function(self.subject, case, self.settings)
+        except (Failure, Misbehaviour) as failure:
+            if self.found is None or case.size < self.found.case.size + (phase == self.found.phase):
+                self.found = _finding(self.subject.target, self.entry, case, failure, phase, origin)
+            return failure
+        return None
+
+    def still_fails(self, case: Case) -> bool:
+        """Whether a simpler case, still of the family, fails in the same way; it is kept then."""
+        found = self.found
+        assert found is not None
+        if not self.entry.cases.admits(case):
+            return False
+        failure = self.attempt(case, found.phase, found.origin)
+        if failure is None or _kind(failure) == found.kind:
+            return failure is not None
+        self.found = found
+        return False
+
+
+def _search(trial: _Trial, entry: Check, settings: Settings) -> None:
+    refused: list[Case] = []
 
     def attempt(case: Case) -> None:
-        nonlocal smallest, tried
-        if time.monotonic() > deadline:
+        if trial.time_left < 0:
             return  # time is up: the search runs out, and what was found before stays
-        if "has accepts" in subject.capabilities and not subject.accepts(case.shape):
-            hypothesis.reject()
-        tried += 1
-        try:
-            entry.function(subject, case, settings)
-        except (Failure, Misbehaviour) as failure:
-            if smallest is None or case.size <= smallest[0].size:
-                smallest = case, failure
-            raise
+        if not trial.accepted(case):
+            refused.append(case)
+            if len(refused) < settings.examples or trial.tried:
+                hypothesis.reject()
+            return  # it takes none of these: no use in looking for one for long
+        new = trial.found is None
+        failure = trial.attempt(case, "sequence" if case.steps > 1 else "search")
+        if failure is not None:
+            if new:
+                trial.allow(settings.shrink_seconds)
+            raise failure
 
     search = hypothesis.settings(
         max_examples=settings.examples,
@@ -158,16 +246,23 @@ def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
         verbosity=hypothesis.Verbosity.quiet,
     )
     test: Callable[[], None] = hypothesis.seed(settings.seed)(search(hypothesis.given(entry.cases())(attempt)))  # type: ignore[no-untyped-call]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", HypothesisWarning)
-            test()
-    except (Failure, Misbehaviour, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable, ExceptionGroup):
-        pass
-    if smallest is None:
-        return Outcome(entry.name, tried, skipped=None if tried else "the target accepts none of its cases")
-    case, failure = smallest
-    kind = failure.kind if isinstance(failure, Misbehaviour) else PROPERTY
+    with (
+        warnings.catch_warnings(),
+        contextlib.suppress(
+            Failure, Misbehaviour, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable, ExceptionGroup
+        ),
+    ):
+        warnings.simplefilter("ignore", HypothesisWarning)
+        test()
+
+
+def _kind(failure: Failure | Misbehaviour) -> str:
+    return failure.kind if isinstance(failure, Misbehaviour) else PROPERTY
+
+
+def _finding(
+    target: str, entry: Check, case: Case, failure: Failure | Misbehaviour, phase: str, origin: str
+) -> Finding:
     severity = "error" if isinstance(failure, Misbehaviour) else entry.severity
-    finding = Finding(entry.name, entry.role, subject.target, severity, kind, failure.message, case, failure.better)
-    return Outcome(entry.name, tried, finding)
+    kind = _kind(failure)
+    return Finding(entry.name, entry.role, target, severity, kind, failure.message, case, failure.better, phase, origin)

@@ -16,7 +16,9 @@ class Settings:
     examples
         Cases per check in the search.
     seconds
-        Wall time per check.
+        Wall time per check until something is found.
+    shrink_seconds
+        Wall time to make smaller what was found.
     seed
         Of the search.
     """
@@ -25,3 +27,4 @@ class Settings:
     examples: int = 60
     seconds: float = 4.0
     seed: int = 0
+    shrink_seconds: float = 2.0

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 SCHEMA = "equipoise-check/1"
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
 
+PHASES = {
+    "vectors": "a known hard case, made smaller",
+    "boundary": "a boundary case, made smaller",
+    "search": "search",
+    "sequence": "search among sequences of steps",
+}
+
 
 def _share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     if value is None:
@@ -39,7 +46,10 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")
 @click.option("--examples", type=click.IntRange(1), default=60, show_default=True, help="Cases per check.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="Time per check.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="Time per check until it fails."
+)
+@click.option("--shrink-seconds", type=click.FloatRange(0), default=2.0, show_default=True, help="Time per finding.")
 @click.option("--call-seconds", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Time per call.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the search.")
 @click.option("--in-process", is_flag=True, help="Run the target in this process, for a debugger.")
@@ -52,6 +62,7 @@ def check(
     checks_as_of: str | None,
     examples: int,
     seconds: float,
+    shrink_seconds: float,
     call_seconds: float,
     seed: int,
     in_process: bool,
@@ -68,7 +79,7 @@ def check(
     from equipoise.checks.run import run_checks
     from equipoise.checks.settings import Settings
 
-    settings = Settings(max_gap, examples, seconds, seed)
+    settings = Settings(max_gap, examples, seconds, seed, shrink_seconds)
     with _subject(target, role, call_seconds, in_process) as subject:
         checks = select(subject.role, exclude, checks_as_of)
         with _progress(len(checks)) as advance:
@@ -173,7 +184,8 @@ def describe(finding: Finding) -> str:
         f'        subprocess.run(["equipoise", "replay", "{store.FOLDER}/{name}.json"], check=True)'
     )
     head = f"{finding.check}: {finding.message}."
-    return "\n".join([head, case, *better, f"Reproduce with: equipoise replay {name}", "Or in pytest:", snippet])
+    found = f"Found by: {PHASES.get(finding.phase, finding.phase)}" + f" ({finding.origin})" * bool(finding.origin)
+    return "\n".join([head, case, *better, found, f"Reproduce with: equipoise replay {name}", "Or in pytest:", snippet])
 
 
 def _show_json(report: Report) -> None:

@@ -28,6 +28,7 @@ class Subject(Protocol):
     target: str
     role: str
     capabilities: frozenset[str]
+    call_seconds: float
 
     def fresh(self) -> None:
         """Forget everything."""
@@ -60,6 +61,7 @@ class InProcess:
     def __init__(self, target: str, role: str | None = None) -> None:
         self._host = Host(target, role)
         self.target, self.role = target, self._host.role
+        self.call_seconds = CALL_SECONDS
         self.capabilities = frozenset(self._host.capabilities())
         self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
         self.save, self.load, self.accepts = self._host.save, self._host.load, self._host.accepts
@@ -79,7 +81,7 @@ class Isolated:
         self, target: str, role: str | None = None, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY
     ) -> None:
         self.target, self.role = target, role or ""
-        self._call_seconds, self._memory = call_seconds, memory
+        self.call_seconds, self._memory = call_seconds, memory
         self._process: subprocess.Popen[bytes] | None = None
         about = self._start()
         self.role, self.capabilities = about["role"], frozenset(about["capabilities"])
@@ -159,7 +161,7 @@ class Isolated:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
             send(self._process.stdin, request)  # type: ignore[arg-type]
-        reply = self._wait(self._call_seconds, "a call")
+        reply = self._wait(self.call_seconds, "a call")
         if "error" in reply:
             raise Misbehaviour("raises", f"it raised {reply['error']}")
         return reply["ok"]

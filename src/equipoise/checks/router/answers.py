@@ -12,18 +12,19 @@ from equipoise import strategies
 from equipoise.checks.cases import RouterCase
 from equipoise.checks.failure import Failure
 from equipoise.checks.registry import check, family
-from equipoise.checks.router.view import route, shown
+from equipoise.checks.router.quality import tie_free
+from equipoise.checks.router.view import from_a_gate, route, shown
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
 
 
-@family()
+@family(from_a_gate)
 def single_batches() -> st.SearchStrategy[RouterCase]:
     """One batch of any shape."""
     return strategies.routing_instances().map(lambda pair: RouterCase((pair[0],), pair[1]))
 
 
-@family()
+@family(from_a_gate)
 def sequences() -> st.SearchStrategy[RouterCase]:
     """A few batches whose favourite expert moves."""
     return strategies.drifting_batches().map(lambda pair: RouterCase(*pair))
@@ -189,7 +190,7 @@ def router_is_deterministic(subject: Subject, case: RouterCase, settings: Settin
             raise Failure(f"two fresh runs differ at batch {step}: {shown(first)} and {shown(second)}")
 
 
-@check("router", sequences)
+@check("router", tie_free)
 def router_accepts_any_memory_layout(subject: Subject, case: RouterCase, settings: Settings) -> None:
     """Column-major and read-only scores are routed like any others."""
     subject.fresh()
