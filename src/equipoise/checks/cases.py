@@ -74,7 +74,7 @@ class RouterCase(Case):
     @property
     def valid(self) -> bool:
         """Whether 1 <= K <= E."""
-        return 1 <= self.top_k <= self.scores.shape[1]
+        return 1 <= self.top_k <= int(self.scores.shape[1])
 
     @property
     def scores(self) -> npt.NDArray[Any]:

@@ -7,7 +7,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hypothesis
@@ -31,6 +31,8 @@ PROPERTY = "property"
 
 IMPATIENT = 0.5
 """Seconds per call once the target has hung; the finding is there, and the run must end."""
+
+_LEAST_SECONDS = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,20 +106,24 @@ def run_checks(
 ) -> Report:
     """Try every check on the target.
 
+    Each check may take twice its share of what is left of ``settings.run_seconds``: most end long before.
+
     A target that raises, hangs, crashes or returns nothing readable is reported once per kind; the other checks that
     meet the same behaviour are skipped for it.
     """
     outcomes: list[Outcome] = []
     misbehaved: dict[tuple[str, str], str] = {}
     capabilities = subject.capabilities | probe(subject)
-    for entry in checks:
+    end = time.monotonic() + settings.run_seconds
+    for index, entry in enumerate(checks):
         if progress is not None:
             progress(entry)
         reason = entry.skipped(capabilities)
         if reason is not None:
             outcomes.append(Outcome(entry.name, skipped=reason))
             continue
-        outcome = run_check(subject, entry, settings)
+        share = max(_LEAST_SECONDS, 2 * (end - time.monotonic()) / (len(checks) - index))
+        outcome = run_check(subject, entry, replace(settings, seconds=min(settings.seconds, share)))
         finding = outcome.finding
         if finding is not None and finding.kind != PROPERTY:
             key = finding.kind, re.sub(r"[0-9.]+", "", finding.message)

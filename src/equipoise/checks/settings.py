@@ -21,6 +21,8 @@ class Settings:
         Wall time to make smaller what was found.
     seed
         Of the search.
+    run_seconds
+        Wall time for all checks together: where many take long, each gets less.
     """
 
     max_gap: float | None = None
@@ -28,3 +30,4 @@ class Settings:
     seconds: float = 4.0
     seed: int = 0
     shrink_seconds: float = 2.0
+    run_seconds: float = 45.0
