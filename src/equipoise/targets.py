@@ -21,6 +21,7 @@ import numpy.typing as npt
 from equipoise.adapters.detect import adapter_of, parameters, role_of
 from equipoise.adapters.placements import read_placement
 from equipoise.arrays import as_numpy
+from equipoise.commands import PREFIX, Command
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
 from equipoise.reference.catalogue import Entry
 from equipoise.reference.placement.catalogue import PLACERS
@@ -117,9 +118,10 @@ def resolve(target: str, role: str | None = None) -> tuple[str, Callable[[], Any
     Parameters
     ----------
     target
-        A built-in name, ``package.module:attribute``, ``path/to/file.py:attribute``, or the name of an entry point in
-        the group ``equipoise.balancers``. The attribute is a function, an object with ``__call__``, or a class, which
-        is called without arguments every time. What has the form of a framework goes through its adapter.
+        A built-in name, ``package.module:attribute``, ``path/to/file.py:attribute``, the name of an entry point in the
+        group ``equipoise.balancers``, or ``cmd:`` and a command line that speaks docs/protocol.md. The attribute is a
+        function, an object with ``__call__``, or a class, which is called without arguments every time. What has the
+        form of a framework goes through its adapter.
     role
         "router", "scheduler", "placer" or "predictor"; None: that of the built-in balancer, or the one that the names
         of the parameters tell.
@@ -130,6 +132,9 @@ def resolve(target: str, role: str | None = None) -> tuple[str, Callable[[], Any
         Saying what is wrong with the name or with what it names, or that its role cannot be told; the maker too may
         raise it.
     """
+    if target.startswith(PREFIX):
+        command = Command(target, role)
+        return command.role, lambda: command
     catalogues = CATALOGUES if role is None else {role: CATALOGUES.get(role, {})}
     homes = [home for home, catalogue in catalogues.items() if target in catalogue]
     if len(homes) == 1:
@@ -157,7 +162,7 @@ def _look_up(target: str, built_in: Iterable[str]) -> Any:
         if not entries:
             known = ", ".join(dict.fromkeys(built_in))
             raise TargetNotFound(
-                f"target is {target!r}; allowed: module:attribute, file.py:attribute, or one of {known}"
+                f"target is {target!r}; allowed: module:attribute, file.py:attribute, cmd:command, or one of {known}"
             )
         return _guarded_load(target, entries[0].load)
     found = _import(place)
@@ -204,8 +209,10 @@ def _guarded(name: str, function: Any, *arguments: Any) -> Any:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             return function(*arguments)
+    except TargetError as error:
+        raise TargetError(f"{name}: {error}", kind=error.kind) from error
     except (Exception, SystemExit) as error:
-        raise TargetError(f"{name} raised {describe(error)}") from error
+        raise TargetError(f"{name} raised {describe(error)}", kind="raises") from error
 
 
 def describe(error: BaseException) -> str:

@@ -61,8 +61,8 @@ def audit(
 ) -> int:
     """Say how far balancers are from the exact optimum on a trace.
 
-    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in balancers of
-    the role that take any input are audited, and without --trace on the recording that ships.
+    TARGET is package.module:attribute, file.py:attribute, "cmd:COMMAND" or a built-in name; without one, all built-in
+    balancers of the role that take any input are audited, and without --trace on the recording that ships.
 
     Every routing is held against the certified optimum at its own peak load. Without --stream a stateful router is
     judged on the last of --passes calls for each batch; with it every batch is seen once, as in training.

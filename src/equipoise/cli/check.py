@@ -70,9 +70,9 @@ def check(
 ) -> int:
     """Check TARGET against the properties of its role, and show the smallest input that breaks one.
 
-    TARGET is package.module:attribute, file.py:attribute, a built-in name or an entry point of equipoise.balancers. It
-    runs in a process of its own, with a time limit per call. Findings are saved under .equipoise/. Exits with 1 if a
-    property is broken, with 2 if no check could run.
+    TARGET is package.module:attribute, file.py:attribute, a built-in name, an entry point of equipoise.balancers, or
+    "cmd:COMMAND" for a program that speaks JSON lines. It runs in a process of its own, with a time limit per call.
+    Findings are saved under .equipoise/. Exits with 1 if a property is broken, with 2 if no check could run.
     """
     from equipoise.checks import store
     from equipoise.checks.registry import select

@@ -71,7 +71,8 @@ class InProcess:
         return answered(self._host.call(list(arguments), keywords))
 
     def close(self) -> None:
-        """Nothing to end."""
+        """End a command."""
+        self._host.close()
 
 
 class Isolated:
@@ -163,7 +164,7 @@ class Isolated:
             send(self._process.stdin, request)  # type: ignore[arg-type]
         reply = self._wait(self.call_seconds, "a call")
         if "error" in reply:
-            raise Misbehaviour("raises", f"it raised {reply['error']}")
+            raise Misbehaviour(reply["kind"], reply["error"])
         return reply["ok"]
 
     def _wait(self, seconds: float, what: str) -> Any:
@@ -185,7 +186,7 @@ class Isolated:
 def answered(reply: Reply) -> Reply:
     """Pass on what the target returned; raise :class:`Misbehaviour` if it raised or returned nothing readable."""
     if reply.error is not None:
-        raise Misbehaviour("raises", f"it raised {reply.error}")
+        raise Misbehaviour(reply.kind, reply.error)
     if reply.unreadable is not None:
         raise Misbehaviour("returns nothing readable", f"it returned {reply.unreadable}")
     return reply

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from equipoise.errors import EquipoiseError
+from equipoise.errors import EquipoiseError, TargetError
 from equipoise.isolation.host import Host
 from equipoise.isolation.wire import receive, send
 from equipoise.targets import describe
@@ -57,8 +57,10 @@ def _answer(host: Host, request: dict[str, Any]) -> dict[str, Any]:
                 return {"ok": host.attribute(request["name"])}
             case action:
                 return {"ok": getattr(host, action)()}
+    except TargetError as error:
+        return {"error": str(error), "kind": error.kind}
     except (Exception, SystemExit) as error:
-        return {"error": describe(error)}
+        return {"error": f"it raised {describe(error)}", "kind": "raises"}
 
 
 if __name__ == "__main__":
