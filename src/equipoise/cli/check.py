@@ -13,7 +13,7 @@ from equipoise.cli.show import show_json, show_table
 
 if TYPE_CHECKING:
     from equipoise.checks.registry import Check
-    from equipoise.checks.run import Finding, Report
+    from equipoise.checks.run import Finding, Outcome, Report
     from equipoise.isolation.subject import Subject
 
 SCHEMA = "equipoise-check/1"
@@ -158,7 +158,10 @@ def _progress(total: int) -> Iterator[Callable[[Check], None]]:
 
 
 def _show(report: Report, form: str) -> None:
-    rows = [[outcome.check, _word(outcome.finding, outcome.skipped), str(outcome.cases)] for outcome in report.outcomes]
+    rows = [
+        [outcome.check, _word(outcome) + (f": {outcome.skipped}" if outcome.skipped else ""), str(outcome.cases)]
+        for outcome in report.outcomes
+    ]
     show_table(("check", "outcome", "cases"), rows, form, f"{report.role} {report.target}")
     for finding in report.findings:
         click.echo("\n" + describe(finding))
@@ -166,10 +169,10 @@ def _show(report: Report, form: str) -> None:
     click.echo(f"\n{report.ran} checks ran, {skipped} skipped, {len(report.findings)} found something")
 
 
-def _word(finding: Finding | None, skipped: str | None) -> str:
-    if finding is not None:
-        return "FAILED" if finding.severity == "error" else "warning"
-    return "passed" if skipped is None else f"skipped: {skipped}"
+def _word(outcome: Outcome) -> str:
+    if outcome.finding is not None:
+        return "FAILED" if outcome.finding.severity == "error" else "warning"
+    return "passed" if outcome.skipped is None else "skipped"
 
 
 def describe(finding: Finding) -> str:
@@ -192,7 +195,7 @@ def _show_json(report: Report) -> None:
     from equipoise.checks import store
 
     outcomes = [
-        {"check": o.check, "outcome": _word(o.finding, None if o.skipped is None else "skipped"), "cases": o.cases}
+        {"check": o.check, "outcome": _word(o), "cases": o.cases}
         | ({"skipped": o.skipped} if o.skipped is not None else {})
         | ({"finding": store.document(o.finding)} if o.finding is not None else {})
         for o in report.outcomes
