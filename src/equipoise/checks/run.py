@@ -6,7 +6,7 @@ import contextlib
 import re
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,11 @@ class Finding:
     better: Any = None
     phase: str = "search"
     origin: str = ""
+
+    @property
+    def behaviour(self) -> tuple[str, str]:
+        """Kind and message without numbers: what is the same misbehaviour, whichever check meets it."""
+        return self.kind, re.sub(r"[0-9.]+", "", self.message)
 
 
 @dataclass(frozen=True)
@@ -123,13 +128,13 @@ def run_checks(
             outcomes.append(Outcome(entry.name, skipped=reason))
             continue
         share = max(_LEAST_SECONDS, 2 * (end - time.monotonic()) / (len(checks) - index))
-        outcome = run_check(subject, entry, replace(settings, seconds=min(settings.seconds, share)))
+        outcome = run_check(subject, entry, replace(settings, seconds=min(settings.seconds, share)), misbehaved)
         finding = outcome.finding
         if finding is not None and finding.kind != PROPERTY:
-            key = finding.kind, re.sub(r"[0-9.]+", "", finding.message)
-            if key in misbehaved:
-                outcome = Outcome(entry.name, skipped=f"the target {finding.kind}: see {misbehaved[key]}")
-            misbehaved.setdefault(key, entry.name)
+            behaviour = finding.behaviour
+            if behaviour in misbehaved:
+                outcome = Outcome(entry.name, skipped=f"the target {finding.kind}: see {misbehaved[behaviour]}")
+            misbehaved.setdefault(behaviour, entry.name)
             if finding.kind == "hangs":
                 subject.call_seconds = min(subject.call_seconds, IMPATIENT)
         outcomes.append(outcome)
@@ -155,33 +160,37 @@ def probe(subject: Subject) -> frozenset[str]:
     return frozenset()
 
 
-def run_check(subject: Subject, entry: Check, settings: Settings) -> Outcome:
+def run_check(subject: Subject, entry: Check, settings: Settings, reported: Container[tuple[str, str]] = ()) -> Outcome:
     """Look for a case that breaks the property, make it smaller, and say what was found.
 
     Known vectors and boundary cases that the check's family admits are tried first, the smallest first; they take at
-    most a quarter of the time. The smallest case of all phases is then made smaller, within the family.
+    most a quarter of the time. The smallest case of all phases is then made smaller, within the family. A misbehaviour
+    that is ``reported`` already ends the check.
     """
-    trial = _Trial(subject, entry, settings)
+    trial = _Trial(subject, entry, settings, reported)
     for known in known_cases(entry.role):
         if entry.cases.admits(known.case) and trial.time_left > settings.seconds * 3 / 4:
             trial.attempt(known.case, known.phase, known.origin)
             if trial.found is not None:
                 trial.allow(settings.seconds / 4)
                 break
-    if trial.found is None or trial.found.kind != "hangs":
+    if trial.found is None or not (trial.old or trial.found.kind == "hangs"):
         _search(trial, entry, settings)
     if trial.found is None:
         return Outcome(entry.name, trial.tried, skipped=None if trial.tried else "the target accepts none of its cases")
-    trial.allow(settings.shrink_seconds)
-    shrunk(trial.found.case, trial.still_fails)
+    if not trial.old:
+        trial.allow(settings.shrink_seconds)
+        shrunk(trial.found.case, trial.still_fails)
     return Outcome(entry.name, trial.tried, trial.found)
 
 
 class _Trial:
     """One check on one target: what was tried, the smallest case that failed, and the time left."""
 
-    def __init__(self, subject: Subject, entry: Check, settings: Settings) -> None:
-        self.subject, self.entry, self.settings = subject, entry, settings
+    def __init__(
+        self, subject: Subject, entry: Check, settings: Settings, reported: Container[tuple[str, str]]
+    ) -> None:
+        self.subject, self.entry, self.settings, self.reported = subject, entry, settings, reported
         self.tried = 0
         self.found: Finding | None = None
         self.allow(settings.seconds)
@@ -189,6 +198,11 @@ class _Trial:
     def allow(self, seconds: float) -> None:
         """Set the time from now on."""
         self.deadline = time.monotonic() + seconds
+
+    @property
+    def old(self) -> bool:
+        """Whether what was found is a misbehaviour that another check has reported."""
+        return self.found is not None and self.found.kind != PROPERTY and self.found.behaviour in self.reported
 
     @property
     def time_left(self) -> float:
@@ -224,21 +238,22 @@ class _Trial:
 
 
 def _search(trial: _Trial, entry: Check, settings: Settings) -> None:
-    refused: list[Case] = []
+    met = {True: 0, False: 0}  # cases that the target took, and refused
 
     def attempt(case: Case) -> None:
         if trial.time_left < 0:
             return  # time is up: the search runs out, and what was found before stays
-        if not trial.accepted(case):
-            refused.append(case)
-            if len(refused) < settings.examples or trial.tried:
+        taken = trial.accepted(case)
+        met[taken] += 1
+        if not taken:
+            if met[True] or met[False] < settings.examples:
                 hypothesis.reject()
             return  # it takes none of these: no use in looking for one for long
         new = trial.found is None
         failure = trial.attempt(case, "sequence" if case.steps > 1 else "search")
         if failure is not None:
             if new:
-                trial.allow(settings.shrink_seconds)
+                trial.allow(0 if trial.old else settings.shrink_seconds)
             raise failure
 
     search = hypothesis.settings(

@@ -26,8 +26,14 @@ def single_batches() -> st.SearchStrategy[RouterCase]:
 
 @family(from_a_gate)
 def sequences() -> st.SearchStrategy[RouterCase]:
-    """A few batches whose favourite expert moves."""
-    return strategies.drifting_batches().map(lambda pair: RouterCase(*pair))
+    """A few batches whose favourite expert moves, in any order, some of them again."""
+
+    def arranged(pair: Any, order: list[int]) -> RouterCase:
+        batches, top_k = pair
+        return RouterCase(tuple(batches[index % len(batches)] for index in order), top_k)
+
+    order = st.lists(st.integers(0, 5), min_size=1, max_size=8)
+    return st.builds(arranged, strategies.drifting_batches(), order)
 
 
 def _shaped(
