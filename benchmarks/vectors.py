@@ -220,7 +220,7 @@ def scheduler() -> Entries:
         "huge-4x3",
         "huge, indivisible",
         made,
-        one([2**40 + 1, 2**39 + 3, 5, 2**40], on([(0, 1), (1, 2), (0, 2), (0, 1, 2)], 3)),
+        one([2**28 + 1, 2**27 + 3, 5, 2**28], on([(0, 1), (1, 2), (0, 2), (0, 1, 2)], 3)),
     )
     yield "one-token-short", "bottleneck, indivisible", made, one([4, 3, 1], on([(0, 1), (0, 1), (1, 2)], 3))
     loads = np.array([600, 560, 120, 120, 20, 10, 10, 10])
@@ -263,7 +263,7 @@ def placer() -> Entries:
     yield "no-load-4e-8p-4g", "zero", made, one([0, 0, 0, 0], 8, 4)
     yield "spare-3e-12p-4g", "spare", made, one([9, 5, 4], 12, 4)
     yield "indivisible-5e-9p-3g", "indivisible", made, one([31, 17, 11, 5, 3], 9, 3)
-    yield "huge-4e-6p-3g", "huge, indivisible", made, one([2**40 + 7, 2**39 + 1, 2**38, 4], 6, 3)
+    yield "huge-4e-6p-3g", "huge, indivisible", made, one([2**28 + 7, 2**27 + 1, 2**26, 4], 6, 3)
     yield "groups-8e-12p-4g-2n", "groups", made, one([40, 2, 3, 1, 9, 8, 11, 10], 12, 4, 4, 2)
     yield "counts-4e-8p-4g", "counts", made, one([100, 34, 33, 33], 8, 4)
     steps = [np.array([np.roll([40, 9, 7, 5, 3, 1], step)]) for step in range(4)]
@@ -287,7 +287,7 @@ def predictor() -> Entries:
     yield "one-hot-10x4", "one-hot, zero", made, one([[0, 0, 50, 0]] * 10, 3)
     yield "idle-steps-9x3", "zero", made, one([[5, 3, 2], [0, 0, 0], [5, 3, 2]] * 3, 3)
     yield "short-2x4", "short", made, one([[4, 3, 2, 1], [4, 3, 1, 2]], 100)
-    yield "huge-6x2", "huge", made, one([[2**40 + step, 2**40 - step] for step in range(6)], 2)
+    yield "huge-6x2", "huge", made, one([[2**28 + step, 2**28 - step] for step in range(6)], 2)
 
 
 ROLES = {"router": router, "scheduler": scheduler, "placer": placer, "predictor": predictor}

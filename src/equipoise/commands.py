@@ -82,7 +82,7 @@ class Command:
         return (answer, _received(reply, "weights")) if "weights" in reply else answer
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("bias", "load") and f"has {name}" in self.__dict__.get("capabilities", ()):
+        if name in ("bias", "load", "shares") and f"has {name}" in self.__dict__.get("capabilities", ()):
             value = self._ask({"do": "attribute", "name": name}).get("value")
             return None if value is None else _received({name: value}, name)
         raise AttributeError(name)

@@ -58,7 +58,6 @@ BOUNDARIES: dict[str, dict[str, Case]] = {
         "all load on one expert": _scheduler([0, 0, 9, 0], _RING),
         "no choice": _scheduler([4, 3, 2, 1], np.eye(4, dtype=bool)),
         "a device without experts": _scheduler([4, 3], np.array([[True, False, False], [True, True, False]])),
-        "an expert without load or host": _scheduler([4, 0], np.array([[True, True], [False, False]])),
         "more devices than tokens": _scheduler([2], np.ones((1, 5), bool)),
     },
     "placer": {
