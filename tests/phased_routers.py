@@ -46,6 +46,5 @@ def fails_on_many_tokens(scores, top_k):
 
 
 def sometimes(scores, top_k):
-    """Beyond the known cases: tall, and of an odd number of experts."""
-    tall = len(scores) == 11 and scores.shape[1] == 5
-    return np.full((len(scores), top_k), -1) if tall else top(scores, top_k)
+    """Where 5/8 stands twice, which no known case has."""
+    return np.full((len(scores), top_k), -1) if (scores == 0.625).sum() >= 2 else top(scores, top_k)
