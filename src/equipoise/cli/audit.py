@@ -13,6 +13,7 @@ from equipoise.cli.show import format_option, number, pair, percent, progress, s
 
 if TYPE_CHECKING:
     from equipoise.audit import Audit
+    from equipoise.targets import Target
     from equipoise.traces import Instance
 
 SCHEMA = "equipoise-audit/1"
@@ -35,9 +36,7 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 @click.option(
     "--role",
     type=click.Choice(["router", "scheduler", "placer"]),
-    default="router",
-    show_default=True,
-    help="What the targets are.",
+    help="What the targets are. [default: told from their parameters; router without a target]",
 )
 @click.option(
     "--trace",
@@ -54,7 +53,7 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 @format_option
 def audit(
     targets: tuple[str, ...],
-    role: str,
+    role: str | None,
     path: str,
     top_k: int | None,
     stream: bool,
@@ -67,8 +66,8 @@ def audit(
 ) -> int:
     """Say how far balancers are from the exact optimum on a trace.
 
-    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in balancers of
-    the role that take any input are audited, and without --trace on the recording that ships.
+    TARGET is package.module:attribute, file.py:attribute, "cmd:COMMAND" or a built-in name; without one, all built-in
+    balancers of the role that take any input are audited, and without --trace on the recording that ships.
 
     Every routing is held against the certified optimum at its own peak load. Without --stream a stateful router is
     judged on the last of --passes calls for each batch; with it every batch is seen once, as in training.
@@ -81,24 +80,27 @@ def audit(
 
     Exits with 1 if a target broke or a gap grew, with 3 if an optimum could not be certified.
     """
+    from equipoise.targets import find
+
     gate = Gate(baseline, update_baseline, tolerance)
+    found = [find(name, role) for name in dict.fromkeys(targets)]
+    role = _common_role(found) if role is None else role
     if role != "router":
         foreign = {"--top-k": top_k is not None, "--stream": stream, "--passes": passes is not None}
         _refuse(foreign, "router", role)
-        return audit_devices(role, targets, path, form, gate, **device)
+        return audit_devices(role, found, path, form, gate, **device)
     _refuse({f"--{name.replace('_', '-')}": value is not None for name, value in device.items()}, "device", role)
 
     from equipoise.audit import PASSES, audit, audit_stream
     from equipoise.audit.baseline import hashes
     from equipoise.reference.routing.catalogue import ROUTERS
-    from equipoise.targets import find_router
 
     if stream and passes is not None:
         raise click.UsageError("--passes does not go with --stream, where every batch is seen once")
     instances = _instances(path, top_k, stream)
     ks = {instance.top_k for instance in instances}
     built_in = [entry.name for entry in ROUTERS.values() if entry.only_top_k is None or ks == {entry.only_top_k}]
-    found = [find_router(name) for name in dict.fromkeys(targets or built_in)]
+    found = found or [find(name, role) for name in built_in]
     names = [target.name for target in found]
     made = {"role": role, "stream": stream, "passes": 1 if stream else passes or PASSES}
     gate.expect(made, lambda: hashes(instances), names)
@@ -112,6 +114,15 @@ def audit(
     if not result.certified:
         return 3
     return 1 if gate.failed or any(row.error for row in result.rows) else 0
+
+
+def _common_role(found: Sequence[Target]) -> str:
+    roles = list(dict.fromkeys(target.role for target in found)) or ["router"]
+    if len(roles) > 1:
+        raise click.UsageError(f"the targets are of different roles ({', '.join(roles)}); an audit takes one")
+    if roles[0] not in ("router", "scheduler", "placer"):
+        raise click.UsageError(f"there is no audit of a {roles[0]}")
+    return roles[0]
 
 
 def _refuse(given: dict[str, bool], owner: str, role: str) -> None:
