@@ -41,8 +41,8 @@ class Schedules:
     """
 
     loads: Integers = field(repr=False)
-    expert: Integers = field(repr=False)
-    device: Integers = field(repr=False)
+    expert: npt.NDArray[np.uint32] = field(repr=False)
+    device: npt.NDArray[np.uint32] = field(repr=False)
     shares: Integers = field(repr=False)
     denominators: Integers = field(repr=False)
     devices: Booleans = field(repr=False)
@@ -151,8 +151,8 @@ def scheduled(loads: Integers, form: SchedulingProblem) -> Schedules:
     from equipoise.solvers.scheduling.express.kernels import schedule_rows
 
     count, devices = len(loads), form.num_devices
-    expert, device = map(np.ascontiguousarray, np.nonzero(form.hosts))
-    on_device = np.argsort(device, kind="stable")
+    expert, device = (index.astype(np.uint32) for index in np.nonzero(form.hosts))
+    on_device = np.argsort(device, kind="stable").astype(np.uint32)
     first = np.searchsorted(expert, np.arange(form.num_experts + 1))
     start = np.searchsorted(device[on_device], np.arange(devices + 1))
     shares, denominators = np.zeros((count, len(expert)), np.int64), np.zeros(count, np.int64)

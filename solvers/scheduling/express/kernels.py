@@ -4,7 +4,7 @@ The pairs (expert, device) that a placement allows are *arcs*, sorted by expert:
 ``expert[a]``, and expert e has the arcs ``first[e]`` to ``first[e + 1]``. ``on_device`` lists the arcs by device:
 those of device g are ``on_device[start[g]]`` to ``on_device[start[g + 1]]``.
 
-Invariants, from the first pouring on: ``x >= 0``; the arcs of an expert sum to its load (times the unit in which tokens
+Invariants, once every expert is placed: ``x >= 0``; the arcs of an expert sum to its load (times the unit in which tokens
 are counted); ``held[g]`` is the base load of g plus its arcs. The peak is a fraction that some set of devices proves
 (``cut``), so it never exceeds the optimum; the split is optimal once no device is above its limit at this peak.
 
@@ -19,11 +19,15 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-UNSEEN, SOURCE = -1, -2
+SWEEPS = 5
+"""Sweeps of levelling at most; after that, waves do better."""
+
+FAR = np.iinfo(np.int64).max
+"""Hops to room of a device that has no way there."""
 
 _Numbers = types.Array(types.int64, 1, "C", readonly=True)
 _Rows = types.Array(types.int64, 2, "C", readonly=True)
-_Network = (_Numbers,) * 5
+_Indices = types.Array(types.uint32, 1, "C", readonly=True)
 
 
 @njit(cache=True, error_model="numpy")
@@ -49,7 +53,7 @@ def pour(load: int, low: int, high: int, device: Any, speed: Any, held: Any, x: 
         g = device[a]
         x[a] = 0
         if held[g] * width <= water * speed[g]:
-            x[a] = (water if width == 1 else water * speed[g] // width) - held[g]
+            x[a] = water * speed[g] // width - held[g]
         rest -= x[a]
     for a in range(low, high):
         g = device[a]
@@ -71,42 +75,35 @@ def even_out(one: int, other: int, device: Any, held: Any, x: Any) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def level(load: Any, first: Any, device: Any, speed: Any, plain: bool, held: Any, x: Any) -> None:
-    """Place the tokens of every expert that has a choice, one expert after the other."""
+def level(load: Any, first: Any, device: Any, speed: Any, plain: bool, limit: Any, held: Any, x: Any) -> None:
+    """Place the tokens of every expert that has a choice: poured, or shared evenly and then evened out.
+
+    With speeds of 1, neighbours in an expert's list are evened out, sweep after sweep while more than one device in
+    eight is above its limit; no branch of a sweep depends on the loads, which makes it much faster than pouring.
+    """
     for e in range(len(load)):
         low, high = first[e], first[e + 1]
         if high - low < 2:
             continue
-        if plain and high - low == 2:
-            x[low], x[low + 1] = load[e], 0
-            held[device[low]] += load[e]
-            even_out(low, low + 1, device, held, x)
-        else:
+        if not plain:
             pour(load[e], low, high, device, speed, held, x)
-
-
-@njit(cache=True, error_model="numpy")
-def spill(first: Any, device: Any, expert: Any, start: Any, on_device: Any, limit: Any, held: Any, x: Any) -> bool:
-    """Move tokens from devices above their limit to devices below it that host the same expert; true if that is all."""
-    calm = True
-    for g in range(len(held)):
-        surplus = held[g] - limit[g]
-        for i in range(start[g], start[g + 1]):
-            if surplus <= 0:
-                break
-            a = on_device[i]
-            e = expert[a]
-            for b in range(first[e], first[e + 1]):
-                h = device[b]
-                amount = min(x[a], min(surplus, limit[h] - held[h]))
-                if amount > 0:
-                    x[a] -= amount
-                    x[b] += amount
-                    held[h] += amount
-                    held[g] -= amount
-                    surplus -= amount
-        calm &= surplus <= 0
-    return calm
+            continue
+        share = load[e] // (high - low)
+        for a in range(low, high):
+            x[a] = share
+            held[device[a]] += share
+        rest = load[e] - share * (high - low)
+        x[low] += rest
+        held[device[low]] += rest
+    for _ in range(SWEEPS if plain else 0):
+        full = 0
+        for g in range(len(held)):
+            full += held[g] > limit[g]
+        if full * 8 <= len(held):
+            return
+        for e in range(len(load)):
+            for a in range(first[e], first[e + 1] - 1):
+                even_out(a, a + 1, device, held, x)
 
 
 @njit(cache=True, error_model="numpy")
@@ -119,74 +116,76 @@ def relieve(
     limit: Any,
     held: Any,
     x: Any,
-    came: Any,
+    hops: Any,
     queue: Any,
 ) -> bool:
-    """Move tokens along fewest hops from devices above their limit to devices below it.
+    """Send tokens from devices above their limit, in waves, one hop at a time towards devices below it.
 
-    Returns true when no device is above its limit. Otherwise the devices with ``came[g] != UNSEEN`` are stuck: all
-    tokens they hold belong to experts that live on them alone, and together they are above their limits.
+    Returns true when no device is above its limit; false when one is that cannot reach a device below its limit. Then
+    the devices with ``hops[g] == FAR`` hold tokens of experts that live on them alone, and are above their limits
+    together.
 
-    A hop from g leaves through arc ``came[h]`` of g and enters through another arc of the same expert. Breadth-first
-    from all full devices at once; every search that reaches room moves tokens on at least one shortest path.
+    A wave is a breadth-first search backwards from all devices with room, until it has seen every device above its
+    limit, and then, farthest devices first, one push: what a device has above its limit goes to devices one hop closer.
+    Pushes never bring a device closer to room, so this is push-relabel with exact labels (Goldberg and Tarjan 1988):
+    it ends.
     """
-    entered = queue[len(held) :]
     while True:
-        tail = 0
+        tail, waiting = 0, 0
         for g in range(len(held)):
-            came[g] = UNSEEN
-            if held[g] > limit[g]:
-                came[g] = SOURCE
+            hops[g] = FAR
+            waiting += held[g] > limit[g]
+            if held[g] < limit[g]:
+                hops[g] = 0
                 queue[tail] = g
                 tail += 1
-        if tail == 0:
+        if waiting == 0:
             return True
-        head, moved, full = 0, False, tail
-        while head < tail and full > 0:
-            g = queue[head]
+        head = 0
+        while head < tail and waiting > 0:
+            h = queue[head]
             head += 1
-            if held[g] < limit[g]:
-                source = _move_to(g, device, limit, held, x, came, entered)
-                if source >= 0:
-                    moved = True
-                    full -= held[source] == limit[source]
-                continue
-            for i in range(start[g], start[g + 1]):
-                a = on_device[i]
-                if x[a] == 0:
-                    continue
-                e = expert[a]
-                for b in range(first[e], first[e + 1]):
-                    h = device[b]
-                    if came[h] == UNSEEN:
-                        queue[tail] = h
+            for i in range(start[h], start[h + 1]):
+                e = expert[on_device[i]]
+                for a in range(first[e], first[e + 1]):
+                    g = device[a]
+                    if hops[g] == FAR and x[a] > 0:
+                        hops[g] = hops[h] + 1
+                        queue[tail] = g
                         tail += 1
-                    elif came[h] == SOURCE or device[came[h]] != g or x[came[h]] >= x[a]:
-                        continue
-                    came[h], entered[h] = a, b
-        if not moved:
+                        waiting -= held[g] > limit[g]
+        if waiting > 0:
             return False
+        for k in range(tail - 1, -1, -1):
+            g = queue[k]
+            if held[g] > limit[g]:
+                _push(g, first, device, expert, start, on_device, limit, held, x, hops)
 
 
 @njit(cache=True, error_model="numpy")
-def _move_to(target: int, device: Any, limit: Any, held: Any, x: Any, came: Any, entered: Any) -> int:
-    """Move what the path to ``target`` allows; return where that came from, -1 if earlier moves closed the path."""
-    amount, g = limit[target] - held[target], target
-    while came[g] != SOURCE:
-        amount = min(amount, x[came[g]])
-        g = device[came[g]]
-    source = g
-    amount = min(amount, held[source] - limit[source])
-    if amount <= 0:
-        return -1
-    held[g] -= amount
-    held[target] += amount
-    g = target
-    while came[g] != SOURCE:
-        x[came[g]] -= amount
-        x[entered[g]] += amount
-        g = device[came[g]]
-    return source
+def _push(
+    g: int, first: Any, device: Any, expert: Any, start: Any, on_device: Any, limit: Any, held: Any, x: Any, hops: Any
+) -> None:
+    """Move the surplus of device g to devices one hop closer to room, and no more to the last one than it has room."""
+    closer = hops[g] - 1
+    surplus = held[g] - limit[g]
+    for i in range(start[g], start[g + 1]):
+        a = on_device[i]
+        if x[a] == 0:
+            continue
+        for b in range(first[expert[a]], first[expert[a] + 1]):
+            h = device[b]
+            if hops[h] == closer:
+                amount = min(x[a], surplus)
+                if closer == 0:
+                    amount = min(amount, limit[h] - held[h])
+                x[a] -= amount
+                x[b] += amount
+                held[h] += amount
+                held[g] -= amount
+                surplus -= amount
+        if surplus == 0:
+            return
 
 
 @njit(cache=True, error_model="numpy")
@@ -246,7 +245,11 @@ def first_cut(load: Any, first: Any, device: Any, speed: Any, own: Any, total: i
 @njit(
     types.void(
         _Rows,
-        *_Network,
+        _Numbers,
+        _Indices,
+        _Indices,
+        _Numbers,
+        _Indices,
         _Numbers,
         _Numbers,
         types.boolean,
@@ -279,8 +282,8 @@ def schedule_rows(
     ``cuts[B, G]``, the devices that prove the peak.
     """
     devices = len(base)
-    held, limit, came = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(devices, np.int64)
-    queue, whole = np.empty(2 * devices, np.int64), np.empty(len(device), np.int64)
+    held, limit, hops = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(devices, np.int64)
+    queue, whole = np.empty(devices, np.int64), np.empty(len(device), np.int64)
     plain, bases = True, 0
     for g in range(devices):
         plain &= speed[g] == 1
@@ -300,8 +303,8 @@ def schedule_rows(
         for g in range(devices):
             limit[g] = above * speed[g] // below
         unit = 1
-        level(load, first, device, speed, plain, held, x)
-        calm = spill(first, device, expert, start, on_device, limit, held, x)
+        level(load, first, device, speed, plain, limit, held, x)
+        calm = False
         if fractional:
             for a in range(len(device)):
                 whole[a] = x[a]
@@ -315,11 +318,11 @@ def schedule_rows(
                     held[device[a]] += x[a]
             for g in range(devices):
                 limit[g] = above * speed[g] if fractional else above * speed[g] // below
-            calm = relieve(first, device, expert, start, on_device, limit, held, x, came, queue)
+            calm = relieve(first, device, expert, start, on_device, limit, held, x, hops, queue)
             if not calm:
                 demand = 0
                 for g in range(devices):
-                    cut[g] = came[g] != UNSEEN
+                    cut[g] = hops[g] == FAR
                     demand += held[g] if cut[g] else 0
                 above, below = proved(demand // unit, cut, speed, plain, fractional)
         units[row], peaks[row, 0], peaks[row, 1] = unit, above, below
