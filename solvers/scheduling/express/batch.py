@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from equipoise.problems.scheduling import LARGEST_TOTAL
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +42,8 @@ class Schedules:
     """
 
     loads: Integers = field(repr=False)
-    expert: npt.NDArray[np.uint32] = field(repr=False)
-    device: npt.NDArray[np.uint32] = field(repr=False)
+    expert: Indices = field(repr=False)
+    device: Indices = field(repr=False)
     shares: Integers = field(repr=False)
     denominators: Integers = field(repr=False)
     devices: Booleans = field(repr=False)
@@ -143,21 +144,36 @@ def schedule_batch(
     )
     rows = whole_numbers(rows, "loads", (None, form.num_experts), 0, 2**53)
     _fit(rows, form)
-    return scheduled(rows, form)
+    return scheduled(rows, form, Network.of(form.hosts))
 
 
-def scheduled(loads: Integers, form: SchedulingProblem) -> Schedules:
+class Network(NamedTuple):
+    """The allowed pairs of a placement, by expert and by device, as the kernels want them."""
+
+    first: Integers
+    device: Indices
+    expert: Indices
+    start: Integers
+    on_device: Indices
+
+    @classmethod
+    def of(cls, hosts: Booleans) -> Self:
+        """Number the pairs of ``hosts[E, G]``."""
+        experts, devices = hosts.shape
+        expert, device = (index.astype(np.uint32) for index in np.nonzero(hosts))
+        on_device = np.argsort(device, kind="stable").astype(np.uint32)
+        first = np.searchsorted(expert, np.arange(experts + 1))
+        start = np.searchsorted(device[on_device], np.arange(devices + 1))
+        return cls(first, device, expert, start, on_device)
+
+
+def scheduled(loads: Integers, form: SchedulingProblem, network: Network) -> Schedules:
     """Split validated ``loads[B, E]`` over the placement of ``form``, whose own load is not looked at."""
     from equipoise.solvers.scheduling.express.kernels import schedule_rows
 
-    count, devices = len(loads), form.num_devices
-    expert, device = (index.astype(np.uint32) for index in np.nonzero(form.hosts))
-    on_device = np.argsort(device, kind="stable").astype(np.uint32)
-    first = np.searchsorted(expert, np.arange(form.num_experts + 1))
-    start = np.searchsorted(device[on_device], np.arange(devices + 1))
-    shares, denominators = np.zeros((count, len(expert)), np.int64), np.zeros(count, np.int64)
-    peaks, cuts = np.zeros((count, 2), np.int64), np.zeros((count, devices), np.bool_)
-    network = (first, device, expert, start, on_device)
+    expert, device, count = network.expert, network.device, len(loads)
+    shares, denominators = np.empty((count, len(expert)), np.int64), np.empty(count, np.int64)
+    peaks, cuts = np.empty((count, 2), np.int64), np.empty((count, form.num_devices), np.bool_)
     answer = (shares, denominators, peaks, cuts)
     schedule_rows(loads, *network, form.base_load, form.speed, form.fractional, *answer)
     for array in answer:

@@ -4,9 +4,9 @@ The pairs (expert, device) that a placement allows are *arcs*, sorted by expert:
 ``expert[a]``, and expert e has the arcs ``first[e]`` to ``first[e + 1]``. ``on_device`` lists the arcs by device:
 those of device g are ``on_device[start[g]]`` to ``on_device[start[g + 1]]``.
 
-Invariants, once every expert is placed: ``x >= 0``; the arcs of an expert sum to its load (times the unit in which tokens
-are counted); ``held[g]`` is the base load of g plus its arcs. The peak is a fraction that some set of devices proves
-(``cut``), so it never exceeds the optimum; the split is optimal once no device is above its limit at this peak.
+Invariants, once every expert is placed: ``x >= 0``; the arcs of an expert sum to its load (times the unit in which
+tokens are counted); ``held[g]`` is the base load of g plus its arcs. The peak is a fraction that some set of devices
+proves (``cut``), so it never exceeds the optimum; the split is optimal once no device is above its limit at this peak.
 
 Every number stays below total load times total speed, hence below 2^62: :class:`equipoise.SchedulingProblem` holds it.
 """
@@ -18,6 +18,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
+
+FEW = 8
+"""Few devices are above their limits if it is at most one in so many."""
 
 SWEEPS = 5
 """Sweeps of levelling at most; after that, waves do better."""
@@ -78,8 +81,8 @@ def even_out(one: int, other: int, device: Any, held: Any, x: Any) -> None:
 def level(load: Any, first: Any, device: Any, speed: Any, plain: bool, limit: Any, held: Any, x: Any) -> None:
     """Place the tokens of every expert that has a choice: poured, or shared evenly and then evened out.
 
-    With speeds of 1, neighbours in an expert's list are evened out, sweep after sweep while more than one device in
-    eight is above its limit; no branch of a sweep depends on the loads, which makes it much faster than pouring.
+    With speeds of 1, neighbours in an expert's list are evened out, sweep after sweep while more than a few
+    devices are above their limits; no branch of a sweep depends on the loads, which makes it much faster than pouring.
     """
     for e in range(len(load)):
         low, high = first[e], first[e + 1]
@@ -99,7 +102,7 @@ def level(load: Any, first: Any, device: Any, speed: Any, plain: bool, limit: An
         full = 0
         for g in range(len(held)):
             full += held[g] > limit[g]
-        if full * 8 <= len(held):
+        if full * FEW <= len(held):
             return
         for e in range(len(load)):
             for a in range(first[e], first[e + 1] - 1):
@@ -127,21 +130,30 @@ def relieve(
 
     A wave is a breadth-first search backwards from all devices with room, until it has seen every device above its
     limit, and then, farthest devices first, one push: what a device has above its limit goes to devices one hop closer.
+    Where few devices are above their limits, a push straight to room comes first, and mostly suffices.
     Pushes never bring a device closer to room, so this is push-relabel with exact labels (Goldberg and Tarjan 1988):
     it ends.
     """
     while True:
-        tail, waiting = 0, 0
+        full = 0
+        for g in range(len(held)):
+            full += held[g] > limit[g]
+            hops[g] = 0 if held[g] < limit[g] else FAR
+        if full == 0:
+            return True
+        waiting = full
+        if full * FEW <= len(held):
+            for g in range(len(held)):
+                if held[g] > limit[g]:
+                    _push(g, 0, first, device, expert, start, on_device, limit, held, x, hops)
+                    waiting -= held[g] <= limit[g]
+        head = tail = 0
         for g in range(len(held)):
             hops[g] = FAR
-            waiting += held[g] > limit[g]
             if held[g] < limit[g]:
                 hops[g] = 0
                 queue[tail] = g
                 tail += 1
-        if waiting == 0:
-            return True
-        head = 0
         while head < tail and waiting > 0:
             h = queue[head]
             head += 1
@@ -159,15 +171,24 @@ def relieve(
         for k in range(tail - 1, -1, -1):
             g = queue[k]
             if held[g] > limit[g]:
-                _push(g, first, device, expert, start, on_device, limit, held, x, hops)
+                _push(g, hops[g] - 1, first, device, expert, start, on_device, limit, held, x, hops)
 
 
 @njit(cache=True, error_model="numpy")
 def _push(
-    g: int, first: Any, device: Any, expert: Any, start: Any, on_device: Any, limit: Any, held: Any, x: Any, hops: Any
+    g: int,
+    closer: int,
+    first: Any,
+    device: Any,
+    expert: Any,
+    start: Any,
+    on_device: Any,
+    limit: Any,
+    held: Any,
+    x: Any,
+    hops: Any,
 ) -> None:
-    """Move the surplus of device g to devices one hop closer to room, and no more to the last one than it has room."""
-    closer = hops[g] - 1
+    """Move the surplus of device g to devices ``closer`` hops from room; where that is none, no more than fits."""
     surplus = held[g] - limit[g]
     for i in range(start[g], start[g + 1]):
         a = on_device[i]
@@ -227,8 +248,12 @@ def first_cut(load: Any, first: Any, device: Any, speed: Any, own: Any, total: i
     for g in range(len(own)):
         if own[g] * width > demand * speed[g]:
             demand, width, alone = own[g], speed[g], g
+    slowest, most = speed[0], own[0]
+    for g in range(len(own)):
+        slowest, most = min(slowest, speed[g]), max(most, own[g])
+    room = demand * slowest // width - most  # at the peak so far, every device has that much room for what moves
     for e in range(len(load)):
-        if first[e + 1] - first[e] > 1:
+        if load[e] > 2 * room and first[e + 1] - first[e] > 1:
             above, below = load[e], 0
             for a in range(first[e], first[e + 1]):
                 above, below = above + own[device[a]], below + speed[device[a]]
