@@ -163,7 +163,7 @@ def fuzz(seconds: float) -> int:
         experts, devices = draw.integers(1, 40), draw.integers(1, 20)
         hosts = draw.random((experts, devices)) < draw.random() ** 2
         hosts[np.arange(experts), draw.integers(0, devices, experts)] = True
-        most = 2 ** int(draw.integers(0, 46))
+        most = 2 ** int(draw.integers(0, 39))
         loads = (draw.random((8, experts)) ** draw.integers(1, 9) * most).astype(np.int64)
         base, speed = draw.integers(0, draw.choice([1, most + 1]), devices), draw.integers(1, 1000, devices)
         speed = speed if draw.random() < 0.5 else np.ones(devices, np.int64)
