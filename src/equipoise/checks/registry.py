@@ -133,7 +133,7 @@ def select(role: str, exclude: Iterable[str] = (), as_of: str | None = None) -> 
     package = importlib.import_module(f"equipoise.checks.{role}")  # registers them
     place = {f"{package.__name__}.{name}": index for index, name in enumerate(package.__all__)}
     known = [entry for entry in CHECKS.values() if entry.role == role]
-    known.sort(key=lambda entry: place[entry.function.__module__])
+    known.sort(key=lambda entry: place.get(entry.function.__module__, len(place)))
     excluded = set(exclude)
     if unknown := sorted(excluded - {entry.name for entry in known}):
         raise InvalidProblem("exclude", repr(unknown[0]), f"a check of the role {role}")
