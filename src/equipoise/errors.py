@@ -46,3 +46,7 @@ class TargetNotFound(EquipoiseError, LookupError):
 
 class TargetError(EquipoiseError):
     """The balancer under test broke: it raised, or returned something that is no routing."""
+
+
+class TargetUnable(TargetError):
+    """The balancer says itself that it cannot answer here: a package is missing, or the input is too short for it."""

@@ -1,6 +1,13 @@
-"""Balancers against the optimum on a trace: routers batch by batch and as a stream, schedulers and placers on loads."""
+"""Balancers on a trace: routers batch by batch and as a stream, devices on loads, predictors on series of loads."""
 
 from equipoise.audit.devices import Cluster, DeviceAudit
+from equipoise.audit.forecasts import (
+    ForecastAudit,
+    ForecastRow,
+    ForecastSummary,
+    audit_predictors,
+    summarise_forecasts,
+)
 from equipoise.audit.judge import Row
 from equipoise.audit.placements import PlacementRow, PlacementSummary, audit_placers, summarise_placements
 from equipoise.audit.run import PASSES, Audit, Summary, audit
@@ -12,6 +19,9 @@ __all__ = [
     "Audit",
     "Cluster",
     "DeviceAudit",
+    "ForecastAudit",
+    "ForecastRow",
+    "ForecastSummary",
     "PlacementRow",
     "PlacementSummary",
     "Row",
@@ -21,9 +31,11 @@ __all__ = [
     "Summary",
     "audit",
     "audit_placers",
+    "audit_predictors",
     "audit_schedulers",
     "audit_stream",
     "summarise",
+    "summarise_forecasts",
     "summarise_placements",
     "summarise_schedules",
 ]
