@@ -32,6 +32,15 @@ class Arima:
     order: tuple[int, int, int] = (5, 1, 5)
     window: int = 200
 
+    @property
+    def least(self) -> int:
+        """Fewest steps that say anything about the parameters; our choice."""
+        return 2 * sum(self.order) + 2
+
+    def accepts(self, steps: int, experts: int, horizon: int) -> bool:
+        """Say whether there are steps enough."""
+        return steps >= self.least
+
     def __call__(self, history: npt.NDArray[Any], horizon: int) -> Reals:
         """Return ``[horizon, E]`` for ``history[S, E]``.
 
@@ -45,10 +54,9 @@ class Arima:
             from threadpoolctl import threadpool_limits
         except ImportError as error:
             raise TargetUnable("ARIMA needs statsmodels: pip install 'equipoise[study]'") from error
-        least = 2 * sum(self.order) + 2
-        if len(history) < least:
+        if not self.accepts(len(history), history.shape[1], horizon):
             order = ",".join(map(str, self.order))
-            raise TargetUnable(f"ARIMA({order}) needs at least {least} steps of history, not {len(history)}")
+            raise TargetUnable(f"ARIMA({order}) needs at least {self.least} steps of history, not {len(history)}")
         recent = shares(history[-self.window :])
         with threadpool_limits(1):  # its matrices are tiny: more threads only wait for each other
             forecast = np.stack([self._expert(ARIMA, series, horizon) for series in recent.T], axis=1)

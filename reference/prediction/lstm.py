@@ -60,6 +60,10 @@ class Lstm:
                 optimiser.step()
         self._network = recurrent, head
 
+    def accepts(self, steps: int, experts: int, horizon: int) -> bool:
+        """Say whether it has been trained."""
+        return self._network is not None
+
     def __call__(self, history: npt.NDArray[Any], horizon: int) -> npt.NDArray[np.float64]:
         """Return ``[horizon, E]`` for ``history[S, E]``.
 

@@ -198,7 +198,6 @@ def schedule_fault(
     return None
 
 
-
 def read_forecast(returned: Any, experts: int, horizon: int) -> npt.NDArray[np.float64]:
     """Return what a predictor returned as ``[horizon, E]``.
 

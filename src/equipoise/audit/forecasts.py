@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from equipoise.audit.devices import mean_of
 from equipoise.audit.run import environment
@@ -131,14 +132,10 @@ def audit_predictors(
     if not horizons or horizons[0] < 1:
         raise InvalidProblem("horizons", str(horizons), "one or more positive numbers of steps")
     rows: list[ForecastRow] = []
-    ordered = sorted(series, key=lambda one: (one.run, one.loads.shape[1]))  # trained once for all that share both
-    cases = [(one, list(_cases(one, horizons, origins))) for one in ordered]
+    cases = {one.name: list(_cases(one, horizons, origins)) for one in series}
     for target in targets:
-        taught, obstacle = None, None
-        for one, origin_cases in cases:
-            if target.trainable and taught != (one.run, one.loads.shape[1]):
-                taught, obstacle = (one.run, one.loads.shape[1]), _teach(target, one, series)
-            rows += [row for case in origin_cases for row in _forecast(target, case, obstacle)]
+        for one, obstacle in taught(target, series):
+            rows += [row for case in cases[one.name] for row in _forecast(target, case, obstacle)]
             if progress is not None:
                 progress(one)
     states = [state_of(one) for one in series]
@@ -186,6 +183,35 @@ def trained_on(series: Sequence[LoadSeries], run: str, experts: int) -> list[Loa
     return [one for one in alike if one.run == chosen]
 
 
+def taught(target: Target, series: Sequence[LoadSeries]) -> Iterator[tuple[LoadSeries, TargetError | None]]:
+    """Yield every series once the predictor has learnt what it needs for it, with what stands against that, if any."""
+    ready, obstacle = None, None
+    for one in sorted(series, key=lambda one: (one.run, one.loads.shape[1])):  # one lesson for all that share both
+        if target.trainable and ready != (one.run, one.loads.shape[1]):
+            ready, obstacle = (one.run, one.loads.shape[1]), _teach(target, one, series)
+        yield one, obstacle
+
+
+def asked(
+    target: Target, history: npt.NDArray[np.int64], horizon: int, obstacle: TargetError | None
+) -> tuple[npt.NDArray[np.float64] | None, float | None, TargetError | None]:
+    """Return the forecast and the seconds it took, or what stands against it."""
+    if obstacle is not None:
+        return None, None, obstacle
+    started = time.perf_counter()
+    try:
+        forecast = target.predict(history, horizon)
+    except TargetError as broke:
+        return None, None, broke
+    return forecast, time.perf_counter() - started, None
+
+
+def reasons(broke: TargetError | None) -> tuple[str | None, str | None]:
+    """Return ``error`` and ``unable`` of a row: one of them at most."""
+    words = None if broke is None else str(broke)
+    return (None, words) if isinstance(broke, TargetUnable) else (words, None)
+
+
 def _teach(target: Target, one: LoadSeries, series: Sequence[LoadSeries]) -> TargetError | None:
     """Train for the run of a series; return what stands against it, if anything does."""
     experts = one.loads.shape[1]
@@ -221,20 +247,11 @@ def _cases(series: LoadSeries, horizons: Sequence[int], count: int) -> Iterator[
 def _forecast(target: Target, case: _Case, obstacle: TargetError | None) -> Iterator[ForecastRow]:
     """Ask once, unless something stands against it, and judge at every horizon."""
     loads, origin = case.series.loads, case.origin
-    forecast, seconds, broke = None, None, obstacle
-    if broke is None:
-        started = time.perf_counter()
-        try:
-            forecast = target.predict(loads[:origin], max(case.floors))
-            seconds = time.perf_counter() - started
-        except TargetError as raised:
-            broke = raised
-    words = None if broke is None else str(broke)
-    error, unable = (None, words) if isinstance(broke, TargetUnable) else (words, None)
+    forecast, seconds, broke = asked(target, loads[:origin], max(case.floors, default=1), obstacle)
     about = (target.name, case.series.name, case.series.generated, loads.shape[1], origin)
     for horizon, floor in case.floors.items():
         errors = forecast_errors(forecast[:horizon], loads[origin : origin + horizon]) if forecast is not None else None
-        yield ForecastRow(*about, horizon, case.state, floor, errors, seconds, error, unable)
+        yield ForecastRow(*about, horizon, case.state, floor, errors, seconds, *reasons(broke))
 
 
 def _omitted(series: Sequence[LoadSeries], horizons: Sequence[int]) -> list[str]:

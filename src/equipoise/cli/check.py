@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from equipoise.isolation.subject import Subject
 
 SCHEMA = "equipoise-check/1"
-ROLES = click.Choice(["router", "scheduler", "placer"])
+ROLES = click.Choice(["router", "scheduler", "placer", "predictor"])
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
 
 
