@@ -59,7 +59,7 @@ def transient(
 
     The last two terms are what such draws show in expectation, and standard deviations of it (as if experts were
     independent); the tolerance is the load that may move besides, since no run stands still.
-    ``benchmarks/prediction/alarms.py`` measures how often a stationary series is called transient.
+    ``benchmarks/prediction.py alarms`` measures how often a stationary series is called transient.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from equipoise.audit.placements import PlacementRow, PlacementSummary, audit_pla
 from equipoise.audit.run import PASSES, Audit, Summary, audit
 from equipoise.audit.schedules import ScheduleRow, ScheduleSummary, audit_schedulers, summarise_schedules
 from equipoise.audit.stream import StreamSummary, audit_stream, summarise
+from equipoise.audit.values import ValueAudit, ValueRow, ValueSummary, audit_values, summarise_values
 
 __all__ = [
     "PASSES",
@@ -29,13 +30,18 @@ __all__ = [
     "ScheduleSummary",
     "StreamSummary",
     "Summary",
+    "ValueAudit",
+    "ValueRow",
+    "ValueSummary",
     "audit",
     "audit_placers",
     "audit_predictors",
     "audit_schedulers",
     "audit_stream",
+    "audit_values",
     "summarise",
     "summarise_forecasts",
     "summarise_placements",
     "summarise_schedules",
+    "summarise_values",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from equipoise.cli.audit_devices import audit_devices, device_options
-from equipoise.cli.audit_predictors import audit_predictors, predictor_options
+from equipoise.cli.audit_predictors import audit_predictors, audit_values, predictor_options
 from equipoise.cli.baseline import Gate, baseline_options
 from equipoise.cli.show import format_option, number, pair, percent, progress, show_audit
 
@@ -68,6 +68,7 @@ def audit(
     form: str,
     horizons: tuple[int, ...],
     origins: int | None,
+    value: bool,
     **device: Any,
 ) -> int:
     """Say how far balancers are from the exact optimum on a trace.
@@ -83,19 +84,23 @@ def audit(
     ADRS's JSON, or NPZ.
 
     A predictor's forecasts are held against what came, beside the noise that nobody can predict. Its trace is such a
-    record of many steps.
+    record of many steps. --value places experts on the forecasts and serves what came exactly instead.
 
     With --baseline the gaps of every instance are held against those of an earlier audit.
 
     Exits with 1 if a target broke or a gap grew, with 3 if an optimum could not be certified.
     """
     _refuse({"--top-k": top_k is not None, "--stream": stream, "--passes": passes is not None}, ["router"], role)
-    _refuse({"--horizon": bool(horizons), "--origins": origins is not None}, ["predictor"], role)
+    _refuse({"--horizon": bool(horizons), "--origins": origins is not None, "--value": value}, ["predictor"], role)
+    placement = device.pop("placement") if role == "predictor" else None
     given = {f"--{name.replace('_', '-')}": value is not None for name, value in device.items()}
     _refuse(given, ["scheduler", "placer"], role)
     stored = {"--baseline": baseline is not None, "--update-baseline": update_baseline}
     _refuse({**stored, "--tolerance": tolerance is not None}, ["router", "scheduler", "placer"], role)
     if role == "predictor":
+        if value:
+            return audit_values(targets, path, form, horizons=horizons, origins=origins, placement=placement)
+        _refuse({"--placement": placement is not None}, ["scheduler"], f"{role} without --value")
         return audit_predictors(targets, path, form, horizons=horizons, origins=origins)
     gate = Gate(baseline, update_baseline, tolerance)
     if role != "router":
