@@ -7,11 +7,13 @@ learners: errors of ARIMA and the LSTM beside the others. replacements: how ofte
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 
 from equipoise.audit import Cluster, audit_predictors, summarise_forecasts
 from equipoise.audit.replacements import hindsight_plan, interval_plan
+from equipoise.audit.values import least_peak
 from equipoise.reference.placement.floors import round_robin
 from equipoise.series import noise_floor, sliding_range, sliding_variance, transient
 from equipoise.targets import find
@@ -80,8 +82,8 @@ def learners():
 
 
 def replacements(count=8, length=100):
-    """Cost over the mean load of a device, less 1, for placements every so many blocks of 100 steps."""
-    placer, window = find("micromoe", "placer"), find("last-window", "predictor")
+    """Cost over the mean load of a device, less 1, for placements every so many blocks, by the price of a move."""
+    placer, average = find("micromoe", "placer"), find("ema", "predictor")
     series = [one for one in recorded().load_series() if one.name in ("E16-none/layer1", "E64-none/layer1")]
     for one in series:
         first = len(one.loads) - count * length
@@ -102,23 +104,27 @@ def replacements(count=8, length=100):
 
         def forecast(now, until, one=one, first=first):
             history = one.loads[: first + now * length]
-            return np.rint(window.predict(history, (until - now) * length).sum(axis=0)).astype(np.int64)
+            return np.rint(average.predict(history, (until - now) * length).sum(axis=0)).astype(np.int64)
 
         def truth(now, until, blocks=blocks):
             return blocks[now:until].sum(axis=0)
 
-        rows = []
-        for price in (0, 1000, 10000):
-            row = [str(price)]
-            for seen in (past, forecast, truth):
-                plans = [interval_plan(blocks, start, every, seen, place, cluster, price) for every in (1, 2, 4, 8)]
-                row += [f"{plan.cost / mean - 1:.2%} ({plan.moved})" for plan in plans]
-            best = hindsight_plan(blocks, start, place, cluster, price)
-            switches = sum(a != b for a, b in zip((0, *best.placements), best.placements, strict=False))
-            rows.append([*row, f"{best.cost / mean - 1:.2%} ({best.moved}, {switches} times)"])
-        print(f"{one.name}: {count} blocks of {length} steps, {cluster.slots} slots on {cluster.devices} devices\n")
-        ways = [f"{seen}, every {every}" for seen in ("last block", "last-window", "truth") for every in (1, 2, 4, 8)]
-        table(["price", *ways, "best in hindsight"], rows)
+        prices, rows = (0, 100, 1000), []
+        for name, seen in (("last block", past), ("ema's forecast", forecast), ("truth", truth)):
+            for every in (1, 2, 4, 8):
+                plan = interval_plan(blocks, start, every, seen, place, cluster, 0)
+                costs = [f"{(plan.peaks + price * plan.moved) / mean - 1:.2%}" for price in prices]
+                rows.append([name, str(every), str(plan.moved), *costs])
+        best = [hindsight_plan(blocks, start, place, cluster, price) for price in prices]
+        times = [sum(a != b for a, b in pairwise((0, *plan.placements))) for plan in best]
+        label = ", ".join(f"{plan.moved} in {count}" for plan, count in zip(best, times, strict=True))
+        rows.append(["best in hindsight", "any", label, *(f"{plan.cost / mean - 1:.2%}" for plan in best)])
+        stay = sum(least_peak(block, start, cluster.devices)[0] for block in blocks)
+        rows.append(["never placed anew", "-", "0", *[f"{stay / mean - 1:.2%}"] * len(prices)])
+        print(
+            f"{one.name}: {len(blocks)} blocks of {length} steps, {cluster.slots} slots on {cluster.devices} devices\n"
+        )
+        table(["placed on", "every", "moved", *(f"price {price}" for price in prices)], rows)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ by load; unweighted: every expert counts the same. stable: forecasts made in the
 call up to the longest horizon, on this machine."""
 
 VALUE_WORDS = """\
-Experts are placed by {placer} on what the row says, for {horizon} steps; {scored} of these, evenly spaced, are served by
-the certified best split of whole tokens. balancedness: mean over peak load of the devices, mean / least over the
+Experts are placed by {placer} on what the row says, for {horizon} steps; {scored} of these, evenly spaced, are served
+by the certified best split of whole tokens. balancedness: mean over peak load of the devices, mean / least over the
 placements; beyond hindsight: peak beyond that of the same placer on the sum of the steps to come, mean / worst.
 {sizes}."""
 
