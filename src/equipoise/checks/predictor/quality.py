@@ -50,4 +50,4 @@ def predictor_is_no_worse_than_the_last_step(subject: Subject, case: PredictorCa
         limit = (1 + settings.max_gap) * bound
     if error > limit + 1e-9:
         given = f"its error per step on draws around the same shares is {error:.2%}; {what}: {bound:.2%}"
-        raise Failure(f"{given}; the mean: {forecast_errors(mean, truth).step:.2%}", better=mean[:1])
+        raise Failure(f"{given}; the mean: {forecast_errors(mean, truth).step:.2%}", better=mean[:1].tolist())

@@ -49,4 +49,4 @@ def compare(given: Reals, wanted: Reals, history: npt.NDArray[Any], when: str) -
     if off.any():
         step, expert = np.argwhere(off)[0].tolist()
         numbers = f"{given[step, expert]:.6g}, not {wanted[step, expert]:.6g}"
-        raise Failure(f"{when}, the load of expert {expert} in step {step} is {numbers}", better=wanted)
+        raise Failure(f"{when}, the load of expert {expert} in step {step} is {numbers}", better=wanted.tolist())
