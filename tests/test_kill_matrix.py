@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ROLES = [path.stem.removeprefix("miniature_").removesuffix("s") for path in sorted(ROOT.glob("tests/miniature_*s.py"))]
 PENDING = pytest.mark.xfail(strict=True, raises=KeyError, reason="run benchmarks/kill_matrix.py")
 """For roles whose section of the document is still to be generated."""
-PARAMETERS = [pytest.param(role, marks=PENDING if role in ("scheduler", "placer") else ()) for role in ROLES]
+PARAMETERS = [pytest.param(role, marks=PENDING if role in ("scheduler", "placer", "predictor") else ()) for role in ROLES]
 
 
 def table(role):
