@@ -112,6 +112,7 @@ ENGINES = (
     Engine("ortools-cpsat-plain", _GROUPS + "cpsat_plain", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
     Engine("pulp-cbc", _GROUPS + "cbc", GroupLimitedProblem, "pulp", 2_000, "CBC"),
     Engine("ortools-flow", _SCHEDULING + "flow", SchedulingProblem, "ortools", 100_000, "network flow"),
+    Engine("express", _SCHEDULING + "express.engine", SchedulingProblem, "numba", 5_000_000, "own flow"),
     Engine("ortools-highs", _SCHEDULING + "highs", SchedulingProblem, "ortools", 30_000, "HiGHS"),
     Engine("ortools-glop", _SCHEDULING + "glop", SchedulingProblem, "ortools", 30_000, "GLOP"),
     Engine("ortools-cpsat", _SCHEDULING + "cpsat", SchedulingProblem, "ortools", 200, "CP-SAT"),

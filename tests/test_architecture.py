@@ -138,7 +138,7 @@ def test_heavy_packages_are_imported_by_engines_and_the_command_line_only():
             continue
         users = {user for user in modules() if name in own_imports(user)}
         assert users, f"{name} imports {direct}"
-        others = users - engines - set(heavy)
+        others = {user for user in users if name in imports(user, everywhere=False)} - engines - set(heavy)
         assert not others, f"{name} imports {direct}, and {others} import it"
 
 

@@ -19,9 +19,10 @@ from equipoise.certificates.placement import ARGUMENTS, is_lower_bound
 from equipoise.certificates.placement_value import sizes_of
 from equipoise.solvers.placement import cross_check
 from equipoise.solvers.placement.bounds import best_bound, replica_bound
-from equipoise.solvers.placement.certify import certify
+from equipoise.solvers.placement.certify import certify, peak_of_counts, slots_of
 from equipoise.solvers.placement.claim import Claim
-from equipoise.solvers.placement.greedy import adams
+from equipoise.solvers.placement.descent import descended
+from equipoise.solvers.placement.greedy import adams, greedy_counts
 from equipoise.solvers.solve import claim
 
 
@@ -275,3 +276,27 @@ def test_violations_are_named():
     assert "not integers of shape" in problem.violation([0.5] * 8)
     crowded = PlacementProblem([1, 1], 8, 4, num_groups=2, num_nodes=2)
     assert "node 0 has more than 1 groups" in crowded.violation([0, 1, 0, 1, -1, -1, -1, -1])
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+def test_descent_keeps_a_placement_feasible_and_never_makes_it_worse(distinct):
+    for seed, (experts, slots, devices, nodes) in enumerate([(12, 16, 8, 1), (16, 20, 10, 1), (16, 24, 8, 2)]):
+        load = np.random.default_rng(seed).zipf(1.5, experts).clip(0, 10_000)
+        problem = PlacementProblem(load, slots, devices, "free", 4, nodes, distinct)
+        start = greedy_counts(problem)
+        floor = best_bound(problem).value
+        after = descended(problem, start, floor, 400)
+        np.testing.assert_array_equal(after, descended(problem, start, floor, 400))
+        assert problem.violation(slots_of(problem, after)) is None
+        assert floor <= peak_of_counts(problem, after) <= peak_of_counts(problem, start)
+
+
+def test_descent_finds_a_certified_optimum_where_too_few_slots_are_left_for_a_chain():
+    share = np.arange(1, 17) ** -0.6
+    rng = np.random.default_rng(46)
+    load = rng.multinomial(65_536, rng.permutation(share / share.sum()))
+    problem = PlacementProblem(load, 20, 10, "free")
+    start = greedy_counts(problem)
+    solution = solve(problem, "express")
+    assert solution.objective < peak_of_counts(problem, start)
+    assert (solution.status, solution.evidence) == ("optimal", "certified")

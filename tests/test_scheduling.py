@@ -18,8 +18,8 @@ from equipoise.solvers.scheduling.certify import certify
 from equipoise.solvers.scheduling.claim import Claim
 from equipoise.solvers.solve import claim
 
-ENGINES = ("ortools-flow", "ortools-highs", "ortools-glop", "ortools-cpsat", "pulp-cbc")
-INTEGRAL = ("ortools-flow", "ortools-cpsat", "pulp-cbc")
+ENGINES = ("ortools-flow", "express", "ortools-highs", "ortools-glop", "ortools-cpsat", "pulp-cbc")
+INTEGRAL = ("ortools-flow", "express", "ortools-cpsat", "pulp-cbc")
 
 
 def close(value, exact):
@@ -40,7 +40,7 @@ def test_engine_claims_the_optimum_of_brute_force(engine, problem):
     assert close(claim(rational, engine).objective, least_rational_peak(rational))
 
 
-@pytest.mark.parametrize("engine", ["ortools-flow", "ortools-cpsat"])
+@pytest.mark.parametrize("engine", ["ortools-flow", "express", "ortools-cpsat"])
 @settings(max_examples=40, deadline=None)
 @given(problem=schedules(), fractional=st.booleans())
 def test_exact_engines_claim_exact_fractions(engine, problem, fractional):

@@ -1,4 +1,4 @@
-"""`express`: search in plain Python; exact in the even form while the search ends, for large sizes in the free form."""
+"""`express`: search; exact in the even form while the search ends, a chain and a descent for the free form at scale."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import numpy.typing as npt
 
 from equipoise.certificates.deals import GivenUp, deal_below
 from equipoise.problems import PlacementProblem
+from equipoise.solvers.placement.bounds import best_bound
 from equipoise.solvers.placement.certify import peak_of_counts, slots_of
 from equipoise.solvers.placement.chain import chained
 from equipoise.solvers.placement.claim import Claim
+from equipoise.solvers.placement.descent import descended
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
 
 
 def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
-    """Deal replicas (even form) or chain devices (free form); ends by itself, whatever the limit."""
+    """Deal replicas (even form), or chain devices and descend (free form); ends by itself, whatever the limit."""
     del time_limit
     start = greedy_counts(problem)
     if problem.split == "free":
         counts = chained(problem, start)
-        return Claim("feasible", peak_of_counts(problem, counts), counts, "chain of devices, or greedy")
+        peak, floor = peak_of_counts(problem, counts), best_bound(problem).value
+        if peak is not None and peak > floor:
+            counts = descended(problem, counts, floor)
+            peak = peak_of_counts(problem, counts)
+        return Claim("feasible", peak, counts, "chain of devices, or descent")
     counts, ended = dealt(problem, swapped(problem, start))
     peak = problem.even_peak(slots_of(problem, counts))
     return Claim("optimal" if ended else "feasible", peak, counts, "OPTIMAL" if ended else "search given up")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from equipoise.certificates.scheduling_value import SchedulingCertificate
 from equipoise.problems import SchedulingProblem
 from equipoise.solution import Solution
 from equipoise.solvers.scheduling.claim import Claim
-from equipoise.solvers.scheduling.relieve import Relieved, first_cut, relieve, rounded
+from equipoise.solvers.scheduling.relieve import Relieved, bound, first_cut, relieve, rounded
 
 
 def certify(problem: SchedulingProblem, claim: Claim, solver: str, deadline: float | None = None) -> Solution:
@@ -22,11 +23,7 @@ def certify(problem: SchedulingProblem, claim: Claim, solver: str, deadline: flo
     solution = Solution("unknown", solver, raw_objective=claim.objective, raw_status=claim.message or claim.status)
     if claim.split is None:
         return replace(solution, lower=first_cut(problem)[1])
-    exact = _exact(problem, claim)
-    start = claim.split if exact and claim.denominator == 1 else rounded(problem, claim.split / claim.denominator)
-    best = relieve(problem, start, deadline)
-    if exact and _peak(problem, claim.split, claim.denominator) <= _peak(problem, best.split, best.denominator):
-        best = Relieved(claim.split, claim.denominator, best.devices)
+    best = _best(problem, claim, claim.split, deadline)
     certificate = SchedulingCertificate.of(problem, best.split, best.denominator, best.devices)
     verdict = certificate.verify()
     changed = int((best.split * claim.denominator != claim.split * best.denominator).sum())
@@ -41,6 +38,19 @@ def certify(problem: SchedulingProblem, claim: Claim, solver: str, deadline: flo
         certificate=certificate if verdict.valid else None,
         repairs=(f"rounded or moved {changed} shares",) if changed else (),
     )
+
+
+def _best(problem: SchedulingProblem, claim: Claim, split: npt.NDArray[Any], deadline: float | None) -> Relieved:
+    """Return the claim as it stands where its own device set proves it or nothing better is found; else level it."""
+    exact = _exact(problem, claim)
+    claimed = _peak(problem, split, claim.denominator) if exact else None
+    if exact and claim.devices is not None and bound(problem, claim.devices) == claimed:
+        return Relieved(split, claim.denominator, claim.devices)
+    start = split if exact and claim.denominator == 1 else rounded(problem, split / claim.denominator)
+    best = relieve(problem, start, deadline)
+    if claimed is not None and claimed <= _peak(problem, best.split, best.denominator):
+        return Relieved(split, claim.denominator, best.devices)
+    return best
 
 
 def _exact(problem: SchedulingProblem, claim: Claim) -> bool:

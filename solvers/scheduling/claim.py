@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from equipoise.solvers.status import ClaimStatus
@@ -27,6 +28,8 @@ class Claim:
         Of an integral ``split``.
     message
         The engine's own words.
+    devices
+        ``[G]`` booleans, a set of devices that proves the peak, from an engine that finds one.
     """
 
     status: ClaimStatus
@@ -34,3 +37,4 @@ class Claim:
     split: npt.NDArray[Any] | None = None
     denominator: int = 1
     message: str = ""
+    devices: npt.NDArray[np.bool_] | None = None

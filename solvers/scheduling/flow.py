@@ -18,15 +18,15 @@ from equipoise.solvers.scheduling.relieve import bound, first_cut, limits
 def solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:
     """Solve exactly; :func:`equipoise.solve` runs it in a child process when a limit is set."""
     del time_limit
-    _, peak = first_cut(problem)
+    devices, peak = first_cut(problem)
     while True:
         limit, unit = limits(problem, peak)
         split, cut = _served(problem, limit - problem.base_load * unit, unit)
         if cut is None:
-            return Claim("optimal", peak, split, unit, "OPTIMAL")
+            return Claim("optimal", peak, split, unit, "OPTIMAL", devices)
         if not cut.any() or (higher := bound(problem, cut)) <= peak:
             return Claim("failed", message="the cut of a flow that falls short proves nothing")
-        peak = higher
+        devices, peak = cut, higher
 
 
 def _served(

@@ -55,11 +55,14 @@ def bound(problem: SchedulingProblem, devices: Booleans) -> Fraction:
 
 def first_cut(problem: SchedulingProblem) -> tuple[Booleans, Fraction]:
     """Return the best of the obvious cuts, all devices or one alone, and what it proves."""
-    alone = np.eye(problem.num_devices, dtype=bool)
-    cuts = [np.ones(problem.num_devices, bool), *alone]
-    proved = [bound(problem, cut) for cut in cuts]
-    best = max(range(len(cuts)), key=proved.__getitem__)
-    return cuts[best], proved[best]
+    everything = np.ones(problem.num_devices, bool)
+    tied = problem.hosts.sum(axis=1) == 1
+    own = (problem.base_load + problem.load[tied] @ problem.hosts[tied]).tolist()
+    alone = [Fraction(held, speed) for held, speed in zip(own, problem.speed.tolist(), strict=True)]
+    fullest = max(range(len(alone)), key=alone.__getitem__)
+    if alone[fullest] > (proved := bound(problem, everything)):
+        return np.arange(problem.num_devices) == fullest, alone[fullest]
+    return everything, proved
 
 
 def limits(problem: SchedulingProblem, peak: Fraction) -> tuple[Integers, int]:

@@ -45,7 +45,19 @@ class TargetNotFound(EquipoiseError, LookupError):
 
 
 class TargetError(EquipoiseError):
-    """The balancer under test broke: it raised, or returned something that is no routing."""
+    """The balancer under test broke: it raised, or returned something that is no routing.
+
+    Parameters
+    ----------
+    message
+        One sentence.
+    kind
+        "raises", "hangs", "crashes" or "returns nothing readable".
+    """
+
+    def __init__(self, message: str = "", kind: str = "returns nothing readable") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class TargetUnable(TargetError):

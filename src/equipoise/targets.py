@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.adapters.detect import adapter_of, parameters, role_of
 from equipoise.adapters.placements import read_placement
 from equipoise.arrays import as_numpy
+from equipoise.commands import PREFIX, Command
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound, TargetUnable
 from equipoise.reference.catalogue import Entry
 from equipoise.reference.placement.catalogue import PLACERS
@@ -43,6 +45,7 @@ class Target:
 
     name: str
     balancer: Any
+    role: str = "router"
 
     @property
     def stateful(self) -> bool:
@@ -130,9 +133,10 @@ class Target:
         return bias.astype(np.float64) if usable else None
 
 
-def find(target: str, role: str) -> Target:
+def find(target: str, role: str | None = None) -> Target:
     """Return the balancer that ``target`` names; see :func:`resolve`."""
-    return Target(target, resolve(target, role)())
+    role, make = resolve(target, role)
+    return Target(target, make(), role)
 
 
 def find_router(target: str) -> Target:
@@ -140,44 +144,65 @@ def find_router(target: str) -> Target:
     return find(target, "router")
 
 
-def resolve(target: str, role: str) -> Callable[[], Any]:
-    """Return what makes the balancer that ``target`` names.
+def resolve(target: str, role: str | None = None) -> tuple[str, Callable[[], Any]]:
+    """Return the role of the balancer that ``target`` names, and what makes it.
 
     Parameters
     ----------
     target
-        A built-in name, ``package.module:attribute``, ``path/to/file.py:attribute``, or the name of an entry point in
-        the group ``equipoise.balancers``. The attribute is a function, an object with ``__call__``, or a class, which
-        is called without arguments every time.
+        A built-in name, ``package.module:attribute``, ``path/to/file.py:attribute``, the name of an entry point in the
+        group ``equipoise.balancers``, or ``cmd:`` and a command line that speaks docs/protocol.md. The attribute is a
+        function, an object with ``__call__``, or a class, which is called without arguments every time. What has the
+        form of a framework goes through its adapter.
     role
-        "router", "scheduler", "placer" or "predictor": where built-in names are looked up.
+        "router", "scheduler", "placer" or "predictor"; None: that of the built-in balancer, or the one that the names
+        of the parameters tell.
 
     Raises
     ------
     TargetNotFound
-        Saying what is wrong with the name or with what it names; the maker too may raise it.
+        Saying what is wrong with the name or with what it names, or that its role cannot be told; the maker too may
+        raise it.
     """
-    built_in = CATALOGUES.get(role, {})
-    if target in built_in:
-        return built_in[target].create
+    if target.startswith(PREFIX):
+        command = Command(target, role)
+        return command.role, lambda: command
+    catalogues = CATALOGUES if role is None else {role: CATALOGUES.get(role, {})}
+    homes = [home for home, catalogue in catalogues.items() if target in catalogue]
+    if len(homes) == 1:
+        return homes[0], catalogues[homes[0]][target].create
+    if homes:
+        raise TargetNotFound(f"target {target!r} is both a {' and a '.join(homes)}; say which with --role")
+    found = _look_up(target, [name for catalogue in catalogues.values() for name in catalogue])
+    role = role or role_of(found)
+    adapter = None if role is None else adapter_of(found, role)
+    if adapter is None and not callable(found):
+        raise TargetNotFound(f"target {target!r} is a {type(found).__name__}, which cannot be called")
+    if role is None:
+        names = ", ".join(parameter.name for parameter in parameters(found))
+        raise TargetNotFound(f"the role of {target!r} cannot be told from its parameters ({names}); say it with --role")
+    if adapter is not None:
+        return role, partial(_guarded_load, target, adapter)
+    return role, partial(_guarded_load, target, found) if isinstance(found, type) else lambda: found
+
+
+def _look_up(target: str, built_in: Iterable[str]) -> Any:
+    """Return the function, class or object that ``target`` names, not called."""
     place, colon, attribute = target.rpartition(":")
     if not colon or not place or not attribute:
         entries = list(importlib.metadata.entry_points(group="equipoise.balancers", name=target))
         if not entries:
-            known = ", ".join(built_in)
+            known = ", ".join(dict.fromkeys(built_in))
             raise TargetNotFound(
-                f"target is {target!r}; allowed: module:attribute, file.py:attribute, or one of {known}"
+                f"target is {target!r}; allowed: module:attribute, file.py:attribute, cmd:command, or one of {known}"
             )
-        found = _guarded_load(target, entries[0].load)
-    else:
-        found = _import(place)
-        for part in attribute.split("."):
-            if not hasattr(found, part):
-                raise TargetNotFound(f"target {target!r}: {place} has no attribute {attribute!r}")
-            found = getattr(found, part)
-    if not callable(found):
-        raise TargetNotFound(f"target {target!r} is a {type(found).__name__}, which cannot be called")
-    return partial(_guarded_load, target, found) if isinstance(found, type) else lambda: found
+        return _guarded_load(target, entries[0].load)
+    found = _import(place)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise TargetNotFound(f"target {target!r}: {place} has no attribute {attribute!r}")
+        found = getattr(found, part)
+    return found
 
 
 def _guarded_load(target: str, load: Callable[[], Any]) -> Any:
@@ -218,8 +243,10 @@ def _guarded(name: str, function: Any, *arguments: Any) -> Any:
             return function(*arguments)
     except TargetUnable:
         raise
+    except TargetError as error:
+        raise TargetError(f"{name}: {error}", kind=error.kind) from error
     except (Exception, SystemExit) as error:
-        raise TargetError(f"{name} raised {describe(error)}") from error
+        raise TargetError(f"{name} raised {describe(error)}", kind="raises") from error
 
 
 def describe(error: BaseException) -> str:

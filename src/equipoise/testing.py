@@ -24,6 +24,7 @@ try:
 except ImportError as error:
     raise ImportError("equipoise.testing needs pytest: pip install 'equipoise[test]'") from error
 
+from equipoise.adapters.detect import role_of
 from equipoise.checks import store
 from equipoise.checks.registry import Check, Role, select
 from equipoise.checks.run import Battery, run_check
@@ -32,7 +33,7 @@ from equipoise.checks.text import describe
 from equipoise.errors import InvalidProblem, TargetNotFound
 from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.subject import CALL_SECONDS, InProcess, Isolated, Subject
-from equipoise.targets import CATALOGUES
+from equipoise.targets import resolve
 
 SOME_CHECK_RUNS = "some_check_runs"
 """Name of the test, one per target, that fails if every check would be skipped."""
@@ -67,7 +68,8 @@ def parametrize_with_checks(
         process of their own, and so do functions and classes that can be imported from their module. Other objects
         (instances, local functions) run in this process, where nothing stops one that hangs; failures say so.
     role
-        "router", "scheduler", "placer" or "predictor"; None: that of the built-in target, else "router".
+        "router", "scheduler", "placer" or "predictor"; None: told from the target's parameters, else
+        "router".
     expected_failed_checks
         Reasons by name of check. Such a check fails the test if it passes.
     max_gap
@@ -253,8 +255,12 @@ def _candidates(targets: Any, role: Role | None, settings: Settings, call_second
 
 
 def _role(target: Any) -> Role:
-    homes = [role for role, catalogue in CATALOGUES.items() if isinstance(target, str) and target in catalogue]
-    return cast(Role, homes[0]) if len(homes) == 1 else "router"
+    """Return what the target's parameters tell, else "router"; a name that leads nowhere is for its tests to report."""
+    try:
+        role = resolve(target)[0] if isinstance(target, str) else role_of(target)
+    except TargetNotFound:
+        role = None
+    return cast(Role, role or "router")
 
 
 def _trials(role: Role, expected: dict[str, str], exclude: Iterable[str], as_of: str | None) -> list[Trial | Count]:

@@ -49,3 +49,27 @@ class LplbProbabilities:
         if (weight[~hosts] > 0).any():
             raise TargetError("log2phy has replicas on devices that do not host the expert")
         return shares(load, weight)
+
+
+class LplbFunction:
+    """A scheduler from ``solve(load[E], log2phy[E, X]) -> log2phy_prob[E, X]``, for any placement.
+
+    Every replica that ``hosts`` tells of gets a slot; ``log2phy`` lists the slots of each expert, -1 padded.
+    """
+
+    def __init__(self, solve: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
+        self.solve = solve
+        self.to_tensor = to_tensor
+
+    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
+        """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed)."""
+        width = max(1, int(hosts.sum(axis=0).max()))
+        slot = np.arange(hosts.shape[1]) * width + np.cumsum(hosts, axis=0) - 1
+        log2phy = np.full((len(hosts), max(1, int(hosts.sum(axis=1).max()))), -1)
+        for expert, row in enumerate(hosts):
+            log2phy[expert, : row.sum()] = slot[expert, row]
+
+        def solve(given: Any) -> Any:
+            return self.solve(given, self.to_tensor(log2phy.copy()))
+
+        return LplbProbabilities(solve, log2phy, width, self.to_tensor)(load, hosts)

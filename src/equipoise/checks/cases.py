@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ _LARGEST = 1 << 26
 @dataclass(frozen=True, eq=False)
 class Case:
     """Base of all cases: JSON both ways, a size to compare by, a few lines to look at."""
+
+    AXES: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """The letters of the last axes of the arrays in a field; what has the same letter has the same length."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; floats travel as the bytes they are, beside numbers one can read."""
@@ -42,6 +45,18 @@ class Case:
         return []
 
     @property
+    def valid(self) -> bool:
+        """Whether its parts fit each other: what can be asked of a balancer at all."""
+        return True
+
+    @property
+    def steps(self) -> int:
+        """Length of the longest sequence in it."""
+        return max(
+            [1, *(len(value) for field in fields(self) if isinstance(value := getattr(self, field.name), tuple))]
+        )
+
+    @property
     def size(self) -> int:
         """Number of array entries: what "smallest" means."""
         return sum(value.size for value in _arrays(self))
@@ -51,8 +66,15 @@ class Case:
 class RouterCase(Case):
     """Batches of one layer, in order of time, and K."""
 
+    AXES: ClassVar[dict[str, tuple[str, ...]]] = {"batches": ("T", "E")}
+
     batches: tuple[npt.NDArray[Any], ...]
     top_k: int
+
+    @property
+    def valid(self) -> bool:
+        """Whether 1 <= K <= E."""
+        return 1 <= self.top_k <= int(self.scores.shape[1])
 
     @property
     def scores(self) -> npt.NDArray[Any]:
@@ -72,8 +94,15 @@ class RouterCase(Case):
 class SchedulerCase(Case):
     """Loads on one placement, in order of time: each ``[E]``, or ``[G, E]`` by source device; ``hosts`` is [E, G]."""
 
+    AXES: ClassVar[dict[str, tuple[str, ...]]] = {"loads": ("G", "E"), "hosts": ("E", "G")}
+
     loads: tuple[npt.NDArray[Any], ...]
     hosts: npt.NDArray[np.bool_]
+
+    @property
+    def valid(self) -> bool:
+        """Whether every expert has a host."""
+        return bool(self.hosts.any(axis=1).all())
 
     @property
     def load(self) -> npt.NDArray[Any]:
@@ -93,11 +122,22 @@ class SchedulerCase(Case):
 class PlacerCase(Case):
     """Loads ``[L, E]`` in order of time, and the machine: slots, groups of experts, nodes, devices."""
 
+    AXES: ClassVar[dict[str, tuple[str, ...]]] = {"loads": ("L", "E")}
+
     loads: tuple[npt.NDArray[Any], ...]
     num_slots: int
     num_groups: int
     num_nodes: int
     num_devices: int
+
+    @property
+    def valid(self) -> bool:
+        """Whether every expert finds a slot, and slots, devices, nodes and groups divide each other."""
+        slots, groups, nodes, devices = self.num_slots, self.num_groups, self.num_nodes, self.num_devices
+        experts = self.load.shape[1]
+        if min(slots, groups, nodes, devices) < 1 or slots < experts:
+            return False
+        return not (slots % devices or devices % nodes or experts % groups or groups % nodes)
 
     @property
     def load(self) -> npt.NDArray[Any]:
@@ -119,8 +159,15 @@ class PlacerCase(Case):
 class PredictorCase(Case):
     """Loads ``[S, E]`` of the steps so far, and how many steps to forecast."""
 
+    AXES: ClassVar[dict[str, tuple[str, ...]]] = {"history": ("S", "E")}
+
     history: npt.NDArray[Any]
     horizon: int
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is something to forecast."""
+        return self.horizon >= 1
 
     @property
     def shape(self) -> list[int]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from equipoise.errors import InvalidProblem
 
 Role = Literal["router", "scheduler", "placer", "predictor"]
 Severity = Literal["error", "warning"]
+
+ROLES: tuple[Role, ...] = tuple(
+    role for role in get_args(Role) if importlib.util.find_spec(f"equipoise.checks.{role}") is not None
+)
+"""The roles that there are checks for; finding them imports none."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +120,20 @@ def check(
     return register
 
 
-def select(role: Role, exclude: Iterable[str] = (), as_of: str | None = None) -> list[Check]:
-    """Return the checks of a role, in the order in which they were written.
+def select(role: str, exclude: Iterable[str] = (), as_of: str | None = None) -> list[Check]:
+    """Return the checks of a role: its files in the order of the package's ``__all__``, each from top to bottom.
 
     Raises
     ------
     InvalidProblem
-        If an excluded name is not a check of this role, or the version is not one.
+        If the role has no checks, an excluded name is not a check of this role, or the version is not one.
     """
-    importlib.import_module(f"equipoise.checks.{role}")  # registers them
+    if role not in ROLES:
+        raise InvalidProblem("role", repr(role), f"one that there are checks for: {', '.join(ROLES)}")
+    package = importlib.import_module(f"equipoise.checks.{role}")  # registers them
+    place = {f"{package.__name__}.{name}": index for index, name in enumerate(package.__all__)}
     known = [entry for entry in CHECKS.values() if entry.role == role]
+    known.sort(key=lambda entry: place[entry.function.__module__])
     excluded = set(exclude)
     if unknown := sorted(excluded - {entry.name for entry in known}):
         raise InvalidProblem("exclude", repr(unknown[0]), f"a check of the role {role}")

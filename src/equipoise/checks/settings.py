@@ -16,12 +16,18 @@ class Settings:
     examples
         Cases per check in the search.
     seconds
-        Wall time per check.
+        Wall time per check until something is found.
+    shrink_seconds
+        Wall time to make smaller what was found.
     seed
         Of the search.
+    run_seconds
+        Wall time for all checks together: where many take long, each gets less.
     """
 
     max_gap: float | None = None
     examples: int = 60
     seconds: float = 4.0
     seed: int = 0
+    shrink_seconds: float = 2.0
+    run_seconds: float = 45.0

@@ -36,6 +36,8 @@ def document(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "kind": finding.kind,
         "message": finding.message,
+        "phase": finding.phase,
+        "origin": finding.origin,
         "better": finding.better,
         "case": finding.case.to_json(),
     }
@@ -68,6 +70,7 @@ def load(name: str, folder: Path = FOLDER) -> Finding:
         if not isinstance(content, dict) or content.get("schema") != SCHEMA or content.get("role") not in CASES:
             raise InvalidFile(f"{path} is no finding of schema {SCHEMA}")
         words = {key: str(content[key]) for key in ("check", "role", "target", "severity", "kind", "message")}
+        found_by = {key: str(content[key]) for key in ("phase", "origin") if key in content}
         case = CASES[content["role"]].from_json(content["case"])
     except OSError as error:
         raise InvalidFile(f"no finding {name!r}: {path} cannot be read ({error.strerror})") from error
@@ -75,4 +78,4 @@ def load(name: str, folder: Path = FOLDER) -> Finding:
         if isinstance(error, InvalidFile):
             raise
         raise InvalidFile(f"{path} is no finding: {error}") from error
-    return Finding(**words, case=case, better=content.get("better"))
+    return Finding(**words, case=case, better=content.get("better"), **found_by)

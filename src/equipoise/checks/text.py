@@ -7,6 +7,14 @@ import json
 from equipoise.checks import store
 from equipoise.checks.run import Finding
 
+PHASES = {
+    "vectors": "a known hard case, made smaller",
+    "boundary": "a boundary case, made smaller",
+    "search": "search",
+    "sequence": "search among sequences of steps",
+}
+"""Where a finding came from, in words."""
+
 
 def describe(finding: Finding, max_gap: float | None = None) -> str:
     """Return the finding for a person: the sentence, the case, a better answer, how to see it again.
@@ -21,4 +29,5 @@ def describe(finding: Finding, max_gap: float | None = None) -> str:
     snippet = f"    def test_{finding.check}():\n        subprocess.run({command}, check=True)"
     head = f"{finding.check}: {finding.message}."
     reproduce = f"Reproduce with: {' '.join(['equipoise replay', name, *gap])}"
-    return "\n".join([head, case, *better, reproduce, "Or in pytest:", snippet])
+    found = f"Found by: {PHASES.get(finding.phase, finding.phase)}" + f" ({finding.origin})" * bool(finding.origin)
+    return "\n".join([head, case, *better, found, reproduce, "Or in pytest:", snippet])

@@ -14,6 +14,7 @@ from equipoise.cli.show import format_option, number, pair, percent, progress, s
 
 if TYPE_CHECKING:
     from equipoise.audit import Audit
+    from equipoise.targets import Target
     from equipoise.traces import Instance
 
 SCHEMA = "equipoise-audit/1"
@@ -36,9 +37,7 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 @click.option(
     "--role",
     type=click.Choice(["router", "scheduler", "placer", "predictor"]),
-    default="router",
-    show_default=True,
-    help="What the targets are.",
+    help="What the targets are. [default: told from their parameters; router without a target]",
 )
 @click.option(
     "--trace",
@@ -57,7 +56,7 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 @format_option
 def audit(
     targets: tuple[str, ...],
-    role: str,
+    role: str | None,
     path: str,
     top_k: int | None,
     stream: bool,
@@ -73,8 +72,8 @@ def audit(
 ) -> int:
     """Say how far balancers are from the exact optimum on a trace.
 
-    TARGET is package.module:attribute, file.py:attribute or a built-in name; without one, all built-in balancers of
-    the role that take any input are audited, and without --trace on the recording that ships.
+    TARGET is package.module:attribute, file.py:attribute, "cmd:COMMAND" or a built-in name; without one, all built-in
+    balancers of the role that take any input are audited, and without --trace on the recording that ships.
 
     Every routing is held against the certified optimum at its own peak load. Without --stream a stateful router is
     judged on the last of --passes calls for each batch; with it every batch is seen once, as in training.
@@ -90,6 +89,10 @@ def audit(
 
     Exits with 1 if a target broke or a gap grew, with 3 if an optimum could not be certified.
     """
+    from equipoise.targets import find
+
+    found = [find(name, role) for name in dict.fromkeys(targets)]
+    role = _common_role(found) if role is None else role
     _refuse({"--top-k": top_k is not None, "--stream": stream, "--passes": passes is not None}, ["router"], role)
     _refuse({"--horizon": bool(horizons), "--origins": origins is not None, "--value": value}, ["predictor"], role)
     placement = device.pop("placement") if role == "predictor" else None
@@ -99,24 +102,23 @@ def audit(
     _refuse({**stored, "--tolerance": tolerance is not None}, ["router", "scheduler", "placer"], role)
     if role == "predictor":
         if value:
-            return audit_values(targets, path, form, horizons=horizons, origins=origins, placement=placement)
+            return audit_values(found, path, form, horizons=horizons, origins=origins, placement=placement)
         _refuse({"--placement": placement is not None}, ["scheduler"], f"{role} without --value")
-        return audit_predictors(targets, path, form, horizons=horizons, origins=origins)
+        return audit_predictors(found, path, form, horizons=horizons, origins=origins)
     gate = Gate(baseline, update_baseline, tolerance)
     if role != "router":
-        return audit_devices(role, targets, path, form, gate, **device)
+        return audit_devices(role, found, path, form, gate, **device)
 
     from equipoise.audit import PASSES, audit, audit_stream
     from equipoise.audit.baseline import hashes
     from equipoise.reference.routing.catalogue import ROUTERS
-    from equipoise.targets import find_router
 
     if stream and passes is not None:
         raise click.UsageError("--passes does not go with --stream, where every batch is seen once")
     instances = _instances(path, top_k, stream)
     ks = {instance.top_k for instance in instances}
     built_in = [entry.name for entry in ROUTERS.values() if entry.only_top_k is None or ks == {entry.only_top_k}]
-    found = [find_router(name) for name in dict.fromkeys(targets or built_in)]
+    found = found or [find(name, role) for name in built_in]
     names = [target.name for target in found]
     made = {"role": role, "stream": stream, "passes": 1 if stream else passes or PASSES}
     gate.expect(made, lambda: hashes(instances), names)
@@ -137,6 +139,15 @@ def _refuse(given: dict[str, bool], owners: Sequence[str], role: str) -> None:
         raise click.UsageError(
             f"{option} is for {' and '.join(f'{owner}s' for owner in owners)}; it does not go with --role {role}"
         )
+
+
+def _common_role(found: Sequence[Target]) -> str:
+    roles = list(dict.fromkeys(target.role for target in found)) or ["router"]
+    if len(roles) > 1:
+        raise click.UsageError(f"the targets are of different roles ({', '.join(roles)}); an audit takes one")
+    if roles[0] not in ("router", "scheduler", "placer", "predictor"):
+        raise click.UsageError(f"there is no audit of a {roles[0]}")
+    return roles[0]
 
 
 def _instances(path: str, top_k: int | None, stream: bool) -> Sequence[Instance]:

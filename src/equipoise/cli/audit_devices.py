@@ -12,6 +12,7 @@ from equipoise.cli.baseline import Gate
 from equipoise.cli.show import number, pair, percent, progress, show_audit
 
 if TYPE_CHECKING:
+    from equipoise.targets import Target
     from equipoise.traces import LoadInstance
 
 SCHEDULER_SCHEMA, PLACER_SCHEMA = "equipoise-audit-scheduler/1", "equipoise-audit-placer/1"
@@ -51,7 +52,7 @@ def device_options(function: Any) -> Any:
 
 def audit_devices(
     role: str,
-    targets: Sequence[str],
+    found: Sequence[Target],
     path: str,
     form: str,
     gate: Gate,
@@ -62,15 +63,14 @@ def audit_devices(
     time_limit: float | None,
     **sizes: int | None,
 ) -> int:
-    """Audit schedulers or placers, show the result and return the exit code."""
+    """Audit schedulers or placers (all built-in ones, if none are given), show the result and return the exit code."""
     from equipoise.targets import CATALOGUES, find
 
     if role == "scheduler" and (against is not None or time_limit is not None):
         raise click.UsageError("--against and --time-limit are for placers; they do not go with --role scheduler")
     if role == "placer" and placement is not None:
         raise click.UsageError("--placement is for schedulers; it does not go with --role placer")
-    built_in = [entry.name for entry in CATALOGUES[role].values() if not entry.only_named]
-    found = [find(name, role) for name in dict.fromkeys(targets or built_in)]
+    found = found or [find(entry.name, role) for entry in CATALOGUES[role].values() if not entry.only_named]
     paths = [path] if against is None else list(dict.fromkeys([path, against]))
     workloads = {one: _loads(one, steps or 1) for one in paths}
     if role == "scheduler":

@@ -47,7 +47,7 @@ def predictor_options(function: Any) -> Any:
 
 
 def audit_predictors(
-    targets: Sequence[str], path: str, form: str, *, horizons: Sequence[int], origins: int | None
+    targets: Sequence[Target], path: str, form: str, *, horizons: Sequence[int], origins: int | None
 ) -> int:
     """Audit predictors, show the result and return the exit code."""
     from dataclasses import asdict
@@ -95,7 +95,7 @@ def audit_predictors(
 
 
 def audit_values(
-    targets: Sequence[str],
+    targets: Sequence[Target],
     path: str,
     form: str,
     *,
@@ -136,15 +136,15 @@ def audit_values(
     return code if result.certified else 3
 
 
-def _found(names: Sequence[str]) -> tuple[list[Target], list[str]]:
+def _found(named: Sequence[Target]) -> tuple[Sequence[Target], list[str]]:
     """Return the predictors named, or all that are quick, and what is said of the others."""
     from equipoise.targets import CATALOGUES, find
 
+    if named:
+        return named, []
     built_in = CATALOGUES["predictor"].values()
-    slow = [] if names else [entry.name for entry in built_in if entry.only_named]
-    chosen = names or [entry.name for entry in built_in if not entry.only_named]
-    omitted = [f"{name} takes minutes and runs only if it is named" for name in slow]
-    return [find(name, "predictor") for name in dict.fromkeys(chosen)], omitted
+    slow = [f"{entry.name} takes minutes and runs only if it is named" for entry in built_in if entry.only_named]
+    return [find(entry.name, "predictor") for entry in built_in if not entry.only_named], slow
 
 
 def _end(rows: Sequence[Any], omitted: Sequence[str], form: str) -> int:

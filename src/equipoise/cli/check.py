@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from equipoise.checks.registry import ROLES
 from equipoise.cli.show import show_json, show_table
 
 if TYPE_CHECKING:
     from equipoise.checks.registry import Check
-    from equipoise.checks.run import Finding, Report
+    from equipoise.checks.run import Outcome, Report
     from equipoise.isolation.subject import Subject
 
 SCHEMA = "equipoise-check/1"
-ROLES = click.Choice(["router", "scheduler", "placer", "predictor"])
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
 
 
@@ -35,24 +35,28 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 
 @click.command()
 @click.argument("target")
-@click.option("--role", type=ROLES, default="router", show_default=True, help="What TARGET is.")
+@click.option("--role", type=click.Choice(ROLES), help="What TARGET is. [default: told from its parameters]")
 @click.option("--max-gap", callback=share, help="Largest relative regret against the certified optimum, e.g. 1%.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")
 @click.option("--examples", type=click.IntRange(1), default=60, show_default=True, help="Cases per check.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="Time per check.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="Time per check until it fails."
+)
+@click.option("--shrink-seconds", type=click.FloatRange(0), default=2.0, show_default=True, help="Time per finding.")
 @click.option("--call-seconds", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Time per call.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the search.")
 @click.option("--in-process", is_flag=True, help="Run the target in this process, for a debugger.")
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 def check(
     target: str,
-    role: Any,
+    role: str | None,
     max_gap: float | None,
     exclude: tuple[str, ...],
     checks_as_of: str | None,
     examples: int,
     seconds: float,
+    shrink_seconds: float,
     call_seconds: float,
     seed: int,
     in_process: bool,
@@ -60,19 +64,20 @@ def check(
 ) -> int:
     """Check TARGET against the properties of its role, and show the smallest input that breaks one.
 
-    TARGET is package.module:attribute, file.py:attribute, a built-in name or an entry point of equipoise.balancers. It
-    runs in a process of its own, with a time limit per call. Findings are saved under .equipoise/. Exits with 1 if a
-    property is broken, with 2 if no check could run.
+    TARGET is package.module:attribute, file.py:attribute, a built-in name, an entry point of equipoise.balancers, or
+    "cmd:COMMAND" for a program that speaks JSON lines. It runs in a process of its own, with a time limit per call.
+    Findings are saved under .equipoise/. Exits with 1 if a property is broken, with 2 if no check could run.
     """
     from equipoise.checks import store
     from equipoise.checks.registry import select
     from equipoise.checks.run import run_checks
     from equipoise.checks.settings import Settings
 
-    checks = select(role, exclude, checks_as_of)
-    settings = Settings(max_gap, examples, seconds, seed)
-    with _subject(target, role, call_seconds, in_process) as subject, _progress(len(checks)) as advance:
-        report = run_checks(subject, checks, settings, advance)
+    settings = Settings(max_gap, examples, seconds, seed, shrink_seconds)
+    with _subject(target, role, call_seconds, in_process) as subject:
+        checks = select(subject.role, exclude, checks_as_of)
+        with _progress(len(checks)) as advance:
+            report = run_checks(subject, checks, settings, advance)
     for finding in report.findings:
         store.save(finding)
     if form == "json":
@@ -104,7 +109,7 @@ def replay(finding: str, max_gap: float | None, target: str | None, in_process: 
     from equipoise.isolation.misbehaviour import Misbehaviour
 
     saved = store.load(finding)
-    entry = next((entry for entry in select(saved.role) if entry.name == saved.check), None)  # type: ignore[arg-type]
+    entry = next((entry for entry in select(saved.role) if entry.name == saved.check), None)
     if entry is None:
         raise click.UsageError(f"{finding} is about {saved.check!r}, which is no check of this version")
     try:
@@ -121,7 +126,7 @@ def replay(finding: str, max_gap: float | None, target: str | None, in_process: 
 
 
 @contextlib.contextmanager
-def _subject(target: str, role: str, call_seconds: float, in_process: bool) -> Iterator[Subject]:
+def _subject(target: str, role: str | None, call_seconds: float, in_process: bool) -> Iterator[Subject]:
     from equipoise.isolation.subject import InProcess, Isolated
 
     subject: Subject = InProcess(target, role) if in_process else Isolated(target, role, call_seconds=call_seconds)
@@ -149,7 +154,10 @@ def _progress(total: int) -> Iterator[Callable[[Check], None]]:
 def _show(report: Report, form: str, max_gap: float | None) -> None:
     from equipoise.checks.text import describe
 
-    rows = [[outcome.check, _word(outcome.finding, outcome.skipped), str(outcome.cases)] for outcome in report.outcomes]
+    rows = [
+        [outcome.check, _word(outcome) + (f": {outcome.skipped}" if outcome.skipped else ""), str(outcome.cases)]
+        for outcome in report.outcomes
+    ]
     show_table(("check", "outcome", "cases"), rows, form, f"{report.role} {report.target}")
     for finding in report.findings:
         click.echo("\n" + describe(finding, max_gap))
@@ -157,17 +165,17 @@ def _show(report: Report, form: str, max_gap: float | None) -> None:
     click.echo(f"\n{report.ran} checks ran, {skipped} skipped, {len(report.findings)} found something")
 
 
-def _word(finding: Finding | None, skipped: str | None) -> str:
-    if finding is not None:
-        return "FAILED" if finding.severity == "error" else "warning"
-    return "passed" if skipped is None else f"skipped: {skipped}"
+def _word(outcome: Outcome) -> str:
+    if outcome.finding is not None:
+        return "FAILED" if outcome.finding.severity == "error" else "warning"
+    return "passed" if outcome.skipped is None else "skipped"
 
 
 def _show_json(report: Report) -> None:
     from equipoise.checks import store
 
     outcomes = [
-        {"check": o.check, "outcome": _word(o.finding, None if o.skipped is None else "skipped"), "cases": o.cases}
+        {"check": o.check, "outcome": _word(o), "cases": o.cases}
         | ({"skipped": o.skipped} if o.skipped is not None else {})
         | ({"finding": store.document(o.finding)} if o.finding is not None else {})
         for o in report.outcomes

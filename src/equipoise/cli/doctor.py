@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from equipoise.solvers.engines import Engine
 
 WORKS = "works"
-PACKAGES = ("numpy", "ortools", "pulp", "click", "rich", "msgspec", "array-api-compat", "highspy", "torch")
+PACKAGES = ("numpy", "numba", "ortools", "pulp", "click", "rich", "msgspec", "array-api-compat", "highspy", "torch")
 CLASH = (
     "highspy is installed: it cannot be loaded in one process with ortools (or-tools issue 5246). Equipoise keeps them "
     "apart by running pulp-cbc in a process of its own; if your code imports highspy itself, uninstall it "

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from equipoise.cli.show import format_option, show_json, show_table
+
+SCHEMAS = Path(__file__).parents[1] / "schemas"
+"""One file for each kind of JSON document that Equipoise reads or writes."""
 
 
 @click.command("list")
 @format_option
 def listing(form: str) -> int:
-    """List the built-in balancers, the solvers and the recorded runs."""
+    """List the built-in balancers, the solvers, the recorded runs and the JSON schemas."""
     from equipoise.solvers.engines import ENGINES
     from equipoise.targets import CATALOGUES
     from equipoise.traces import recorded
@@ -27,10 +32,18 @@ def listing(form: str) -> int:
         {"name": run, "gate": trace.gate(run), "top_k": trace.top_k(run), "steps": len(trace.loads(run))}
         for run in trace.runs
     ]
+    schemas: list[dict[str, object]] = [
+        {"name": path.stem, "path": str(path)} for path in sorted(SCHEMAS.glob("*.json"))
+    ]
     if form == "json":
-        show_json({"schema": "equipoise-list/1", **balancers, "solvers": solvers, "runs": runs})
+        show_json({"schema": "equipoise-list/1", **balancers, "solvers": solvers, "runs": runs, "schemas": schemas})
         return 0
-    sections: dict[str, list[dict[str, object]]] = {**balancers, "solvers": solvers, "recorded runs": runs}
+    sections: dict[str, list[dict[str, object]]] = {
+        **balancers,
+        "solvers": solvers,
+        "recorded runs": runs,
+        "JSON schemas": schemas,
+    }
     for title, entries in sections.items():
         if form == "markdown":
             click.echo(f"\n## {title}\n")

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from equipoise.arrays import as_numpy
-from equipoise.errors import EquipoiseError, InvalidProblem
+from equipoise.commands import Command
+from equipoise.errors import EquipoiseError, InvalidProblem, TargetError
 from equipoise.roles import Routing
 from equipoise.targets import describe
 
@@ -28,7 +29,9 @@ class Reply:
     unreadable
         Why ``value`` could not be made of what was returned; None if it could.
     error
-        Type, first line and place of the exception that the target raised.
+        Why there is no answer, in one sentence: the exception that the target raised, or how its command broke.
+    kind
+        "raises", or how else the target came to give no answer.
     changed_input, aliased_input, printed
         Whether the target wrote into its input, returned memory of it, or printed to standard output.
     """
@@ -36,6 +39,7 @@ class Reply:
     value: Any = None
     unreadable: str | None = None
     error: str | None = None
+    kind: str = "raises"
     changed_input: bool = False
     aliased_input: bool = False
     printed: bool = False
@@ -83,6 +87,11 @@ class Host:
         value, unreadable = plain(getattr(self.target, name, None))
         return None if unreadable else value
 
+    def close(self) -> None:
+        """End the target, if it is a command."""
+        if isinstance(self.target, Command):
+            self.target.close()
+
     def save(self) -> None:
         """Keep the target's ``state_dict()`` here."""
         self._saved = self.target.state_dict()
@@ -98,8 +107,10 @@ class Host:
         try:
             with contextlib.redirect_stdout(output):
                 returned = self.target(*given, **keywords)
+        except TargetError as error:
+            return Reply(error=str(error), kind=error.kind, printed=bool(output.getvalue()))
         except (Exception, SystemExit) as error:
-            return Reply(error=describe(error), printed=bool(output.getvalue()))
+            return Reply(error=f"it raised {describe(error)}", printed=bool(output.getvalue()))
         arrays = [(old, new) for old, new in zip(arguments, given, strict=True) if isinstance(old, np.ndarray)]
         value, unreadable = plain(returned)
         return Reply(

@@ -30,6 +30,7 @@ class Subject(Protocol):
     target: str
     role: str
     capabilities: frozenset[str]
+    call_seconds: float
 
     def fresh(self) -> None:
         """Forget everything."""
@@ -59,12 +60,14 @@ class Subject(Protocol):
 class InProcess:
     """The target in this process, for debuggers; nothing protects us.
 
-    ``make`` makes it; without one it is found by its name.
+    ``make`` makes it; without one it is found by its name, and without a role its own is found out.
     """
 
-    def __init__(self, target: str, role: str, make: Callable[[], Any] | None = None) -> None:
-        self.target, self.role = target, role
-        self._host = Host(make or resolve(target, role))
+    def __init__(self, target: str, role: str | None = None, make: Callable[[], Any] | None = None) -> None:
+        found, maker = resolve(target, role) if make is None else (role or "router", make)
+        self.target, self.role = target, found
+        self.call_seconds = CALL_SECONDS
+        self._host = Host(maker)
         self.capabilities = frozenset(self._host.capabilities())
         self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
         self.save, self.load, self.accepts = self._host.save, self._host.load, self._host.accepts
@@ -74,17 +77,21 @@ class InProcess:
         return answered(self._host.call(list(arguments), keywords))
 
     def close(self) -> None:
-        """Nothing to end."""
+        """End a command."""
+        self._host.close()
 
 
 class Isolated:
-    """The target in a worker process."""
+    """The target in a worker process; without a role, its own is found out there."""
 
-    def __init__(self, target: str, role: str, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY) -> None:
-        self.target, self.role = target, role
-        self._call_seconds, self._memory = call_seconds, memory
+    def __init__(
+        self, target: str, role: str | None = None, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY
+    ) -> None:
+        self.target, self.role = target, role or ""
+        self.call_seconds, self._memory = call_seconds, memory
         self._process: subprocess.Popen[bytes] | None = None
-        self.capabilities = frozenset(self._start())
+        about = self._start()
+        self.role, self.capabilities = about["role"], frozenset(about["capabilities"])
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +142,7 @@ class Isolated:
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def _start(self) -> list[str]:
+    def _start(self) -> dict[str, Any]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
         command = [sys.executable, "-m", "equipoise.isolation.worker", self.target, self.role, str(self._memory)]
         self._process = subprocess.Popen(
@@ -152,7 +159,7 @@ class Isolated:
         if "refused" in reply:
             self.close()
             raise TargetNotFound(reply["refused"])
-        return list(reply["ok"])
+        return dict(reply["ok"])
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._process is None:
@@ -161,9 +168,9 @@ class Isolated:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
             send(self._process.stdin, request)  # type: ignore[arg-type]
-        reply = self._wait(self._call_seconds, "a call")
+        reply = self._wait(self.call_seconds, "a call")
         if "error" in reply:
-            raise Misbehaviour("raises", f"it raised {reply['error']}")
+            raise Misbehaviour(reply["kind"], reply["error"])
         return reply["ok"]
 
     def _wait(self, seconds: float, what: str) -> Any:
@@ -185,7 +192,7 @@ class Isolated:
 def answered(reply: Reply) -> Reply:
     """Pass on what the target returned; raise :class:`Misbehaviour` if it raised or returned nothing readable."""
     if reply.error is not None:
-        raise Misbehaviour("raises", f"it raised {reply.error}")
+        raise Misbehaviour(reply.kind, reply.error)
     if reply.unreadable is not None:
         raise Misbehaviour("returns nothing readable", f"it returned {reply.unreadable}")
     return reply

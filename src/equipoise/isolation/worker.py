@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from equipoise.errors import EquipoiseError
+from equipoise.errors import EquipoiseError, TargetError
 from equipoise.isolation.host import Host
 from equipoise.isolation.wire import receive, send
 from equipoise.targets import describe, resolve
@@ -23,15 +23,16 @@ def limit_memory(size: int) -> None:
 
 
 def serve(target: str, role: str) -> None:
-    """Answer requests until the other side closes the pipe."""
+    """Answer requests until the other side closes the pipe; an empty role is found out."""
     # Whatever the target writes to its standard streams, by whatever means, must not reach the pipe.
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     try:
-        host = Host(resolve(target, role))
-        send(replies, {"ok": host.capabilities()})
+        known, make = resolve(target, role or None)
+        host = Host(make)
+        send(replies, {"ok": {"role": known, "capabilities": host.capabilities()}})
     except EquipoiseError as error:
         send(replies, {"refused": str(error)})
         return
@@ -57,8 +58,10 @@ def _answer(host: Host, request: dict[str, Any]) -> dict[str, Any]:
                 return {"ok": host.attribute(request["name"])}
             case action:
                 return {"ok": getattr(host, action)()}
+    except TargetError as error:
+        return {"error": str(error), "kind": error.kind}
     except (Exception, SystemExit) as error:
-        return {"error": describe(error)}
+        return {"error": f"it raised {describe(error)}", "kind": "raises"}
 
 
 if __name__ == "__main__":

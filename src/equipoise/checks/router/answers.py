@@ -12,21 +12,28 @@ from equipoise import strategies
 from equipoise.checks.cases import RouterCase
 from equipoise.checks.failure import Failure
 from equipoise.checks.registry import check, family
-from equipoise.checks.router.view import route, shown
+from equipoise.checks.router.quality import tie_free
+from equipoise.checks.router.view import from_a_gate, route, shown
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
 
 
-@family()
+@family(from_a_gate)
 def single_batches() -> st.SearchStrategy[RouterCase]:
     """One batch of any shape."""
     return strategies.routing_instances().map(lambda pair: RouterCase((pair[0],), pair[1]))
 
 
-@family()
+@family(from_a_gate)
 def sequences() -> st.SearchStrategy[RouterCase]:
-    """A few batches whose favourite expert moves."""
-    return strategies.drifting_batches().map(lambda pair: RouterCase(*pair))
+    """A few batches whose favourite expert moves, in any order, some of them again."""
+
+    def arranged(pair: Any, order: list[int]) -> RouterCase:
+        batches, top_k = pair
+        return RouterCase(tuple(batches[index % len(batches)] for index in order), top_k)
+
+    order = st.lists(st.integers(0, 5), min_size=1, max_size=8)
+    return st.builds(arranged, strategies.drifting_batches(), order)
 
 
 def _shaped(
@@ -189,7 +196,7 @@ def router_is_deterministic(subject: Subject, case: RouterCase, settings: Settin
             raise Failure(f"two fresh runs differ at batch {step}: {shown(first)} and {shown(second)}")
 
 
-@check("router", sequences)
+@check("router", tie_free)
 def router_accepts_any_memory_layout(subject: Subject, case: RouterCase, settings: Settings) -> None:
     """Column-major and read-only scores are routed like any others."""
     subject.fresh()

@@ -12,7 +12,7 @@ from equipoise.checks.cases import RouterCase
 from equipoise.checks.failure import Failure
 from equipoise.checks.registry import check, family
 from equipoise.checks.router.quality import distinct
-from equipoise.checks.router.view import route, shown
+from equipoise.checks.router.view import from_a_gate, route, shown
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
 
@@ -20,7 +20,7 @@ from equipoise.isolation.subject import Subject
 def _exact_in_half(case: RouterCase) -> bool:
     with np.errstate(over="ignore"):
         exact = np.array_equal(case.scores, case.scores.astype(np.float16))
-    return bool(exact) and distinct(case)
+    return bool(exact) and distinct(case) and from_a_gate(case)
 
 
 def _has_twins(case: RouterCase) -> bool:
@@ -40,7 +40,7 @@ def half_precision() -> st.SearchStrategy[RouterCase]:
     return st.builds(build, st.integers(0, 999), st.integers(1, 12), st.integers(2, 6), st.integers(1, 6))
 
 
-@family(lambda case: len(case.scores) >= 8 and distinct(case))
+@family(lambda case: len(case.scores) >= 8 and distinct(case) and from_a_gate(case))
 def many_tokens() -> st.SearchStrategy[RouterCase]:
     """One tie-free batch with more tokens than can sit on ties."""
     scores = strategies.distinct_scores(tokens=st.integers(8, 32), experts=st.integers(2, 5))

@@ -14,7 +14,7 @@ from equipoise import metrics, strategies
 from equipoise.checks.cases import RouterCase
 from equipoise.checks.failure import Failure
 from equipoise.checks.registry import check, family
-from equipoise.checks.router.view import Routed, route, shown
+from equipoise.checks.router.view import Routed, from_a_gate, route, shown
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
 from equipoise.problems import AssignmentProblem
@@ -25,26 +25,31 @@ from equipoise.solvers.solve import solve
 SETTLING_CALLS = 100
 
 
+APART = 2.0**-13
+"""Scores closer than this are ties to a router that works with a step of its own or in a float type of a gate."""
+
+
 def distinct(case: RouterCase) -> bool:
-    """Whether all scores of the batch differ."""
-    return len(np.unique(case.scores)) == case.scores.size
+    """Whether all scores of the batch differ, by more than :data:`APART`."""
+    levels = np.sort(case.scores, axis=None).astype(np.float64)
+    return bool((np.diff(levels) > APART).all())
 
 
 def _tie_free(case: RouterCase) -> bool:
     tokens, experts = case.scores.shape
-    return tokens >= 4 and tokens * case.top_k >= experts and distinct(case)
+    return tokens >= 4 and tokens * case.top_k >= experts and distinct(case) and from_a_gate(case)
 
 
 def _skewed(case: RouterCase) -> bool:
     tokens, experts = case.scores.shape
-    if tokens < 8 or case.top_k >= experts or not distinct(case):
+    if tokens < 8 or case.top_k >= experts or not distinct(case) or not from_a_gate(case):
         return False
     load = plain_top_k(case).sum(axis=0)
     return bool(2 * load.max() >= 3 * load.mean())
 
 
 def _balanced(case: RouterCase) -> bool:
-    if case.scores.size == 0:
+    if not from_a_gate(case):
         return False
     load = plain_top_k(case).sum(axis=0)
     ranked = np.sort(case.scores.astype(np.float64), axis=1)[:, ::-1]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.checks.cases import RouterCase
 from equipoise.errors import TargetError
 from equipoise.isolation.host import Reply
 from equipoise.isolation.misbehaviour import Misbehaviour
@@ -71,6 +72,11 @@ def _spread(weights: npt.NDArray[Any], chosen: Any, mask: npt.NDArray[np.bool_])
     raise Misbehaviour(
         "gives no routing", f"its weights have shape {weights.shape}; allowed: the shape of its choice, or {mask.shape}"
     )
+
+
+def from_a_gate(case: RouterCase) -> bool:
+    """Whether all scores lie in [0, 1], as sigmoid and softmax give them."""
+    return all(bool(((batch >= 0) & (batch <= 1)).all()) for batch in case.batches)
 
 
 def shown(mask: npt.NDArray[np.bool_]) -> list[list[int]]:

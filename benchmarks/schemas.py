@@ -1,0 +1,242 @@
+"""Write src/equipoise/schemas: the JSON schema of every document that Equipoise reads or writes.
+
+    python benchmarks/schemas.py            # write the files
+    python benchmarks/schemas.py FOLDER     # write them elsewhere
+
+Rows, summaries and certificates are generated from the types in the code; the rest is stated here. A file's name ends
+with the version that the documents carry under "schema" (certificates: "version").
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import equipoise
+from equipoise.audit.judge import Row
+from equipoise.audit.placements import PlacementRow, PlacementSummary
+from equipoise.audit.run import Summary
+from equipoise.audit.schedules import ScheduleRow, ScheduleSummary
+from equipoise.audit.stream import StreamSummary
+from equipoise.certificates.certificate import KINDS
+
+FOLDER = Path(equipoise.__file__).parent / "schemas"
+
+Schema = dict[str, Any]
+
+FRACTION: Schema = {"type": "string", "pattern": "^-?[0-9]+(/[0-9]+)?$", "description": "exact, p/q or p"}
+TEXT: Schema = {"type": "string"}
+TRUTH: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number"}
+ROLE: Schema = {"enum": ["router", "scheduler", "placer", "predictor"]}
+WORDS: Schema = {"type": "object", "additionalProperties": TEXT}
+
+
+def nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def many(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def record(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
+    """An object with these properties, all but the optional ones required; others may join in later versions."""
+    return {
+        "type": "object",
+        "required": [name for name in properties if name not in optional],
+        "properties": properties,
+    }
+
+
+ARRAY = record(
+    dtype={**TEXT, "description": "NumPy's, with byte order"},
+    shape=many(COUNT),
+    bytes={**TEXT, "description": "base64 of the entries in row-major order: what counts"},
+    values={"description": "the same for people"},
+)
+STEPS: Schema = {**many(ARRAY), "minItems": 1, "description": "in order of time"}
+CASES = {
+    "router": record(batches=STEPS, top_k=COUNT),
+    "scheduler": record(loads=STEPS, hosts=ARRAY),
+    "placer": record(loads=STEPS, num_slots=COUNT, num_groups=COUNT, num_nodes=COUNT, num_devices=COUNT),
+    "predictor": record(history=ARRAY, horizon=COUNT),
+}
+
+FINDING = record(
+    ("phase", "origin"),
+    schema={"const": "equipoise-finding/1"},
+    id={"type": "string", "pattern": "^[0-9a-f]{6}$"},
+    equipoise=TEXT,
+    check=TEXT,
+    role=ROLE,
+    target=TEXT,
+    severity={"enum": ["error", "warning"]},
+    kind={**TEXT, "description": '"property", or how the target misbehaved: "raises", "hangs", "crashes", ...'},
+    message=TEXT,
+    phase={"enum": ["vectors", "boundary", "search", "sequence"]},
+    origin={**TEXT, "description": "name of the known case that it was made of"},
+    better={"description": "a better answer, or null"},
+    case={"anyOf": list(CASES.values())},
+)
+
+CHECK = record(
+    schema={"const": "equipoise-check/1"},
+    target=TEXT,
+    role=ROLE,
+    passed=TRUTH,
+    checks=many(
+        record(
+            ("skipped", "finding"),
+            check=TEXT,
+            outcome={"enum": ["passed", "skipped", "FAILED", "warning"]},
+            cases=COUNT,
+            skipped={**TEXT, "description": "why"},
+            finding=FINDING,
+        )
+    ),
+)
+
+PROBLEM = record(
+    ("logits", "gate", "top_k", "capacity", "drop", "mask", "scores"),
+    scores={**many(many(NUMBER)), "description": "[T, E]"},
+    logits={**many(many(NUMBER)), "description": "[T, E], with gate, instead of scores"},
+    gate={"enum": ["softmax", "sigmoid", "none"]},
+    top_k=COUNT,
+    capacity={"anyOf": [COUNT, many(COUNT)]},
+    drop=TRUTH,
+    mask={**many(TRUTH), "description": "[T], false for padding"},
+) | {"anyOf": [{"required": ["scores"]}, {"required": ["logits", "gate"]}]}
+
+SOLUTION = record(
+    schema={"const": "equipoise-solution/1"},
+    problem=TEXT,
+    status={"enum": ["optimal", "bounded", "infeasible", "unknown"]},
+    evidence={"enum": ["certified", "cross-checked", "claimed"]},
+    objective=nullable(FRACTION),
+    lower=nullable(FRACTION),
+    upper=nullable(FRACTION),
+    grid_error=FRACTION,
+    peak=nullable(COUNT),
+    max_vio=nullable(NUMBER),
+    solver=TEXT,
+    raw_status=TEXT,
+    raw_objective=nullable(FRACTION),
+    repairs=many(TEXT),
+    seconds=NUMBER,
+    certificate=nullable({**TEXT, "description": "file that it was written to"}),
+    experts=nullable(many(many({"type": "integer", "minimum": -1}))),
+)
+
+VERDICT = record(
+    schema={"const": "equipoise-verdict/1"},
+    verdict={"enum": ["VERIFIED", "REJECTED"]},
+    reason=TEXT,
+    lower=nullable(FRACTION),
+    upper=nullable(FRACTION),
+)
+
+VECTORS = record(
+    schema={"const": "equipoise-vectors/1"},
+    role=ROLE,
+    flags={**WORDS, "description": "every flag and what it says"},
+    vectors=many(
+        record(
+            id={"type": "string", "pattern": "^[a-z0-9-]+$"},
+            flags={**many(TEXT), "minItems": 1},
+            source=TEXT,
+            case={"anyOf": list(CASES.values())},
+            optimum=nullable(FRACTION),
+            certificate=nullable({"type": "object", "description": "equipoise-certificate without its problem"}),
+        )
+    ),
+)
+
+
+def typed(*types: type) -> tuple[list[Schema], Schema]:
+    """References to dataclasses, and the definitions; infinities and NaN are written as null."""
+
+    def hook(kind: type) -> Schema:
+        assert kind is Fraction, kind
+        return FRACTION
+
+    references, definitions = msgspec.json.schema_components(types, schema_hook=hook, ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        if "description" in definition:  # Python 3.13 takes the indentation off docstrings, earlier ones leave it
+            definition["description"] = inspect.cleandoc(definition["description"])
+        if definition.get("title") in {kind.__name__ for kind in types}:
+            for name, schema in definition.get("properties", {}).items():
+                if schema == NUMBER:
+                    definition["properties"][name] = nullable(NUMBER)
+    return list(references), definitions
+
+
+def audit(name: str, rows: type, summaries: tuple[type, ...], **head: Schema) -> Schema:
+    """An audit's document."""
+    (row, *ways), definitions = typed(rows, *summaries)
+    parts = {"environment": WORDS, "summaries": many({"anyOf": ways}), "rows": many(row)}
+    return {**record(schema={"const": name}, **head, **parts), "$defs": definitions}
+
+
+def certificate() -> Schema:
+    """A certificate file of any kind."""
+    files = [getattr(importlib.import_module(home), name).FILE for home, name in KINDS.values()]
+    references, definitions = typed(*files)
+    for kind, reference in zip(KINDS, references, strict=True):
+        definition = definitions[reference["$ref"].rpartition("/")[2]]
+        definition["properties"] |= {"kind": {"const": kind}, "version": {"const": 1}}
+        definition["required"] = [*definition["required"], "kind", "version", "format"]
+    return {"anyOf": references, "$defs": definitions}
+
+
+CLUSTERS: Schema = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": COUNT}}
+
+
+def schemas() -> dict[str, Schema]:
+    """Every schema by the name of its file."""
+    found = {
+        "equipoise-problem-1": PROBLEM,
+        "equipoise-solution-1": SOLUTION,
+        "equipoise-certificate-1": certificate(),
+        "equipoise-verdict-1": VERDICT,
+        "equipoise-check-1": CHECK,
+        "equipoise-finding-1": FINDING,
+        "equipoise-vectors-1": VECTORS,
+        "equipoise-audit-1": audit("equipoise-audit/1", Row, (Summary, StreamSummary), trace=TEXT, passes=COUNT),
+        "equipoise-audit-scheduler-1": audit(
+            "equipoise-audit-scheduler/1",
+            ScheduleRow,
+            (ScheduleSummary,),
+            trace=TEXT,
+            placement=TEXT,
+            clusters=CLUSTERS,
+        ),
+        "equipoise-audit-placer-1": audit(
+            "equipoise-audit-placer/1",
+            PlacementRow,
+            (PlacementSummary,),
+            workloads=many(TEXT),
+            time_limit=NUMBER,
+            clusters=CLUSTERS,
+        ),
+    }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {name: {**head, "title": name, **schema} for name, schema in found.items()}
+
+
+def main(folder: Path = FOLDER) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, schema in schemas().items():
+        (folder / f"{name}.json").write_text(json.dumps(schema, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))

@@ -1,0 +1,99 @@
+"""What finds a failure, and how small it is made: known cases, search, sequences, shrinking on the arrays."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from equipoise.checks.cases import PlacerCase, PredictorCase, RouterCase, SchedulerCase
+from equipoise.checks.known import known_cases
+from equipoise.checks.registry import select
+from equipoise.checks.run import run_check
+from equipoise.checks.settings import Settings
+from equipoise.checks.shrink import shrunk
+from equipoise.isolation.subject import InProcess
+
+CHECKS = {entry.name: entry for entry in select("router")}
+
+
+def found(name, check="router_gives_k_experts", **options):
+    return run_check(InProcess(f"phased_routers:{name}", "router"), CHECKS[check], Settings(**options)).finding
+
+
+def test_what_only_a_known_vector_shows_is_found_and_named():
+    finding = found("fails_on_a_vector_alone", examples=10)
+    assert (finding.phase, finding.origin) == ("vectors", "skewed-24x8-k2")
+    assert finding.case.scores.shape == (24, 8)
+
+
+def test_what_a_boundary_shows_is_found_there():
+    finding = found("fails_with_one_token", examples=1)
+    assert (finding.phase, finding.case.size, finding.case.top_k) == ("boundary", 1, 1)
+
+
+def test_what_no_known_case_shows_the_search_finds():
+    assert all((known.case.scores == 0.625).sum() < 2 for known in known_cases("router"))
+    finding = found("sometimes", examples=200, seconds=20)
+    assert (finding.phase, finding.origin) == ("search", "")
+    assert finding.case.size == 2
+
+
+def test_what_takes_several_steps_is_found_among_sequences_or_known_ones_and_keeps_them_all():
+    finding = found("FailsAfterThree", "router_leaves_its_input_alone")
+    assert finding is None
+    finding = found("FailsAfterThree", "router_weights_are_finite_and_not_negative")
+    assert finding is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "digits"),
+    [("fails_above_a_quarter", (1, 4), 1), ("fails_on_many_tokens", (9, 1), 9), ("fails_with_one_token", (1, 1), 0)],
+)
+def test_a_finding_is_as_small_as_its_cause(name, shape, digits):
+    case = found(name).case
+    assert case.scores.shape == shape
+    assert case.top_k == 1
+    assert (case.scores != 0).sum() <= digits
+
+
+def test_without_time_to_shrink_the_finding_stays():
+    finding = found("fails_on_many_tokens", shrink_seconds=0.0)
+    assert len(finding.case.scores) >= 9
+
+
+batches = hnp.arrays(np.float32, (4, 3), elements=st.floats(0, 1, width=32))
+loads = hnp.arrays(np.int64, (4,), elements=st.integers(0, 99))
+cases = st.one_of(
+    st.builds(lambda b, k: RouterCase(tuple(b), k), st.lists(batches, min_size=1, max_size=3), st.integers(1, 3)),
+    st.builds(lambda ls: SchedulerCase(tuple(ls), np.ones((4, 2), bool)), st.lists(loads, min_size=1, max_size=3)),
+    st.builds(lambda ls: PlacerCase(tuple(x[None] for x in ls), 8, 2, 2, 4), st.lists(loads, min_size=1, max_size=3)),
+    st.builds(lambda ls, h: PredictorCase(np.array(ls), h), st.lists(loads, min_size=1, max_size=3), st.integers(1, 9)),
+)
+
+
+@settings(max_examples=30)
+@given(cases)
+def test_what_always_fails_shrinks_to_the_smallest_valid_case(case):
+    small = shrunk(case, lambda candidate: True)
+    assert small.valid
+    assert small.steps == 1
+    assert small.size <= 2  # one entry, and of a scheduler one host
+    assert "1" not in repr(small).split("array")[-1].split("dtype")[0] or small.size == 2
+
+
+@settings(max_examples=30)
+@given(cases, st.integers(1, 40))
+def test_a_shrunk_case_still_fails_and_is_never_larger(case, limit):
+    def fails(candidate):
+        return candidate.size * 7 % 41 < limit
+
+    small = shrunk(case, fails)
+    assert small.size <= case.size
+    assert fails(small) or small is case
+
+
+@settings(max_examples=20)
+@given(cases)
+def test_what_never_fails_again_stays_as_it_is(case):
+    assert shrunk(case, lambda candidate: False) is case

@@ -1,0 +1,144 @@
+"""The published JSON schemas: written by their generator, and held by what the commands really write and read."""
+
+import copy
+import importlib.util
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+import equipoise
+from equipoise import (
+    AssignmentProblem,
+    CommunicationProblem,
+    GroupLimitedProblem,
+    Limit,
+    LimitedProblem,
+    PlacementProblem,
+    SchedulingProblem,
+    TrafficProblem,
+    solve,
+)
+from equipoise.certificates.certificate import KINDS
+from equipoise.checks import known
+from test_cli import run
+
+FOLDER = Path(equipoise.__file__).parent / "schemas"
+GENERATOR = Path(__file__).parents[1] / "benchmarks" / "schemas.py"
+SCHEMAS = {path.stem: json.loads(path.read_text()) for path in FOLDER.glob("*.json")}
+SCORES = np.random.default_rng(0).random((12, 4))
+HOSTS = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]], bool)
+SOURCES = np.array([[3, 0, 4], [1, 5, 0], [2, 2, 2]])
+ASSIGNMENT = AssignmentProblem(SCORES, 2)
+PROBLEMS = {
+    "assignment": ASSIGNMENT,
+    "limited": LimitedProblem(ASSIGNMENT, [Limit(12, experts=[0, 1])]),
+    "group-limited": GroupLimitedProblem(AssignmentProblem(SCORES, 2, 12), 2, 1),
+    "scheduling": SchedulingProblem([9, 4, 3], HOSTS),
+    "traffic": TrafficProblem(SOURCES, HOSTS, [8, 8, 8], 1 - np.eye(3, dtype=int)),
+    "communication": CommunicationProblem(SOURCES, HOSTS, 1),
+    "placement": PlacementProblem([9, 4, 3], 6, 3),
+}
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory):
+    """What the commands write, by the name of its schema."""
+    folder = tmp_path_factory.mktemp("documents")
+    problem = {"scores": SCORES.tolist(), "top_k": 2, "capacity": [6, 6, 6, 6], "mask": [True] * 12}
+    (folder / "problem.json").write_text(json.dumps(problem))
+    np.savez(folder / "loads.npz", load=np.random.default_rng(1).integers(0, 50, (2, 8)))
+    np.savez(folder / "trace.npz", scores=np.random.default_rng(2).random((2, 16, 4)), top_k=2)
+    (folder / "routers.py").write_text(
+        "import numpy as np\n\n\ndef worst(scores, top_k):\n    return np.argsort(scores, axis=1)[:, :top_k]\n"
+        "\n\ndef breaks(scores, top_k):\n    raise ValueError('no')\n"
+    )
+
+    def written(code, *arguments):
+        done = run(folder, *arguments, "--format", "json")
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout)
+
+    check = written(1, "check", "routers:worst", "--examples", 5, "--seconds", 1)
+    found = {
+        "equipoise-problem-1": [problem],
+        "equipoise-solution-1": [written(0, "solve", "problem.json", "-o", "proof.json")],
+        "equipoise-verdict-1": [written(0, "verify", "proof.json")],
+        "equipoise-certificate-1": [json.loads((folder / "proof.json").read_text())],
+        "equipoise-check-1": [check],
+        "equipoise-finding-1": [json.loads(path.read_text()) for path in (folder / ".equipoise").glob("*.json")],
+        "equipoise-vectors-1": [json.loads(path.read_text()) for path in known.FOLDER.glob("*.json")],
+        "equipoise-audit-1": [
+            written(1, "audit", "bip", "routers:breaks", "--trace", "trace.npz"),
+            written(0, "audit", "bip", "--trace", "trace.npz", "--stream"),
+        ],
+        "equipoise-audit-scheduler-1": [written(0, "audit", "even", "lplb", "--trace", "loads.npz")],
+        "equipoise-audit-placer-1": [written(0, "audit", "eplb", "random", "--trace", "loads.npz", "--time-limit", 1)],
+    }
+    for kind, stated in PROBLEMS.items():
+        certificate = solve(stated).certificate
+        if certificate is not None:
+            certificate.save(folder / f"{kind}.json")
+            found["equipoise-certificate-1"].append(json.loads((folder / f"{kind}.json").read_text()))
+    assert {document["kind"] for document in found["equipoise-certificate-1"]} >= set(PROBLEMS) - {"group-limited"}
+    return found
+
+
+def test_the_files_are_what_their_generator_writes(tmp_path):
+    if not GENERATOR.exists():
+        pytest.skip("the tests run outside a checkout: benchmarks/ is not here")
+    specification = importlib.util.spec_from_file_location("schemas_generator", GENERATOR)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    module.main(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        path.name: path.read_text() for path in FOLDER.glob("*.json")
+    }
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_schema_is_one(name):
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+    assert SCHEMAS[name]["title"] == name
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_what_is_really_written_and_read_satisfies_its_schema(documents, name):
+    validator = jsonschema.Draft202012Validator(SCHEMAS[name])
+    assert documents[name]
+    for document in documents[name]:
+        assert [error.message[:300] for error in validator.iter_errors(document)] == []
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_refuses_a_document_without_any_one_of_the_parts_it_requires(documents, name):
+    validator = jsonschema.Draft202012Validator(SCHEMAS[name])
+    document = documents[name][0]
+    for part in SCHEMAS[name].get("required", []):
+        assert not validator.is_valid({key: value for key, value in document.items() if key != part}), part
+    assert not validator.is_valid([])
+    assert not validator.is_valid({})
+
+
+@pytest.mark.parametrize("name", sorted(set(SCHEMAS) - {"equipoise-problem-1", "equipoise-certificate-1"}))
+def test_a_schema_refuses_another_version(documents, name):
+    document = copy.deepcopy(documents[name][0])
+    document["schema"] = document["schema"][:-1] + "2"
+    assert not jsonschema.Draft202012Validator(SCHEMAS[name]).is_valid(document)
+
+
+def test_every_kind_of_certificate_has_its_schema():
+    kinds = {
+        part["properties"]["kind"]["const"]
+        for part in SCHEMAS["equipoise-certificate-1"]["$defs"].values()
+        if "kind" in part["properties"]
+    }
+    assert kinds == set(KINDS)
+
+
+def test_list_names_every_schema_and_where_it_is(tmp_path):
+    listed = json.loads(run(tmp_path, "list", "--format", "json").stdout)["schemas"]
+    assert {entry["name"] for entry in listed} == set(SCHEMAS)
+    assert all(Path(entry["path"]).is_file() for entry in listed)
