@@ -348,7 +348,7 @@ def test_command_says_which_target_broke_and_exits_with_1(folder, role):
         (["--role", "placer", "--stream"], "--stream is for routers"),
         (["--role", "scheduler", "eplb"], "one of even"),
         (["--slots", "12"], "--slots is for schedulers and placers"),
-        (["--role", "predictor"], "'predictor'"),
+        (["--role", "nobody"], "'nobody'"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_code_2(folder, arguments, words):

@@ -58,3 +58,7 @@ class TargetError(EquipoiseError):
     def __init__(self, message: str = "", kind: str = "returns nothing readable") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class TargetUnable(TargetError):
+    """The balancer says itself that it cannot answer here: a package is missing, or the input is too short for it."""

@@ -4,11 +4,13 @@ A *router* is called as ``router(scores[T,E], top_k)`` and returns a :class:`Rou
 ``[T, K]`` of expert indices (-1 = dropped) or a boolean mask ``[T, E]``. A router that keeps state between calls is an
 object with ``reset()``; one that adds biases to the scores shows them as ``.bias`` (``[E]``).
 
-A *scheduler* splits the load of experts over the devices that host them; a *placer* puts experts into slots.
+A *scheduler* splits the load of experts over the devices that host them; a *placer* puts experts into slots; a
+*predictor* says what the loads of the next steps will be.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -43,6 +45,21 @@ class Placer(Protocol):
         self, load: npt.NDArray[Any], num_slots: int, num_groups: int, num_nodes: int, num_devices: int, /
     ) -> Any:
         """Return ``physical_to_logical[L, P]`` for ``load[L, E]``; slot p lies on device ``p // (P / G)``."""
+
+
+class Predictor(Protocol):
+    """Forecasts the load of every expert."""
+
+    def __call__(self, history: npt.NDArray[Any], horizon: int, /) -> Any:
+        """Return ``forecast[horizon, E]``, in the unit of ``history[S, E]``; the last row of the history is now."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A predictor that learns from a run before it is asked about another."""
+
+    def train(self, series: Sequence[npt.NDArray[Any]], /) -> None:
+        """Learn from the series ``[S, E]`` of one run, one a layer; what was learnt before is forgotten."""
 
 
 @runtime_checkable
@@ -179,3 +196,26 @@ def schedule_fault(
             f"serves {whole.sum(axis=-1)[where]} of the {total[where]} tokens of expert {expert}{start}",
         )
     return None
+
+
+def read_forecast(returned: Any, experts: int, horizon: int) -> npt.NDArray[np.float64]:
+    """Return what a predictor returned as ``[horizon, E]``.
+
+    Raises
+    ------
+    TargetError
+        If it is no forecast of these experts: wrong shape or type, not finite, or negative.
+    """
+    try:
+        forecast = as_numpy(returned, "the forecast")
+    except InvalidProblem as error:
+        raise TargetError(f"the predictor returned {error.given}; allowed: loads [horizon, E]") from error
+    if forecast.dtype.kind not in "iuf" or forecast.shape != (horizon, experts):
+        given = f"{forecast.dtype} of shape {forecast.shape}"
+        raise TargetError(f"the predictor returned {given}; allowed: loads of shape {(horizon, experts)}")
+    loads = forecast.astype(np.float64)
+    if (bad := ~(loads >= 0) | ~np.isfinite(loads)).any():
+        step, expert = np.argwhere(bad)[0].tolist()
+        what = f"a load of {loads[step, expert]} for expert {expert} in step {step} of the forecast"
+        raise TargetError(f"the predictor returned {what}; allowed: finite numbers, 0 or more")
+    return loads

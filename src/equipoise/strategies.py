@@ -296,3 +296,31 @@ def placement_instances(
     load = draw(load_matrices(layers=layers, experts=experts.map(lambda each: number_of_groups * each), kinds=kinds))
     width = -(-load.shape[1] // number) + draw(spare)
     return load, number * width, number_of_groups, number_of_nodes, number
+
+
+@st.composite
+def load_histories(
+    draw: Callable[..., Any],
+    *,
+    steps: st.SearchStrategy[int] | None = None,
+    experts: st.SearchStrategy[int] | None = None,
+    loads: st.SearchStrategy[int] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Return ``[S, E]`` tokens per step and expert, any numbers from 0 to 60."""
+    shape = (draw(steps or st.integers(1, 8)), draw(experts or st.integers(1, 5)))
+    history: npt.NDArray[np.int64] = draw(hnp.arrays(np.int64, shape, elements=loads or st.integers(0, 60)))
+    return history
+
+
+@st.composite
+def stationary_histories(
+    draw: Callable[..., Any],
+    *,
+    steps: st.SearchStrategy[int] | None = None,
+    experts: st.SearchStrategy[int] | None = None,
+    tokens: int = 1000,
+) -> npt.NDArray[np.int64]:
+    """Return ``[S, E]``: every step has ``tokens`` tokens, drawn independently with the same shares."""
+    shape = (draw(steps or st.integers(1, 12)), draw(experts or st.integers(2, 6)))
+    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    return random.multinomial(tokens, random.dirichlet(np.ones(shape[1])), size=shape[0]).astype(np.int64)

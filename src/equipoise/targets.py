@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,20 @@ from equipoise.adapters.detect import adapter_of, parameters, role_of
 from equipoise.adapters.placements import read_placement
 from equipoise.arrays import as_numpy
 from equipoise.commands import PREFIX, Command
-from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
+from equipoise.errors import InvalidProblem, TargetError, TargetNotFound, TargetUnable
 from equipoise.reference.catalogue import Entry
 from equipoise.reference.placement.catalogue import PLACERS
+from equipoise.reference.prediction.catalogue import PREDICTORS
 from equipoise.reference.routing.catalogue import ROUTERS
 from equipoise.reference.scheduling.catalogue import SCHEDULERS
-from equipoise.roles import Schedule, Stateful, read_schedule, routing_mask
+from equipoise.roles import Schedule, Stateful, Trainable, read_forecast, read_schedule, routing_mask
 
-CATALOGUES: dict[str, Mapping[str, Entry]] = {"router": ROUTERS, "scheduler": SCHEDULERS, "placer": PLACERS}
+CATALOGUES: dict[str, Mapping[str, Entry]] = {
+    "router": ROUTERS,
+    "scheduler": SCHEDULERS,
+    "placer": PLACERS,
+    "predictor": PREDICTORS,
+}
 """Built-in balancers by role."""
 
 
@@ -90,6 +96,32 @@ class Target:
         """
         returned = _guarded(self.name, self.balancer, load.copy(), num_slots, num_groups, num_nodes, num_devices)
         return read_placement(returned, len(load), load.shape[1], num_slots)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the balancer learns from a run before it is asked (it then has ``train``)."""
+        return isinstance(self.balancer, Trainable)
+
+    def train(self, series: Sequence[npt.NDArray[Any]]) -> None:
+        """Let the predictor learn from the series ``[S, E]`` of one run; guarded like :meth:`route`.
+
+        Raises
+        ------
+        TargetError
+            If its own ``train`` fails; :class:`TargetUnable` if it says that it cannot.
+        """
+        _guarded(self.name, self.balancer.train, [one.copy() for one in series])
+
+    def predict(self, history: npt.NDArray[Any], horizon: int) -> npt.NDArray[np.float64]:
+        """Return the forecast ``[horizon, E]`` after ``history[S, E]``; guarded like :meth:`route`.
+
+        Raises
+        ------
+        TargetError
+            If the predictor raises, exits, or returns no forecast; :class:`TargetUnable` if it says that it cannot.
+        """
+        returned = _guarded(self.name, self.balancer, history.copy(), horizon)
+        return read_forecast(returned, history.shape[1], horizon)
 
     def bias(self, experts: int) -> npt.NDArray[np.float64] | None:
         """Return what the router adds to the scores, if its attribute ``bias`` holds that many finite numbers."""
@@ -209,6 +241,8 @@ def _guarded(name: str, function: Any, *arguments: Any) -> Any:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             return function(*arguments)
+    except TargetUnable:
+        raise
     except TargetError as error:
         raise TargetError(f"{name}: {error}", kind=error.kind) from error
     except (Exception, SystemExit) as error:

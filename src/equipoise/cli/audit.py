@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from equipoise.cli.audit_devices import audit_devices, device_options
+from equipoise.cli.audit_predictors import audit_predictors, audit_values, predictor_options
 from equipoise.cli.baseline import Gate, baseline_options
 from equipoise.cli.show import format_option, number, pair, percent, progress, show_audit
 
@@ -35,7 +36,7 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option(
     "--role",
-    type=click.Choice(["router", "scheduler", "placer"]),
+    type=click.Choice(["router", "scheduler", "placer", "predictor"]),
     help="What the targets are. [default: told from their parameters; router without a target]",
 )
 @click.option(
@@ -43,13 +44,15 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
     "path",
     default="recorded",
     show_default=True,
-    help="'recorded', 'drift' (generated), or a file: scores (.npy, .npz, .json), or loads for schedulers and placers.",
+    help="'recorded'; 'drift' (routers) or 'generated' (predictors), which are made, not measured; or a file: scores "
+    "(.npy, .npz, .json) for routers, loads for all others.",
 )
 @click.option("--top-k", type=int, help="K, where the trace's file does not say it.")
 @click.option("--stream", is_flag=True, help="Route each batch once, in order of time.")
 @click.option("--passes", type=click.IntRange(1), help="Times a stateful router sees each batch. [default: 50]")
 @device_options
 @baseline_options
+@predictor_options
 @format_option
 def audit(
     targets: tuple[str, ...],
@@ -62,6 +65,9 @@ def audit(
     update_baseline: bool,
     tolerance: float | None,
     form: str,
+    horizons: tuple[int, ...],
+    origins: int | None,
+    value: bool,
     **device: Any,
 ) -> int:
     """Say how far balancers are from the exact optimum on a trace.
@@ -76,20 +82,32 @@ def audit(
     bounds, with replicas that share evenly and with the best split. Their trace is a record of loads: SGLang's or
     ADRS's JSON, or NPZ.
 
+    A predictor's forecasts are held against what came, beside the noise that nobody can predict. Its trace is such a
+    record of many steps. --value places experts on the forecasts and serves what came exactly instead.
+
     With --baseline the gaps of every instance are held against those of an earlier audit.
 
     Exits with 1 if a target broke or a gap grew, with 3 if an optimum could not be certified.
     """
     from equipoise.targets import find
 
-    gate = Gate(baseline, update_baseline, tolerance)
     found = [find(name, role) for name in dict.fromkeys(targets)]
     role = _common_role(found) if role is None else role
+    _refuse({"--top-k": top_k is not None, "--stream": stream, "--passes": passes is not None}, ["router"], role)
+    _refuse({"--horizon": bool(horizons), "--origins": origins is not None, "--value": value}, ["predictor"], role)
+    placement = device.pop("placement") if role == "predictor" else None
+    given = {f"--{name.replace('_', '-')}": value is not None for name, value in device.items()}
+    _refuse(given, ["scheduler", "placer"], role)
+    stored = {"--baseline": baseline is not None, "--update-baseline": update_baseline}
+    _refuse({**stored, "--tolerance": tolerance is not None}, ["router", "scheduler", "placer"], role)
+    if role == "predictor":
+        if value:
+            return audit_values(found, path, form, horizons=horizons, origins=origins, placement=placement)
+        _refuse({"--placement": placement is not None}, ["scheduler"], f"{role} without --value")
+        return audit_predictors(found, path, form, horizons=horizons, origins=origins)
+    gate = Gate(baseline, update_baseline, tolerance)
     if role != "router":
-        foreign = {"--top-k": top_k is not None, "--stream": stream, "--passes": passes is not None}
-        _refuse(foreign, "router", role)
         return audit_devices(role, found, path, form, gate, **device)
-    _refuse({f"--{name.replace('_', '-')}": value is not None for name, value in device.items()}, "device", role)
 
     from equipoise.audit import PASSES, audit, audit_stream
     from equipoise.audit.baseline import hashes
@@ -116,19 +134,20 @@ def audit(
     return 1 if gate.failed or any(row.error for row in result.rows) else 0
 
 
+def _refuse(given: dict[str, bool], owners: Sequence[str], role: str) -> None:
+    for option in (option for option, present in given.items() if present and role not in owners):
+        raise click.UsageError(
+            f"{option} is for {' and '.join(f'{owner}s' for owner in owners)}; it does not go with --role {role}"
+        )
+
+
 def _common_role(found: Sequence[Target]) -> str:
     roles = list(dict.fromkeys(target.role for target in found)) or ["router"]
     if len(roles) > 1:
         raise click.UsageError(f"the targets are of different roles ({', '.join(roles)}); an audit takes one")
-    if roles[0] not in ("router", "scheduler", "placer"):
+    if roles[0] not in ("router", "scheduler", "placer", "predictor"):
         raise click.UsageError(f"there is no audit of a {roles[0]}")
     return roles[0]
-
-
-def _refuse(given: dict[str, bool], owner: str, role: str) -> None:
-    for option in (option for option, present in given.items() if present):
-        owners = "routers" if owner == "router" else "schedulers and placers"
-        raise click.UsageError(f"{option} is for {owners}; it does not go with --role {role}")
 
 
 def _instances(path: str, top_k: int | None, stream: bool) -> Sequence[Instance]:

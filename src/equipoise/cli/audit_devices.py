@@ -31,7 +31,7 @@ machine. {sizes}."""
 
 _OPTIONS = (
     click.option("--against", type=click.Path(), help="Placers: also score on this record, and place on it."),
-    click.option("--placement", help="Schedulers: placer whose placement is served. [default: eplb]"),
+    click.option("--placement", help="Placer for schedulers [default: eplb], or for --value [default: micromoe]."),
     click.option("--steps", type=click.IntRange(1), help="Steps of the record, evenly spaced. [default: 1, the last]"),
     click.option("--slots", type=click.IntRange(1), help="P. [default: E + E/8, up to a multiple of the devices]"),
     click.option("--devices", type=click.IntRange(1), help="G. [default: 8 up to 64 experts, else 32]"),

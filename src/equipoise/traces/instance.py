@@ -1,4 +1,4 @@
-"""One batch of a trace: its scores, or its loads alone."""
+"""One batch of a trace: its scores, or its loads alone; and the loads of one layer, step after step."""
 
 from __future__ import annotations
 
@@ -52,6 +52,31 @@ class LoadInstance:
     def total(self) -> npt.NDArray[np.int64]:
         """``[E]``."""
         return self.load if self.load.ndim == 1 else np.asarray(self.load.sum(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class LoadSeries:
+    """Tokens per expert at one layer, step after step.
+
+    Attributes
+    ----------
+    name
+        Unique in its record.
+    loads
+        ``[S, E]``.
+    run
+        Which run or record it is from: a predictor that is trained must not be trained on the run it is tested on.
+    top_k
+        K, if it is known: every token then counts for K experts, none of them twice. 1 otherwise.
+    generated
+        Whether it was made and not measured.
+    """
+
+    name: str
+    loads: npt.NDArray[np.int64]
+    run: str
+    top_k: int = 1
+    generated: bool = False
 
 
 def evenly(count: int, chosen: int) -> list[int]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from equipoise.arrays import as_numpy, frozen, whole_numbers
 from equipoise.errors import InvalidFile, InvalidProblem
 from equipoise.files import read_arrays
-from equipoise.traces.instance import LoadInstance, evenly
+from equipoise.traces.instance import LoadInstance, LoadSeries, evenly
 
 Integers = npt.NDArray[np.int64]
 
@@ -52,6 +52,10 @@ class LoadTrace:
             for step in evenly(len(self.loads), steps)
             for index, layer in enumerate(self.layers)
         ]
+
+    def series(self, run: str) -> list[LoadSeries]:
+        """Return every layer over all steps, under the name of the run that it is."""
+        return [LoadSeries(f"layer{layer}", self.loads[:, index], run) for index, layer in enumerate(self.layers)]
 
 
 def read_loads(path: str | PathLike[str], top_k: int | None = None, num_experts: int | None = None) -> LoadTrace:

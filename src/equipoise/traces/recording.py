@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.errors import InvalidFile
-from equipoise.traces.instance import Instance, LoadInstance, apply_gate, evenly
+from equipoise.traces.instance import Instance, LoadInstance, LoadSeries, apply_gate, evenly
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +68,14 @@ class RecordedTrace:
             LoadInstance(f"{run}/layer{layer}/step{step}", self.loads(run)[step, layer].astype(np.int64))
             for run in self.runs
             for step in evenly(len(self.loads(run)), steps)
+            for layer in range(self.loads(run).shape[1])
+        ]
+
+    def load_series(self) -> list[LoadSeries]:
+        """Return the loads of every run and layer over all training steps."""
+        return [
+            LoadSeries(f"{run}/layer{layer}", self.loads(run)[:, layer].astype(np.int64), run, self.top_k(run))
+            for run in self.runs
             for layer in range(self.loads(run).shape[1])
         ]
 

@@ -1,0 +1,133 @@
+"""Tables of docs/prediction.md that no command prints: ``python benchmarks/prediction.py [TABLE ...]``.
+
+alarms: how often a stationary series is called transient. states: windows and states of the recorded runs.
+learners: errors of ARIMA and the LSTM beside the others. replacements: how often to place anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+
+import numpy as np
+
+from equipoise.audit import Cluster, audit_predictors, summarise_forecasts
+from equipoise.audit.replacements import hindsight_plan, interval_plan
+from equipoise.audit.values import least_peak
+from equipoise.reference.placement.floors import round_robin
+from equipoise.series import noise_floor, sliding_range, sliding_variance, transient
+from equipoise.targets import find
+from equipoise.traces import recorded
+
+SEED = 0
+
+
+def table(columns, rows):
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---:|" * len(columns))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print()
+
+
+def alarms(series=20, steps=1099):
+    """Share of full windows (of series) called transient, draws around the same shares."""
+    rows = []
+    for experts, tokens in ((16, 64), (16, 8192), (64, 256), (64, 16384), (256, 1024), (256, 65536)):
+        random = np.random.default_rng(SEED)
+        draws = [random.multinomial(tokens, random.dirichlet(np.ones(experts)), size=steps) for _ in range(series)]
+        row = [str(experts), str(tokens)]
+        for tolerance, margin in ((0.0, 0.0), (0.0, 1.0), (0.0, 2.0), (0.0, 3.0), (0.05, 3.0)):
+            moving = np.array([transient(one, tolerance=tolerance, margin=margin)[99:] for one in draws])
+            row.append(f"{moving.mean():.2%} ({moving.any(axis=1).sum()}/{series})")
+        rows.append(row)
+    settings = [f"tolerance {t}, margin {m}" for t, m in ((0, 0), (0, 1), (0, 2), (0, 3), (0.05, 3))]
+    table(["experts", "tokens a step", *settings], rows)
+
+
+def states():
+    """Windows over shares, mean over experts of the root (relative to 1/E), and the detector, by part of the run."""
+    rows = []
+    trace = recorded()
+    for run in trace.runs:
+        loads = trace.loads(run).astype(np.int64)
+        steps, layers, experts = loads.shape
+        for start, end in ((0, 200), (200, 500), (500, 1000), (1000, 4000), (4000, 8000)):
+            if end > steps:
+                continue
+            parts = [loads[max(0, start - 99) : end, layer] for layer in range(layers)]
+            spread = [np.sqrt([sliding_variance(p, w) for p in parts]).mean() * experts for w in (10, 100)]
+            reach = np.mean([sliding_range(p, 100) for p in parts]) * experts
+            moving = np.mean([transient(loads[:, layer])[start:end] for layer in range(layers)])
+            floor = np.mean([noise_floor(p, trace.top_k(run)).step for p in parts])
+            numbers = [f"{value:.3f}" for value in (*spread, reach)]
+            rows.append([run, f"{start} to {end}", *numbers, f"{floor:.2%}", f"{moving:.0%}"])
+    table(
+        ["run", "steps", "deviation, w=10", "deviation, w=100", "range, w=100", "noise floor", "transient"],
+        rows,
+    )
+
+
+def learners():
+    """Every predictor on one layer of the three runs with 16 experts, two origins each."""
+    series = [one for one in recorded().load_series() if one.loads.shape[1] == 16 and one.name.endswith("layer1")]
+    names = ("persistence", "ema", "last-window", "sw-avg", "arima", "lstm")
+    result = audit_predictors([find(name, "predictor") for name in names], series, origins=2)
+    rows = []
+    for one in summarise_forecasts(result.rows):
+        pairs = (("step", "step_unweighted", "mean", "mean_unweighted"), (one.errors, one.floor))
+        cells = [" / ".join(f"{getattr(side, field):.2%}" for side in pairs[1]) for field in pairs[0]]
+        rows.append([one.method, str(one.horizon), *cells, str(one.forecasts)])
+    table(["predictor", "horizon", "per step", "unweighted", "of mean", "unweighted", "forecasts"], rows)
+
+
+def replacements(count=8, length=100):
+    """Cost over the mean load of a device, less 1, for placements every so many blocks, by the price of a move."""
+    placer, average = find("micromoe", "placer"), find("ema", "predictor")
+    series = [one for one in recorded().load_series() if one.name in ("E16-none/layer1", "E64-none/layer1")]
+    for one in series:
+        first = len(one.loads) - count * length
+        blocks = one.loads[first:].reshape(count, length, -1).sum(axis=1)
+        cluster = Cluster.of(one.loads.shape[1])
+        mean = blocks.sum() / cluster.devices
+        start = round_robin(one.loads.shape[1], cluster.slots)
+        known = {}
+
+        def place(load, cluster=cluster, known=known):
+            key = tuple(load.tolist())
+            if key not in known:
+                known[key] = cluster.place(placer, load)
+            return known[key]
+
+        def past(now, until, one=one, first=first):
+            return np.asarray(one.loads[first + (now - 1) * length : first + now * length].sum(axis=0))
+
+        def forecast(now, until, one=one, first=first):
+            history = one.loads[: first + now * length]
+            return np.rint(average.predict(history, (until - now) * length).sum(axis=0)).astype(np.int64)
+
+        def truth(now, until, blocks=blocks):
+            return blocks[now:until].sum(axis=0)
+
+        prices, rows = (0, 100, 1000), []
+        for name, seen in (("last block", past), ("ema's forecast", forecast), ("truth", truth)):
+            for every in (1, 2, 4, 8):
+                plan = interval_plan(blocks, start, every, seen, place, cluster, 0)
+                costs = [f"{(plan.peaks + price * plan.moved) / mean - 1:.2%}" for price in prices]
+                rows.append([name, str(every), str(plan.moved), *costs])
+        best = [hindsight_plan(blocks, start, place, cluster, price) for price in prices]
+        times = [sum(a != b for a, b in pairwise((0, *plan.placements))) for plan in best]
+        label = ", ".join(f"{plan.moved} in {count}" for plan, count in zip(best, times, strict=True))
+        rows.append(["best in hindsight", "any", label, *(f"{plan.cost / mean - 1:.2%}" for plan in best)])
+        stay = sum(least_peak(block, start, cluster.devices)[0] for block in blocks)
+        rows.append(["never placed anew", "-", "0", *[f"{stay / mean - 1:.2%}"] * len(prices)])
+        print(
+            f"{one.name}: {len(blocks)} blocks of {length} steps, {cluster.slots} slots on {cluster.devices} devices\n"
+        )
+        table(["placed on", "every", "moved", *(f"price {price}" for price in prices)], rows)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ("alarms", "states", "learners", "replacements"):
+        print(f"### {name}\n", flush=True)
+        {"alarms": alarms, "states": states, "learners": learners, "replacements": replacements}[name]()

@@ -1,0 +1,1 @@
+"""Published predictors of expert load, and the floors they must beat."""
