@@ -59,7 +59,7 @@ def test_a_line_that_is_not_there_or_not_in_order_is_missed():
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_do_what_it_says(page, tmp_path):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "120"}
+    environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "120", "CI": "1"}  # no deadlines
     ran = 0
     for kind, name, *rest in steps((DOCS / page).read_text()):
         if kind == "file":
