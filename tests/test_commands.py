@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,9 @@ def test_a_command_dies_with_its_worker():
     programs = children(subject._process.pid)
     assert programs
     subject.close()
+    deadline = time.monotonic() + 10
+    while any(alive(program) for program in programs) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not any(alive(program) for program in programs)
 
 
