@@ -41,6 +41,8 @@ class Engine:
         Engines of one family share code; agreement within a family is one witness.
     form
         The only ``problem.split`` it solves; empty: any.
+    warm
+        Whether its ``solve`` also takes ``start``, prices to start from.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Engine:
     comfortable: int
     family: str
     form: str = ""
+    warm: bool = False
 
     @property
     def installed(self) -> bool:
@@ -69,7 +72,7 @@ class Engine:
         """
         return self.package == "pulp" and importlib.util.find_spec("highspy") is not None
 
-    def run(self, problem: Any, time_limit: float | None = None) -> Any:
+    def run(self, problem: Any, time_limit: float | None = None, start: Any = None) -> Any:
         """Return the engine's claim; in a child process if the call may be long, limited, or must not load here.
 
         Raises
@@ -79,10 +82,11 @@ class Engine:
         TimeoutError, ChildFailed
             From the child process.
         """
+        arguments = (problem, time_limit, start) if self.warm else (problem, time_limit)
         try:
             if time_limit is None and problem.size <= self.comfortable and not self.needs_own_process:
-                return importlib.import_module(self.module).solve(problem, None)
-            return child.call(self.module, "solve", problem, time_limit, time_limit=time_limit)
+                return importlib.import_module(self.module).solve(*arguments)
+            return child.call(self.module, "solve", *arguments, time_limit=time_limit)
         except ImportError as error:
             raise SolverNotAvailable(f"{self.name} cannot be loaded ({error}); run `equipoise doctor`") from error
 
@@ -96,7 +100,8 @@ _COMMUNICATION = "equipoise.solvers.communication."
 _PLACEMENT = "equipoise.solvers.placement."
 
 ENGINES = (
-    Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 1_000_000, "network flow"),
+    Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 100_000, "network flow"),
+    Engine("express", _ASSIGNMENT + "express.engine", AssignmentProblem, "numba", 2**40, "express", warm=True),
     Engine("ortools-highs", _ASSIGNMENT + "highs", AssignmentProblem, "ortools", 30_000, "HiGHS"),
     Engine("ortools-glop", _ASSIGNMENT + "glop", AssignmentProblem, "ortools", 20_000, "GLOP"),
     Engine("ortools-pdlp", _ASSIGNMENT + "pdlp", AssignmentProblem, "ortools", 30_000, "PDLP"),

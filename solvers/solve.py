@@ -8,6 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.arrays import as_numpy
+from equipoise.certificates.assignment_value import AssignmentCertificate
 from equipoise.errors import InvalidProblem
 from equipoise.problems import (
     AssignmentProblem,
@@ -56,7 +61,7 @@ _KINDS: dict[type, tuple[Callable[[Any, Any, str, float | None], Solution], Call
 """For every kind of problem: what turns a claim into a solution, and how an engine's claim is made."""
 
 
-def solve(problem: Problem, solver: str | None = None, time_limit: float | None = None) -> Solution:
+def solve(problem: Problem, solver: str | None = None, time_limit: float | None = None, start: Any = None) -> Solution:
     """Return the optimum of ``problem`` with its certificate.
 
     Parameters
@@ -66,9 +71,15 @@ def solve(problem: Problem, solver: str | None = None, time_limit: float | None 
     time_limit
         Seconds of wall time for the engine; mending and certifying get two more. Running out of it is a status
         ("bounded" or "unknown"), not an exception.
+    start
+        Where to start: the solution of a similar :class:`AssignmentProblem` (the previous step of the same layer), or
+        expert prices ``[E]`` in units of the scores. It changes the time, never the optimum; engines other than
+        `express` ignore it.
 
     Raises
     ------
+    InvalidProblem
+        If the time limit is not positive, or ``start`` is not one finite price for each of E experts.
     SolverNotAvailable
         If the engine is unknown, not installed, or not made for this problem.
     """
@@ -77,7 +88,8 @@ def solve(problem: Problem, solver: str | None = None, time_limit: float | None 
     engine = engine_named(solver, problem)
     started = time.monotonic()
     deadline = None if time_limit is None else started + time_limit + child.GRACE
-    claim = _claim(engine, problem, time_limit)
+    prices = None if start is None else _prices(start, problem)
+    claim = _claim(engine, problem, time_limit, prices)
     certify, _ = _KINDS[engine.problem]
     solution = certify(problem, claim, engine.name, deadline)
     return replace(solution, seconds=time.monotonic() - started)
@@ -93,10 +105,31 @@ def claim(problem: Problem, solver: str, time_limit: float | None = None) -> Any
     return _claim(engine_named(solver, problem), problem, time_limit)
 
 
-def _claim(engine: Engine, problem: Problem, time_limit: float | None) -> Any:
+def _prices(start: Any, problem: Problem) -> npt.NDArray[np.float64]:
+    """Prices in units of the scores from what a caller gives as a start."""
+    allowed = "a solved AssignmentProblem's solution, or finite prices [E]"
+    if not isinstance(problem, AssignmentProblem):
+        raise InvalidProblem("start", f"given for a {type(problem).__name__}", "an AssignmentProblem's start")
+    if isinstance(start, Solution):
+        if not isinstance(start.certificate, AssignmentCertificate):
+            raise InvalidProblem("start", "a solution without a certificate of prices", allowed)
+        prices = np.ldexp(start.certificate.prices.astype(np.float64), -start.certificate.exponent)
+    else:
+        array = as_numpy(start, "start")
+        if array.dtype.kind not in "fiu":
+            raise InvalidProblem("start", f"of type {array.dtype}", allowed)
+        prices = array.astype(np.float64)
+    if prices.shape != (problem.num_experts,) or not np.isfinite(prices).all():
+        raise InvalidProblem("start", f"not {problem.num_experts} finite prices (shape {prices.shape})", allowed)
+    return prices
+
+
+def _claim(
+    engine: Engine, problem: Problem, time_limit: float | None, start: npt.NDArray[np.float64] | None = None
+) -> Any:
     _, no_answer = _KINDS[engine.problem]
     try:
-        return engine.run(problem, time_limit)
+        return engine.run(problem, time_limit, start)
     except TimeoutError:
         return no_answer("time limit", message="stopped at the time limit")
     except child.ChildFailed as error:

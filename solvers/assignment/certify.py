@@ -21,6 +21,11 @@ def certify(problem: AssignmentProblem, claim: Claim, solver: str, deadline: flo
 
     Where time runs out the bounds stay rigorous: any prices bound the optimum from above, also an engine's own.
     """
+    if claim.proof is not None:
+        proved = of_proof(problem, claim, solver)
+        if proved.certificate is not None:
+            return proved
+        claim = replace(claim, weights=held_matrix(*claim.proof, len(problem.tokens)))
     mended = None if claim.weights is None else mend(problem, claim.weights, deadline)
     prices = None if mended is None else mended.prices
     if prices is None:
@@ -40,6 +45,41 @@ def certify(problem: AssignmentProblem, claim: Claim, solver: str, deadline: flo
             repairs=tuple(mended.repairs),
         )
     return replace(solution, raw_objective=claim.objective, raw_status=claim.message or claim.status)
+
+
+def of_proof(problem: AssignmentProblem, claim: Claim, solver: str) -> Solution:
+    """Check an answer that came with its prices."""
+    assert claim.proof is not None
+    chosen, prices = claim.proof
+    experts = nobody(problem)
+    rank = np.where(chosen < 0, problem.num_experts, chosen)
+    rank.sort(axis=1)
+    experts[problem.tokens] = np.where(rank == problem.num_experts, -1, rank)
+    experts.flags.writeable = False
+    certificate = AssignmentCertificate.of(problem, experts, prices)
+    verdict = certificate.verify()
+    if not verdict.valid or verdict.lower is None:
+        return Solution("unknown", solver, lower=verdict.lower, upper=verdict.upper)
+    return Solution(
+        "optimal",
+        solver,
+        "certified",
+        objective=verdict.lower + len(problem.tokens) * problem.top_k * problem.grid.error,
+        lower=verdict.lower,
+        upper=verdict.upper,
+        experts=experts,
+        certificate=certificate,
+        raw_objective=claim.objective,
+        raw_status=claim.message or claim.status,
+    )
+
+
+def held_matrix(chosen: npt.NDArray[np.int32], prices: npt.NDArray[np.int64], tokens: int) -> npt.NDArray[np.bool_]:
+    """Return ``held[real tokens, E]`` from ``chosen[real tokens, K]``, -1 for none."""
+    held = np.zeros((tokens, len(prices)), bool)
+    token, place = np.nonzero(chosen >= 0)
+    held[token, chosen[token, place]] = True
+    return held
 
 
 def claimed_prices(claim: Claim, count: int, unit: Fraction) -> npt.NDArray[np.int64]:

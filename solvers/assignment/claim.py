@@ -44,6 +44,9 @@ class Claim:
         The engine's own words.
     cross_checked
         Whether independent engines claim exactly this.
+    proof
+        ``(experts[real tokens, K], prices[E])`` on the problem's own grid, from an engine whose answer comes with its
+        proof; only the certificate decides whether it is one.
     """
 
     status: ClaimStatus
@@ -52,6 +55,7 @@ class Claim:
     prices: npt.NDArray[np.float64] | None = None
     message: str = ""
     cross_checked: bool = False
+    proof: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None = None
 
 
 @dataclass(frozen=True)

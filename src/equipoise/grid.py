@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,49 @@ import numpy.typing as npt
 PRICE_BITS = 61
 """Scores and prices stay within ``2**PRICE_BITS``, so that a difference of two never overflows 64 bits."""
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
+_LAZY = 1 << 20
+
+
+@dataclass(frozen=True)
+class GridRows:
+    """Grid integers made when they are asked for: a slice of rows of large scores, not twice their memory."""
+
+    scores: npt.NDArray[Any]
+    exponent: int
+
+    dtype = np.dtype(np.int64)
+    ndim = 2
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(T, E)``."""
+        return self.scores.shape
+
+    @property
+    def nbytes(self) -> int:
+        """Of all rows."""
+        return 8 * self.scores.size
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, rows: Any) -> npt.NDArray[np.int64]:
+        return to_grid(self.scores[rows], self.exponent)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Integers ``values[T,E]`` with ``abs(scores - values * 2**-exponent) <= error``, exactly."""
+    """Integers ``rows[T,E]`` with ``abs(scores - rows * 2**-exponent) <= error``, exactly."""
 
-    values: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64] | GridRows
     exponent: int
     error: Fraction
+
+    @cached_property
+    def values(self) -> npt.NDArray[np.int64]:
+        """All rows as one array."""
+        return self.rows if isinstance(self.rows, np.ndarray) else self.rows[:]
 
     @property
     def unit(self) -> Fraction:
@@ -46,7 +80,8 @@ def grid_of(scores: npt.NDArray[Any]) -> Grid:
     finest = _exact_exponent(scores)
     exponent = min(finest, _largest_exponent(span * (scores.shape[1] + 1), PRICE_BITS)) if span else 0
     error = Fraction(0) if exponent >= finest else Fraction(1, 2) * Fraction(2) ** -exponent
-    return Grid(to_grid(scores, exponent), exponent, error)
+    lazy = GridRows(scores, exponent)
+    return Grid(lazy if scores.size > _LAZY else lazy[:], exponent, error)
 
 
 def to_grid(numbers: npt.NDArray[Any], exponent: int) -> npt.NDArray[np.int64]:
@@ -54,7 +89,9 @@ def to_grid(numbers: npt.NDArray[Any], exponent: int) -> npt.NDArray[np.int64]:
     if numbers.dtype.kind == "f":
         values = np.empty(numbers.shape, np.int64)
         for target, source in _chunks(values, numbers):
-            np.rint(np.ldexp(source.astype(np.float64), exponent), out=target, casting="unsafe")
+            exact = source.astype(np.float64)
+            exact = np.ldexp(exact, exponent) if abs(exponent) > 1000 else exact * 2.0**exponent
+            np.rint(exact, out=target, casting="unsafe")
     elif exponent >= 0:
         values = numbers.astype(np.int64) << exponent
     else:
@@ -103,16 +140,18 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
     """Smallest ``g`` at which every float score times ``2**g`` is an integer; 0 for integers."""
     if scores.dtype.kind != "f":
         return 0
-    lowest: int | None = None
+    wide = np.float64 if scores.dtype.itemsize == 8 else np.float32
+    word, one = (np.uint64, np.uint64(1)) if wide is np.float64 else (np.uint32, np.uint32(1))
+    below_exponent = word(2 ** np.finfo(wide).nmant - 1)
+    last_bit = np.inf
     for (chunk,) in _chunks(scores):
-        fraction, exponent = np.frexp(chunk[chunk != 0].astype(np.float64))
-        if not fraction.size:
-            continue
-        mantissa = np.ldexp(fraction, 53).astype(np.int64)
-        last_bit = np.frexp((mantissa & -mantissa).astype(np.float64))[1] - 1
-        smallest = int((exponent.astype(np.int64) - 53 + last_bit).min())
-        lowest = smallest if lowest is None else min(lowest, smallest)
-    return 0 if lowest is None else -lowest
+        magnitude = np.abs(chunk[chunk != 0].astype(wide))
+        bits = magnitude.view(word)
+        without_last = (bits & (bits - one)).view(wide)
+        powers = (bits & below_exponent) == 0
+        step = np.where(powers, magnitude, magnitude - without_last)
+        last_bit = min(last_bit, float(step.min(initial=np.inf)))
+    return 0 if last_bit == np.inf else 1 - int(np.frexp(last_bit)[1])
 
 
 def _chunks(*arrays: npt.NDArray[Any]) -> Any:

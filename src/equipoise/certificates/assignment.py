@@ -10,7 +10,6 @@ count). So if x is feasible and its score equals D(q), then x is optimal. That i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -21,7 +20,7 @@ from equipoise.certificates.verdict import Verdict
 Integers = npt.NDArray[np.int64]
 
 _LARGEST = 2**61  # differences of two such numbers fit 64 bits
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
 
 
 def check_assignment(
@@ -40,7 +39,8 @@ def check_assignment(
     Parameters
     ----------
     scores
-        ``[T, E]`` grid integers: score times ``2**exponent``, rounded by at most ``error`` (in units of the scores).
+        ``[T, E]`` grid integers, or what gives them by slices of rows: score times ``2**exponent``, rounded by at most
+        ``error`` (in units of the scores).
     top_k, capacity, drop, mask
         The problem, as in :class:`equipoise.AssignmentProblem`.
     experts
@@ -49,23 +49,22 @@ def check_assignment(
         ``[E]`` grid integers.
     """
     unit = Fraction(2) ** -exponent
-    real = np.ones(len(scores), bool) if mask is None else mask
-    slip = int(real.sum()) * top_k * error
-    upper, reason = None, _bad_numbers(scores, capacity, prices)
+    reason = _bad_numbers(scores, capacity, prices)
     if reason is not None:
         return Verdict(False, reason)
-    if (prices < 0).any():
-        reason = f"the price of expert {int(np.argmax(prices < 0))} is negative"
-    else:
-        dual = _dual(scores[real], top_k, capacity, drop, prices)
-        upper = dual * unit + slip
+    real = np.ones(scores.shape[0], bool) if mask is None else mask
     infeasible = _infeasible(scores.shape, top_k, capacity, drop, real, experts)
-    if infeasible is not None:
-        return Verdict(False, infeasible, None, upper)
-    value = _value(scores, experts)
+    sums = _sums(scores, top_k, drop, real, None if infeasible else experts, prices)
+    if sums is None:
+        return Verdict(False, "scores goes beyond 2^61")
+    value, dual = sums[0], sums[1] + sum(int(limit) * int(price) for limit, price in zip(capacity, prices, strict=True))
+    slip = int(real.sum()) * top_k * error
     lower = value * unit - slip
-    if reason is not None:
-        return Verdict(False, reason, lower, upper)
+    upper = None if (prices < 0).any() else dual * unit + slip
+    if infeasible:
+        return Verdict(False, infeasible, None, upper)
+    if upper is None:
+        return Verdict(False, f"the price of expert {int(np.argmax(prices < 0))} is negative", lower)
     if value != dual:
         gap = f"{dual - value} grid steps of 2^{-exponent}"
         return Verdict(False, f"the prices leave a gap of {gap} above the assignment's score", lower, upper)
@@ -75,13 +74,13 @@ def check_assignment(
 def _bad_numbers(scores: Integers, capacity: Integers, prices: Integers) -> str | None:
     """Say what is wrong with types, shapes or sizes."""
     for name, array, shape in (
-        ("scores", scores, scores.shape if scores.ndim == 2 else None),
+        ("scores", scores, scores.shape if len(scores.shape) == 2 else None),
         ("capacity", capacity, scores.shape[1:]),
         ("prices", prices, scores.shape[1:]),
     ):
         if array.dtype != np.int64 or array.shape != shape:
             return f"{name} is {array.dtype} of shape {array.shape}, not 64-bit integers of the problem's shape"
-        if array.size and (int(array.min()) < -_LARGEST or int(array.max()) > _LARGEST):
+        if name != "scores" and _too_large(array[:]):
             return f"{name} goes beyond 2^61"
     return "a capacity is negative" if (capacity < 0).any() else None
 
@@ -111,23 +110,38 @@ def _infeasible(
     return None
 
 
-def _value(scores: Integers, experts: Integers) -> int:
-    token, place = np.nonzero(experts >= 0)
-    return _sum(scores[token, experts[token, place]])
+def _sums(
+    scores: Integers, top_k: int, drop: bool, real: npt.NDArray[np.bool_], experts: Integers | None, prices: Integers
+) -> tuple[int, int] | None:
+    """Return the assignment's score and the tokens' part of the dual; None if a score is too large.
 
-
-def _dual(scores: Integers, top_k: int, capacity: Integers, drop: bool, prices: Integers) -> int:
-    total = sum(int(limit) * int(price) for limit, price in zip(capacity, prices, strict=True))
-    for rows in _blocks(scores):
-        reduced = rows - prices
-        best = np.partition(reduced, -top_k, axis=1)[:, -top_k:]
-        total += _sum(np.maximum(best, 0) if drop else best)
-    return total
-
-
-def _blocks(scores: Integers) -> Iterator[Integers]:
+    Where no reduced score above a token's worst lies outside its experts, these are its K largest; others are sought.
+    """
+    value = dual = 0
     rows = max(1, _CHUNK // scores.shape[1])
-    return (scores[start : start + rows] for start in range(0, len(scores), rows))
+    for start in range(0, scores.shape[0], rows):
+        block, among = scores[start : start + rows], real[start : start + rows]
+        if _too_large(block):
+            return None
+        block = block if among.all() else block[among]
+        unsure = np.ones(len(block), bool)
+        reduced = block - prices
+        if experts is not None and len(block):
+            chosen = experts[start : start + rows][among]
+            held = np.take_along_axis(block, np.maximum(chosen, 0), axis=1)
+            value += _sum(held[chosen >= 0])
+            kept = np.where(chosen >= 0, held - prices[chosen], 0)
+            worst = kept.min(axis=1, keepdims=True)
+            unsure = np.count_nonzero(reduced > worst, axis=1) != np.count_nonzero(kept > worst, axis=1)
+            unsure |= drop & (worst[:, 0] < 0)
+            dual += _sum(kept[~unsure])
+        best = np.partition(reduced[unsure], -top_k, axis=1)[:, -top_k:]
+        dual += _sum(np.maximum(best, 0) if drop else best)
+    return value, dual
+
+
+def _too_large(numbers: Integers) -> bool:
+    return numbers.size > 0 and (int(numbers.min()) < -_LARGEST or int(numbers.max()) > _LARGEST)
 
 
 def _sum(numbers: Integers) -> int:

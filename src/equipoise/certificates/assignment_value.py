@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from os import PathLike
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from equipoise.errors import InvalidFile
 from equipoise.problems import AssignmentProblem
 
 Integers = npt.NDArray[np.int64]
+
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class AssignmentStatement:
         """State ``problem`` on its grid."""
         grid = problem.grid
         form = (problem.top_k, problem.capacity, problem.drop, problem.mask)
-        return cls(grid.values, *form, grid.exponent, grid.error)
+        return cls(cast(Integers, grid.rows), *form, grid.exponent, grid.error)
 
     @cached_property
     def digest(self) -> str:
@@ -47,7 +49,8 @@ class AssignmentStatement:
         tokens, experts = self.scores.shape
         flags = f"drop={int(self.drop)} masked={int(self.mask is not None)}"
         state = hashlib.sha256(f"assignment T={tokens} E={experts} K={self.top_k} g={self.exponent} {flags}\n".encode())
-        state.update(np.ascontiguousarray(self.scores, "<i8").data)
+        for start in range(0, tokens, rows := max(1, _CHUNK // experts)):
+            state.update(np.ascontiguousarray(self.scores[start : start + rows], "<i8").data)
         state.update(np.ascontiguousarray(self.capacity, "<i8").data)
         if self.mask is not None:
             state.update(np.ascontiguousarray(self.mask, "u1").data)
@@ -57,7 +60,7 @@ class AssignmentStatement:
         """As it stands in a file."""
         mask = None if self.mask is None else self.mask.tolist()
         form = (self.top_k, self.capacity.tolist(), self.drop, mask)
-        return files.AssignmentProblemFile(self.scores.tolist(), *form, self.exponent, str(self.error))
+        return files.AssignmentProblemFile(self.scores[:].tolist(), *form, self.exponent, str(self.error))
 
     @classmethod
     def from_file(cls, file: files.AssignmentProblemFile) -> Self:
@@ -86,8 +89,8 @@ class AssignmentCertificate(Certificate):
         ``[E]`` integers; the price of expert e is ``prices[e] * 2**-exponent`` in units of the scores.
     exponent
         Of the grid.
-    digest
-        Hash of the problem that the certificate speaks of.
+    recorded
+        Hash of the problem that the certificate speaks of, as its file says; None: that of ``statement``.
     statement
         The problem itself, where it is at hand.
     """
@@ -98,14 +101,23 @@ class AssignmentCertificate(Certificate):
     experts: Integers
     prices: Integers
     exponent: int
-    digest: str
+    recorded: str | None = None
     statement: AssignmentStatement | None = None
 
     @classmethod
     def of(cls, problem: AssignmentProblem, experts: Integers, prices: Integers) -> Self:
         """Bind an assignment and prices to ``problem``."""
         statement = AssignmentStatement.of(problem)
-        return cls(experts, prices, statement.exponent, statement.digest, statement)
+        return cls(experts, prices, statement.exponent, None, statement)
+
+    @property
+    def digest(self) -> str:  # type: ignore[override]  # hashing a large problem takes longer than checking it
+        """Hash of the problem that the certificate speaks of; computed when it is asked for."""
+        return self.recorded or (self.statement.digest if self.statement is not None else "")
+
+    def speaks_of(self, statement: AssignmentStatement) -> bool:
+        """Compare the hashes, unless it is the very statement that this certificate was made for."""
+        return (self.recorded is None and statement is self.statement) or super().speaks_of(statement)
 
     @staticmethod
     def state(problem: AssignmentProblem) -> AssignmentStatement:

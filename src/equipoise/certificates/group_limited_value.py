@@ -123,7 +123,7 @@ class GroupLimitedCertificate(Certificate):
     def check(self, statement: GroupLimitedStatement) -> Verdict:
         """Run the solver-free check."""
         plain = statement.assignment
-        form = (plain.scores, plain.top_k, plain.capacity, plain.drop, plain.mask)
+        form = (plain.scores[:], plain.top_k, plain.capacity, plain.drop, plain.mask)
         groups = (statement.num_groups, statement.topk_groups)
         return check_group_limited(*form, groups, self.experts, self.prices, self.exponent, plain.error)
 

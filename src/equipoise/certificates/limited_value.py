@@ -151,7 +151,7 @@ class LimitedCertificate(Certificate):
         """Run the solver-free check."""
         plain = statement.assignment
         limits = (statement.capacity, statement.tokens, statement.experts)
-        form = (plain.scores, plain.top_k, plain.capacity, plain.drop, plain.mask, limits)
+        form = (plain.scores[:], plain.top_k, plain.capacity, plain.drop, plain.mask, limits)
         return check_limited(*form, self.experts, self.prices, self.limit_prices, self.exponent, plain.error)
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -1,0 +1,187 @@
+"""Dual descent: one expert's price at a time, to the middle of the interval that fills the expert exactly.
+
+With all other prices fixed, token t takes expert e as long as its price is below the bid
+
+    bid[t, e] = value[t, e] - (K-th largest reduced score of t among the other experts),
+
+so expert e attracts exactly c tokens at any price between its c-th and (c+1)-th highest bid, and every such price
+minimises the dual in this coordinate. The middle, not an end, is what keeps the sweeps from stalling (docs/theory.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+import numpy as np
+
+from equipoise.solvers.assignment.express.rows import FAR
+
+
+@nb.njit(cache=True)
+def boundary(sparse: Any, price: Any, places: Any, token: int, floor: int, best: Any, edge: Any) -> None:
+    """Recompute ``edge[token] = (worst inside, best outside)`` of a token with ``places`` places in its list."""
+    start, node, value = sparse[0], sparse[1], sparse[2]
+    count = places[token] + 1
+    found = 0
+    for arc in range(start[token], start[token + 1]):
+        if node[arc] == len(price) - 1:
+            continue
+        number = value[arc] - price[node[arc]]
+        if found == count:
+            if number <= best[found - 1]:
+                continue
+            spot = found - 1
+        else:
+            spot = found
+            found += 1
+        while spot > 0 and best[spot - 1] < number:
+            best[spot] = best[spot - 1]
+            spot -= 1
+        best[spot] = number
+    edge[token, 0] = FAR if count == 1 else max(best[count - 2], floor) if found >= count - 1 else floor
+    edge[token, 1] = max(best[count - 1], floor) if found == count else floor
+
+
+@nb.njit(cache=True)
+def boundaries(sparse: Any, price: Any, places: Any, floor: int) -> Any:
+    """All boundaries; ``price`` has an entry for node E."""
+    tokens = len(sparse[0]) - 1
+    edge = np.empty((tokens, 2), np.int64)
+    best = np.empty(places.max() + 2 if tokens else 1, np.int64)
+    for token in range(tokens):
+        boundary(sparse, price, places, token, floor, best, edge)
+    return edge
+
+
+@nb.njit(cache=True)
+def bids_of(sparse: Any, price: Any, edge: Any, expert: int, bids: Any) -> int:
+    """Write the bids of all arcs of ``expert``; return their number."""
+    value, owner, by_start, by_arc = sparse[2], sparse[4], sparse[5], sparse[6]
+    first = by_start[expert]
+    count = by_start[expert + 1] - first
+    for i in range(count):
+        arc = by_arc[first + i]
+        token = owner[arc]
+        inside = value[arc] - price[expert] >= edge[token, 0]
+        bids[i] = value[arc] - (edge[token, 1] if inside else edge[token, 0])
+    return count
+
+
+@nb.njit(cache=True)
+def rank(numbers: Any, count: int, place: int) -> Any:
+    """Return the ``place``-th largest of ``numbers[:count]`` (from 0), which moves to that place; quickselect.
+
+    Invariant: ``numbers[:low]`` are at least, ``numbers[high+1:]`` at most any number between.
+    """
+    low, high = 0, count - 1
+    while low < high:
+        a, b, c = numbers[low], numbers[(low + high) // 2], numbers[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while numbers[i] > pivot:
+                i += 1
+            while numbers[j] < pivot:
+                j -= 1
+            if i <= j:
+                numbers[i], numbers[j] = numbers[j], numbers[i]
+                i += 1
+                j -= 1
+        if place <= j:
+            high = j
+        elif place >= i:
+            low = i
+        else:
+            break
+    return numbers[place]
+
+
+@nb.njit(cache=True)
+def middle(bids: Any, count: int, room: int, old: int, least: int) -> int:
+    """Price that lets exactly ``room`` of the bids in; where the bids do not say, the nearest they do."""
+    if count == 0:
+        return old
+    if room <= 0:
+        top = bids[0]
+        for i in range(1, count):
+            top = max(top, bids[i])
+        return max(old, top + 1) if top < FAR // 2 else old
+    if room >= count:
+        low = bids[0]
+        for i in range(1, count):
+            low = min(low, bids[i])
+        return max(least, min(old, low - 1))
+    above = rank(bids, count, room - 1)
+    under = bids[room]
+    for i in range(room + 1, count):
+        under = max(under, bids[i])
+    if above <= least:
+        return least
+    under = max(under, least)
+    if above > FAR // 2:
+        return under
+    return under + (above - under) // 2
+
+
+@nb.njit(cache=True)
+def descend(sparse: Any, price: Any, places: Any, room: Any, floor: int, least: int, sweeps: int) -> int:
+    """Sweep over the experts, in place; ``room[E]`` is what each may hold inside the core, ``least`` the least price.
+
+    Invariant: ``edge`` is every token's boundary under the current prices. Returns the sweeps made; a sweep that
+    moves no price is the last.
+    """
+    by_start, by_arc = sparse[5], sparse[6]
+    value, owner = sparse[2], sparse[4]
+    experts = len(room)
+    tokens = len(sparse[0]) - 1
+    edge = boundaries(sparse, price, places, floor)
+    best = np.empty(places.max() + 2 if tokens else 1, np.int64)
+    longest = 0
+    for expert in range(experts):
+        longest = max(longest, by_start[expert + 1] - by_start[expert])
+    bids = np.empty(longest, np.int64)
+    for sweep in range(sweeps):
+        moved = False
+        for expert in range(experts):
+            count = bids_of(sparse, price, edge, expert, bids)
+            old = price[expert]
+            new = middle(bids, count, room[expert], old, least)
+            if new == old:
+                continue
+            moved = True
+            price[expert] = new
+            for i in range(by_start[expert], by_start[expert + 1]):
+                arc = by_arc[i]
+                token = owner[arc]
+                before, after = value[arc] - old, value[arc] - new
+                if min(before, after) > edge[token, 0] or max(before, after) < edge[token, 1]:
+                    continue
+                boundary(sparse, price, places, token, floor, best, edge)
+        if not moved:
+            return sweep + 1
+    return sweeps
+
+
+@nb.njit(cache=True)
+def reach(sparse: Any, price: Any, places: Any, room: Any, floor: int, width: float, below: Any, above: Any) -> None:
+    """Windows from a sample: how far each price would have to move to gain or lose ``width`` of its tokens.
+
+    By rank, not by value: the scales of the experts' scores differ by orders of magnitude.
+    """
+    edge = boundaries(sparse, price, places, floor)
+    by_start = sparse[5]
+    longest = 0
+    for expert in range(len(room)):
+        longest = max(longest, by_start[expert + 1] - by_start[expert])
+    bids = np.empty(longest, np.int64)
+    for expert in range(len(room)):
+        count = bids_of(sparse, price, edge, expert, bids)
+        held = 0
+        for i in range(count):
+            held += bids[i] >= price[expert]
+        half = max(2, int(np.ceil(width * max(room[expert], held, 1))))
+        first = min(room[expert], held) - half
+        last = max(room[expert], held) + half - 1
+        above[expert] = FAR // 2 if first < 0 else max(rank(bids, count, first) - price[expert], 0)
+        below[expert] = FAR // 2 if last >= count else max(price[expert] - rank(bids, count, last), 0)

@@ -1,0 +1,96 @@
+"""How the kernels read a score: the grid integer, refined below its last bit by a hash that breaks ties.
+
+A refined value is ``v * 2**shift + noise`` with ``0 <= noise < 2**bits`` and ``2**shift >= (E + 2) * 2**bits``. Prices
+that are optimal for the refined values round to prices that are optimal for v; :mod:`.rounding` has the argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+from numba.extending import overload
+
+from equipoise.problems import AssignmentProblem
+
+FAR = 2**61
+"""Beyond every refined value and price; differences of two such numbers still fit 64 bits."""
+
+_VALUE_BITS = 58
+_NOISE_BITS = 20
+_MATERIALISE = 1 << 23
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The real tokens' scores, ``[T, E]``, and how to refine them.
+
+    Attributes
+    ----------
+    scores
+        float32 scores, of which ``rint(score * scale)`` is the grid integer, or the grid integers themselves.
+    scale
+        ``2**exponent`` of the grid.
+    shift, mask, factor
+        Of the tie-breaking noise; ``mask`` is ``2**bits - 1``, ``factor[E]`` one 32-bit hash an expert.
+    """
+
+    scores: npt.NDArray[Any]
+    scale: float
+    shift: int
+    mask: int
+    factor: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, problem: AssignmentProblem) -> Rows:
+        """Choose the layout: large float32 matrices are read where they lie, everything else as grid integers."""
+        grid = problem.grid
+        experts = problem.num_experts
+        lean = problem.scores.dtype == np.float32 and problem.scores.size > _MATERIALISE and abs(grid.exponent) < 900
+        if lean:
+            scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
+        else:
+            scores = problem.real_values
+        scale = 2.0**grid.exponent if lean else 1.0
+        largest = float(max(-scores.min(), scores.max(), 0)) if lean else float(np.abs(scores.astype(float)).max())
+        used = int(np.ceil(np.log2(largest * scale + 2)))
+        guard = int(np.ceil(np.log2(experts + 2)))
+        bits = min(_NOISE_BITS, _VALUE_BITS - used - guard)
+        shift, mask = (bits + guard, 2**bits - 1) if bits >= 2 else (0, 0)
+        factor = np.random.default_rng(experts).integers(1, 2**32, experts)
+        return cls(scores, scale, shift, mask, factor)
+
+    def refined(self, prices: npt.NDArray[np.float64], exponent: int) -> npt.NDArray[np.int64]:
+        """Prices in units of the scores as refined integers, cut off where they could not be exact."""
+        return np.clip(np.ldexp(prices, exponent + self.shift), 0, FAR // 4).astype(np.int64)
+
+    @property
+    def reader(self) -> tuple[npt.NDArray[Any], float, int, int, npt.NDArray[np.int64]]:
+        """As the kernels take it."""
+        return self.scores, self.scale, self.shift, self.mask, self.factor
+
+
+def _grid_value(score: Any, scale: Any) -> Any:
+    raise NotImplementedError("compiled only")
+
+
+@overload(_grid_value, inline="always")
+def _grid_value_of(score, scale):  # type: ignore[no-untyped-def]
+    if isinstance(score, nb.types.Float):
+        return lambda score, scale: np.int64(np.rint(np.float64(score) * scale))
+    return lambda score, scale: score
+
+
+@nb.njit(cache=True, inline="always")
+def reduced_row(reader: Any, token: int, price: Any, out: Any) -> None:
+    """Write ``out[e] = value[token, e] - price[e]``, exactly; the hash of a token is a 32-bit number."""
+    scores, scale, shift, mask, factor = reader
+    salt = (np.int64(token) * np.int64(0x9E3779B1) + 0x7F4A7C15) & np.int64(0xFFFFFFFF)
+    salt = ((salt ^ (salt >> 15)) * np.int64(0x45D9F3B)) & np.int64(0xFFFFFFFF)
+    row = scores[token]
+    for e in range(len(row)):
+        noise = ((salt * factor[e]) >> np.int64(24)) & mask
+        out[e] = (_grid_value(row[e], scale) << shift) + noise - price[e]
