@@ -34,8 +34,13 @@ class Core:
         ``[n, K]`` experts of every token of the level, -1 for none.
     start, node, value, held
         By token: its arcs, their expert, refined value, whether the token holds it.
-    owner, by_start, by_arc
-        Token (position in ``member``) of each arc; arcs by node.
+    by_start, by_arc, by_owner, by_value
+        By node: its arcs, their token (position in ``member``) and value, side by side because descent reads them in
+        this order again and again.
+    places
+        Per member, the experts it holds inside the core, free places included.
+    fixed
+        Per expert, the tokens that hold it for good.
     changed
         Tokens whose given set was no top-K set under the prices: none means that the prices prove the given sets.
     """
@@ -47,20 +52,18 @@ class Core:
     node: Array
     value: Array
     held: Array
-    owner: Array
     by_start: Array
     by_arc: Array
+    by_owner: Array
+    by_value: Array
+    places: Array
+    fixed: Array
     changed: int
 
     @property
     def sparse(self) -> tuple[Array, ...]:
         """As the kernels take it."""
-        return self.start, self.node, self.value, self.held, self.owner, self.by_start, self.by_arc
-
-    def fixed(self, experts: int) -> Array:
-        """Per expert, how many tokens hold it for good."""
-        held = np.bincount(self.node[self.held], minlength=experts + 1)[:experts]
-        return load_of(self.chosen, experts) - held
+        return self.start, self.node, self.value, self.held, self.by_start, self.by_arc, self.by_owner, self.by_value
 
 
 def load_of(chosen: Array, experts: int) -> Array:
@@ -98,10 +101,14 @@ def gather(
     node = np.empty(start[-1], np.int32)
     value = np.empty(start[-1], np.int64)
     held = np.empty(start[-1], np.bool_)
-    owner = np.empty(start[-1], np.int32)
-    _fill(rows.reader, tokens, member, drop, price, below, above, chosen, edge, start, node, value, held, owner)
-    by_start, by_arc = _by_node(node, len(price))
-    return Core(tokens, chosen, member, start, node, value, held, owner, by_start, by_arc, int(changed))
+    _fill(rows.reader, tokens, member, drop, price, below, above, chosen, edge, start, node, value, held)
+    experts = len(below)
+    inside = held & (node < experts)
+    by_token = np.add.reduceat(inside, start[:-1]) if len(member) else np.zeros(0, np.int64)
+    places = top_k - (chosen[member] >= 0).sum(axis=1) + by_token
+    fixed = load_of(chosen, experts) - np.bincount(node[inside], minlength=experts)
+    by = _by_node(start, node, value, experts + 1)
+    return Core(tokens, chosen, member, start, node, value, held, *by, places, fixed, int(changed))
 
 
 @nb.njit(cache=True)
@@ -209,7 +216,6 @@ def _fill(
     node: Any,
     value: Any,
     held: Any,
-    owner: Any,
 ) -> None:
     """Write the arcs that :func:`_decide` counted, token by token, experts ascending."""
     experts = len(below)
@@ -237,13 +243,11 @@ def _fill(
                     node[arc] = e
                     value[arc] = r + price[e]
                     held[arc] = inside_set[e]
-                    owner[arc] = m
                     arc += 1
             if drop:
                 node[arc] = experts
                 value[arc] = 0
                 held[arc] = taken < chosen.shape[1]
-                owner[arc] = m
             for k in range(chosen.shape[1]):
                 if chosen[t, k] >= 0:
                     inside_set[chosen[t, k]] = False
@@ -273,16 +277,64 @@ def write_back(sparse: Any, member: Any, chosen: Any, dump: int) -> None:
 
 
 @nb.njit(cache=True)
-def _by_node(node: Any, nodes: int) -> Any:
+def rehold(sparse: Any, price: Any, places: Any, edge: Any) -> None:
+    """Let every token of the core hold a top-K set under ``price``: the one it holds, or else the earlier of equals.
+
+    ``edge`` are its boundaries under these prices, ``places`` the experts it holds inside the core.
+    """
+    start, node, value, held = sparse[0], sparse[1], sparse[2], sparse[3]
+    dump = len(price) - 1
+    for token in range(len(start) - 1):
+        inside = edge[token, 0]
+        good = True
+        for arc in range(start[token], start[token + 1]):
+            if node[arc] < dump:
+                reduced = value[arc] - price[node[arc]]
+                good = good and not (reduced > inside and not held[arc]) and not (reduced < inside and held[arc])
+        if good:
+            continue
+        free = places[token]
+        for arc in range(start[token], start[token + 1]):
+            held[arc] = node[arc] < dump and value[arc] - price[node[arc]] > inside
+            free -= held[arc]
+        for arc in range(start[token], start[token + 1]):
+            if free > 0 and (node[arc] == dump or value[arc] - price[node[arc]] == inside):
+                held[arc] = True
+                free -= 1
+
+
+def subset(core: Core, mark: Array, nodes: int) -> Core:
+    """Return the core of the marked tokens alone."""
+    if 2 * mark.sum() > len(mark):
+        return core
+    keep = np.flatnonzero(mark)
+    length = np.diff(core.start)
+    start = np.zeros(len(keep) + 1, np.int64)
+    np.cumsum(length[keep], out=start[1:])
+    arcs = np.repeat(mark, length)
+    node, value, held = core.node[arcs], core.value[arcs], core.held[arcs]
+    by = _by_node(start, node, value, nodes)
+    rest = (core.places[keep], core.fixed, core.changed)
+    return Core(core.tokens, core.chosen, core.member[keep], start, node, value, held, *by, *rest)
+
+
+@nb.njit(cache=True)
+def _by_node(start: Any, node: Any, value: Any, nodes: int) -> Any:
     """Counting sort of the arcs by node, stable."""
-    start = np.zeros(nodes + 1, np.int64)
+    by_start = np.zeros(nodes + 1, np.int64)
     for arc in range(len(node)):
-        start[node[arc] + 1] += 1
+        by_start[node[arc] + 1] += 1
     for n in range(nodes):
-        start[n + 1] += start[n]
-    spot = start[:-1].copy()
+        by_start[n + 1] += by_start[n]
+    spot = by_start[:-1].copy()
     order = np.empty(len(node), np.int32)
-    for arc in range(len(node)):
-        order[spot[node[arc]]] = arc
-        spot[node[arc]] += 1
-    return start, order
+    owner = np.empty(len(node), np.int32)
+    sorted_value = np.empty(len(node), np.int64)
+    for token in range(len(start) - 1):
+        for arc in range(start[token], start[token + 1]):
+            place = spot[node[arc]]
+            order[place] = arc
+            owner[place] = token
+            sorted_value[place] = value[arc]
+            spot[node[arc]] += 1
+    return by_start, order, owner, sorted_value

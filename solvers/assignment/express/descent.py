@@ -57,14 +57,14 @@ def boundaries(sparse: Any, price: Any, places: Any, floor: int) -> Any:
 @nb.njit(cache=True)
 def bids_of(sparse: Any, price: Any, edge: Any, expert: int, bids: Any) -> int:
     """Write the bids of all arcs of ``expert``; return their number."""
-    value, owner, by_start, by_arc = sparse[2], sparse[4], sparse[5], sparse[6]
+    by_start, by_owner, by_value = sparse[4], sparse[6], sparse[7]
     first = by_start[expert]
     count = by_start[expert + 1] - first
     for i in range(count):
-        arc = by_arc[first + i]
-        token = owner[arc]
-        inside = value[arc] - price[expert] >= edge[token, 0]
-        bids[i] = value[arc] - (edge[token, 1] if inside else edge[token, 0])
+        token = by_owner[first + i]
+        number = by_value[first + i]
+        inside = number - price[expert] >= edge[token, 0]
+        bids[i] = number - (edge[token, 1] if inside else edge[token, 0])
     return count
 
 
@@ -131,8 +131,7 @@ def descend(sparse: Any, price: Any, places: Any, room: Any, floor: int, least: 
     Invariant: ``edge`` is every token's boundary under the current prices. Returns the sweeps made; a sweep that
     moves no price is the last.
     """
-    by_start, by_arc = sparse[5], sparse[6]
-    value, owner = sparse[2], sparse[4]
+    by_start, by_owner, by_value = sparse[4], sparse[6], sparse[7]
     experts = len(room)
     tokens = len(sparse[0]) - 1
     edge = boundaries(sparse, price, places, floor)
@@ -152,9 +151,8 @@ def descend(sparse: Any, price: Any, places: Any, room: Any, floor: int, least: 
             moved = True
             price[expert] = new
             for i in range(by_start[expert], by_start[expert + 1]):
-                arc = by_arc[i]
-                token = owner[arc]
-                before, after = value[arc] - old, value[arc] - new
+                token = by_owner[i]
+                before, after = by_value[i] - old, by_value[i] - new
                 if min(before, after) > edge[token, 0] or max(before, after) < edge[token, 1]:
                     continue
                 boundary(sparse, price, places, token, floor, best, edge)
@@ -164,13 +162,13 @@ def descend(sparse: Any, price: Any, places: Any, room: Any, floor: int, least: 
 
 
 @nb.njit(cache=True)
-def reach(sparse: Any, price: Any, places: Any, room: Any, floor: int, width: float, below: Any, above: Any) -> None:
-    """Windows from a sample: how far each price would have to move to gain or lose ``width`` of its tokens.
+def reach(sparse: Any, price: Any, edge: Any, room: Any, half: Any, below: Any, above: Any) -> None:
+    """Windows, in place: how far each price would have to move to gain or lose ``half`` more tokens than it should.
 
-    By rank, not by value: the scales of the experts' scores differ by orders of magnitude.
+    By rank, not by value: the scales of the experts' scores differ by orders of magnitude. Where the core does not
+    reach that far, the old window is doubled.
     """
-    edge = boundaries(sparse, price, places, floor)
-    by_start = sparse[5]
+    by_start = sparse[4]
     longest = 0
     for expert in range(len(room)):
         longest = max(longest, by_start[expert + 1] - by_start[expert])
@@ -180,8 +178,30 @@ def reach(sparse: Any, price: Any, places: Any, room: Any, floor: int, width: fl
         held = 0
         for i in range(count):
             held += bids[i] >= price[expert]
-        half = max(2, int(np.ceil(width * max(room[expert], held, 1))))
-        first = min(room[expert], held) - half
-        last = max(room[expert], held) + half - 1
-        above[expert] = FAR // 2 if first < 0 else max(rank(bids, count, first) - price[expert], 0)
-        below[expert] = FAR // 2 if last >= count else max(price[expert] - rank(bids, count, last), 0)
+        first = min(room[expert], held) - half[expert]
+        last = max(room[expert], held) + half[expert] - 1
+        if 0 <= first < count:
+            above[expert] = max(rank(bids, count, first) - price[expert], 0)
+        else:
+            above[expert] = min(FAR // 2, 2 * above[expert] + 1)
+        if 0 <= last < count:
+            below[expert] = max(price[expert] - rank(bids, count, last), 0)
+        else:
+            below[expert] = min(FAR // 2, 2 * below[expert] + 1)
+
+
+@nb.njit(cache=True)
+def near(sparse: Any, price: Any, edge: Any, below: Any, above: Any) -> Any:
+    """Mark the tokens with an arc inside the windows."""
+    by_start, by_owner = sparse[4], sparse[6]
+    mark = np.zeros(len(sparse[0]) - 1, np.bool_)
+    longest = 0
+    for expert in range(len(below)):
+        longest = max(longest, by_start[expert + 1] - by_start[expert])
+    bids = np.empty(longest, np.int64)
+    for expert in range(len(below)):
+        count = bids_of(sparse, price, edge, expert, bids)
+        for i in range(count):
+            if -below[expert] <= bids[i] - price[expert] <= above[expert]:
+                mark[by_owner[by_start[expert] + i]] = True
+    return mark

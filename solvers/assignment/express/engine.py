@@ -21,8 +21,8 @@ from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.claim import Claim
-from equipoise.solvers.assignment.express.core import Core, gather, load_of, write_back
-from equipoise.solvers.assignment.express.descent import descend, reach
+from equipoise.solvers.assignment.express.core import Core, gather, load_of, rehold, subset, write_back
+from equipoise.solvers.assignment.express.descent import boundaries, descend, near, reach
 from equipoise.solvers.assignment.express.paths import repair
 from equipoise.solvers.assignment.express.rounding import rounded
 from equipoise.solvers.assignment.express.rows import FAR, Rows
@@ -32,11 +32,17 @@ Windows = tuple[Integers, Integers]
 Proof = tuple[npt.NDArray[np.int32], Integers]
 
 SEED = 20260101
-GROWTH = 8
-"""From one sample to the next; a sample's noise sets the windows of the next."""
+GROWTH = 12
+"""From one sample to the next at most; a sample's noise sets the windows of the next."""
 
 SPREAD = 4
 """Standard deviations of sampling noise that a window covers."""
+
+FIRST = 8
+"""Ranks on either side of a price with which exact repair begins."""
+
+LAST = 64
+"""Ranks on either side of a price within which the proving pass gathers, in case that it finds something to do."""
 
 PASSES = 12
 """Over all tokens, before another engine is asked."""
@@ -92,49 +98,68 @@ class Express:
         if self.tight:
             missing = len(core.tokens) * self.top_k - int(share.sum())
             share[np.argsort(share - exact, kind="stable")[:missing]] += 1
-        return share - core.fixed(self.experts)
+        return share - core.fixed
+
+    def edges(self, core: Core) -> Integers:
+        """Boundaries of the core's tokens under the current prices."""
+        return boundaries(core.sparse, self.price, core.places, self.floor)
 
     def descend(self, core: Core, sweeps: int) -> None:
         """Move the prices towards balance inside the core."""
-        descend(core.sparse, self.price, self.places(core), self.room(core), self.floor, self.least, sweeps)
+        descend(core.sparse, self.price, core.places, self.room(core), self.floor, self.least, sweeps)
 
-    def places(self, core: Core) -> Integers:
-        """Places a token has inside the core: what it does not hold for good."""
-        inside = (core.node < self.experts) & core.held
-        listed = np.bincount(core.owner[inside], minlength=len(core.member))
-        taken = (core.chosen[core.member] >= 0).sum(axis=1)
-        return self.top_k - (taken - listed)
-
-    def windows(self, sample: Core, width: float) -> Windows:
-        """How far a price must move to change its expert's load by the fraction ``width``, seen on the sample."""
-        below, above = np.empty((2, self.experts), np.int64)
-        reach(sample.sparse, self.price, self.places(sample), self.room(sample), self.floor, width, below, above)
+    def widen(self, core: Core, width: float, windows: Windows, least: int = 2) -> Windows:
+        """How far a price must move to change its expert's load by the fraction ``width``, as the core shows it."""
+        below, above = windows[0].copy(), windows[1].copy()
+        half = np.ceil(width * (self.room(core) + core.fixed)).astype(np.int64) + least
+        reach(core.sparse, self.price, self.edges(core), self.room(core), half, below, above)
         return below, above
 
-    def approach(self) -> tuple[Core, float]:
-        """Find prices from samples; return the first, complete one, and the width of the windows that remain."""
+    def approach(self) -> tuple[Core, Windows]:
+        """Find prices from ever larger samples; return the core of all tokens and its windows."""
         size = min(self.tokens, max(512, 2 * self.experts))
-        everything = np.full((2, self.experts), FAR // 2)
-        sample = self.gather(np.sort(self.order[:size]), (everything[0], everything[1]))
+        windows = (np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
+        core = self.gather(np.sort(self.order[:size]), windows)
         if self.start is None:
-            self.descend(sample, 8)
+            self.descend(core, 8)
         else:
             self.price[:-1] = self.start
-        while True:
-            width = SPREAD / math.sqrt(max(1.0, size * self.top_k / self.experts))
-            if size == self.tokens:
-                return sample, width
-            size = min(self.tokens, size * GROWTH)
-            core = self.gather(np.sort(self.order[:size]), self.windows(sample, width))
+        levels = math.ceil(math.log(self.tokens / size, GROWTH))
+        growth = (self.tokens / size) ** (1 / max(1, levels))
+        for level in range(levels):
+            windows = self.widen(core, SPREAD / math.sqrt(size * self.top_k / self.experts), windows)
+            size = self.tokens if level == levels - 1 else round(size * growth)
+            core = self.gather(np.sort(self.order[:size]), windows)
             self.descend(core, 4)
+        return core, windows
 
     def settle(self, core: Core) -> bool:
-        """Solve the core exactly from the sets it holds; False if it is too narrow for that."""
-        load = load_of(core.chosen, self.experts)
+        """Solve the core exactly from the sets it holds; False if it is too narrow for that.
+
+        Most of a core is not needed any more: the arcs of the nearest ranks usually suffice, and are tried first.
+        """
+        price, chosen = self.price, core.chosen
+        half = FIRST
+        while True:
+            edge = self.edges(core)
+            rehold(core.sparse, price, core.places, edge)
+            write_back(core.sparse, core.member, chosen, self.experts)
+            below, above = np.empty((2, self.experts), np.int64)
+            reach(core.sparse, price, edge, self.room(core), np.full(self.experts, half), below, above)
+            small = subset(core, near(core.sparse, price, edge, below, above), self.experts + 1)
+            done = self.balance(small)
+            write_back(small.sparse, small.member, chosen, self.experts)
+            if done or small is core:
+                return done
+            core.held[np.isin(np.repeat(core.member, np.diff(core.start)), small.member)] = small.held
+            half *= 8
+
+    def balance(self, core: Core) -> bool:
+        """Shift tokens until no expert is overfull and none with a price has room; False if the core is too narrow."""
         price = self.price
+        load = load_of(core.chosen, self.experts)
         price[-1] = price[-1] if self.drop else price[:-1].min()
-        room = np.maximum(self.capacity - load, 0)
-        dummies = np.where(price[:-1] == price[-1], room, 0)
+        dummies = np.where(price[:-1] == price[-1], np.maximum(self.capacity - load, 0), 0)
         balance = np.append(load + dummies - self.capacity, 0)
         spare = 0 if self.drop else int(self.capacity.sum()) - self.tokens * self.top_k
         balance[-1] = -balance.sum() if self.drop else spare - dummies.sum()
@@ -148,15 +173,14 @@ class Express:
         """Return experts and prices on the grid, or None if no proof was found."""
         if self.top_k == self.experts and not self.drop:
             return np.tile(np.arange(self.experts, dtype=np.int32), (self.tokens, 1)), np.zeros(self.experts, np.int64)
-        sample, width = self.approach()
-        everyone = np.arange(self.tokens)
-        given, settled = None, False
+        core, windows = self.approach()
         for _ in range(PASSES):
-            core = self.gather(everyone, self.windows(sample, width), given, prove=settled)
+            settled = self.settle(core)
+            if settled:
+                windows = self.widen(core, 0.0, windows, least=LAST)
+            else:
+                windows = (np.minimum(8 * windows[0] + 1, FAR // 2), np.minimum(8 * windows[1] + 1, FAR // 2))
+            core = self.gather(core.tokens, windows, core.chosen, prove=settled)
             if settled and core.changed == 0:
                 return core.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
-            settled = self.settle(core)
-            write_back(core.sparse, core.member, core.chosen, self.experts)
-            given = core.chosen
-            width *= 2 if settled else 8
         return None

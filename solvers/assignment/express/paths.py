@@ -23,155 +23,144 @@ from equipoise.solvers.assignment.express.rows import FAR
 
 @nb.njit(cache=True)
 def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any) -> int:
-    """Carry out augmentations in place until all balances are zero; return their number.
+    """Carry out augmentations in place until all balances are zero; return the number of searches.
 
-    Returns -1 if some excess reaches no room inside the core, -2 if prices leave the range of exact arithmetic.
+    One search serves many underfull nodes: after the prices have followed its distances all tree edges are tight, and
+    every path of tight edges that is still there may be used. Returns -1 if some excess reaches no room inside the
+    core, -2 if prices leave the range of exact arithmetic.
     """
     nodes = len(price)
-    dist = np.full(nodes, FAR, np.int64)
-    parent = np.full(nodes, -1, np.int64)
-    out_arc = np.full(nodes, -1, np.int64)
-    in_arc = np.full(nodes, -1, np.int64)
+    dist = np.empty(nodes, np.int64)
+    tree = np.empty((4, nodes), np.int64)
     heap = np.empty(nodes, np.int64)
-    spot = np.full(nodes, -1, np.int64)
-    seen = np.empty(nodes, np.int64)
-    steps = 0
-    while True:
-        sink, touched = _search(sparse, price, balance, dummies, dist, parent, out_arc, in_arc, heap, spot, seen)
-        if touched == 0:
-            return steps
-        if sink < 0:
+    spot = np.empty(nodes, np.int64)
+    sinks = np.empty(nodes, np.int64)
+    searches = 0
+    while balance.max() > 0:
+        found = _search(sparse, price, balance, dummies, dist, tree, heap, spot, sinks)
+        if found == 0:
             return -1
-        far = dist[sink]
-        for i in range(touched):
-            node = seen[i]
-            if dist[node] < far:
-                price[node] += far - dist[node]
-                if price[node] > FAR // 2:
+        far = dist[sinks[found - 1]]
+        for v in range(nodes):
+            if dist[v] < far:
+                price[v] += far - dist[v]
+                if price[v] > FAR // 2:
                     return -2
-        _augment(sparse, balance, dummies, free, parent, out_arc, in_arc, sink)
-        for i in range(touched):
-            dist[seen[i]] = FAR
-            spot[seen[i]] = -1
-        steps += 1
+        for i in range(found):
+            while balance[sinks[i]] < 0:
+                amount = _amount(sparse[3], balance, dummies, tree, sinks[i])
+                if amount == 0:
+                    break
+                _augment(sparse[3], balance, dummies, free, tree, sinks[i], amount)
+        searches += 1
+    return searches
 
 
 @nb.njit(cache=True)
 def _search(
-    sparse: Any,
-    price: Any,
-    balance: Any,
-    dummies: Any,
-    dist: Any,
-    parent: Any,
-    out_arc: Any,
-    in_arc: Any,
-    heap: Any,
-    spot: Any,
-    seen: Any,
-) -> Any:
-    """Dijkstra from all overfull nodes to the nearest underfull one; return it (-1: none) and the nodes touched.
+    sparse: Any, price: Any, balance: Any, dummies: Any, dist: Any, tree: Any, heap: Any, spot: Any, sinks: Any
+) -> int:
+    """Dijkstra from all overfull nodes to every underfull one that can be reached; return how many, nearest first.
 
-    ``bound`` is the least distance known to an underfull node: nothing farther is recorded.
+    ``tree`` has, for every node reached, the node before it, the arc that a token leaves (-1: a dummy moves), the arc
+    that it enters, and the token. Distances of nodes not settled when the search ends are at least the last sink's.
     """
-    start, node, value, held, owner, by_start, by_arc = sparse
+    start, node, value, held, by_start, by_arc, by_owner, by_value = sparse
+    parent, out_arc, in_arc, via = tree[0], tree[1], tree[2], tree[3]
     dump = len(price) - 1
     size = 0
-    touched = 0
-    bound = FAR
+    wanted = 0
+    found = 0
     for v in range(dump + 1):
+        dist[v] = FAR
+        spot[v] = -1
+        parent[v] = -1
         if balance[v] > 0:
             dist[v] = 0
-            parent[v] = -1
-            seen[touched] = v
-            touched += 1
             size = _push(heap, spot, size, dist, v)
+        elif balance[v] < 0:
+            wanted += 1
     while size > 0:
         e = heap[0]
         size = _pop(heap, spot, size, dist)
         if balance[e] < 0:
-            return e, touched
+            sinks[found] = e
+            found += 1
+            if found == wanted:
+                return found
         base = dist[e]
         for i in range(by_start[e], by_start[e + 1]):
             arc = by_arc[i]
             if not held[arc]:
                 continue
-            token = owner[arc]
-            leave = base + (value[arc] - price[e])
+            token = by_owner[i]
+            leave = base + (by_value[i] - price[e])
             for other in range(start[token], start[token + 1]):
                 f = node[other]
                 if held[other] and f != dump:
                     continue
                 length = leave - (value[other] - price[f])
-                if length < dist[f] and length < bound:
-                    if dist[f] == FAR:
-                        seen[touched] = f
-                        touched += 1
+                if length < dist[f]:
                     dist[f] = length
                     parent[f] = e
                     out_arc[f] = arc
                     in_arc[f] = other
+                    via[f] = token
                     size = _push(heap, spot, size, dist, f)
-                    if balance[f] < 0:
-                        bound = length
         if e == dump:
             for f in range(dump):
                 length = base + price[f] - price[dump]
-                if length < dist[f] and length < bound:
-                    if dist[f] == FAR:
-                        seen[touched] = f
-                        touched += 1
+                if length < dist[f]:
                     dist[f] = length
                     parent[f] = e
                     out_arc[f] = -1
                     size = _push(heap, spot, size, dist, f)
-                    if balance[f] < 0:
-                        bound = length
-        elif dummies[e] > 0 and base < dist[dump] and base < bound:
-            if dist[dump] == FAR:
-                seen[touched] = dump
-                touched += 1
+        elif dummies[e] > 0 and base < dist[dump]:
             dist[dump] = base
             parent[dump] = e
             out_arc[dump] = -1
             size = _push(heap, spot, size, dist, dump)
-            if balance[dump] < 0:
-                bound = base
-    return -1, touched
+    return found
 
 
 @nb.njit(cache=True)
-def _augment(
-    sparse: Any, balance: Any, dummies: Any, free: Any, parent: Any, out_arc: Any, in_arc: Any, sink: int
-) -> None:
-    """Move one unit along the path to ``sink``; as many as fit where only dummies move."""
-    held, owner = sparse[3], sparse[4]
+def _amount(held: Any, balance: Any, dummies: Any, tree: Any, sink: int) -> int:
+    """How much the tree's path to ``sink`` can still carry: one unit if a token moves, 0 if it is used up."""
     dump = len(balance) - 1
     amount = -balance[sink]
     v = sink
-    while parent[v] >= 0:
-        if out_arc[v] >= 0:
+    while tree[0, v] >= 0:
+        e = tree[0, v]
+        if tree[1, v] >= 0:
+            if not held[tree[1, v]] or (held[tree[2, v]] and v != dump):
+                return 0
             amount = 1
         elif v == dump:
-            amount = min(amount, dummies[parent[v]])
-        v = parent[v]
-    amount = min(amount, balance[v])
-    balance[v] -= amount
-    balance[sink] += amount
+            amount = min(amount, dummies[e])
+        v = e
+    return max(0, min(amount, balance[v]))
+
+
+@nb.njit(cache=True)
+def _augment(held: Any, balance: Any, dummies: Any, free: Any, tree: Any, sink: int, amount: int) -> None:
+    """Move ``amount`` units along the path to ``sink``."""
+    dump = len(balance) - 1
     v = sink
-    while parent[v] >= 0:
-        e = parent[v]
-        if out_arc[v] < 0:
+    balance[sink] += amount
+    while tree[0, v] >= 0:
+        e = tree[0, v]
+        if tree[1, v] < 0:
             if v == dump:
                 dummies[e] -= amount
             else:
                 dummies[v] += amount
         else:
-            token = owner[out_arc[v]]
+            token = tree[3, v]
             free[token] += (v == dump) - (e == dump)
-            held[out_arc[v]] = e == dump and free[token] > 0
-            held[in_arc[v]] = v != dump or free[token] > 0
+            held[tree[1, v]] = e == dump and free[token] > 0
+            held[tree[2, v]] = v != dump or free[token] > 0
         v = e
+    balance[v] -= amount
 
 
 @nb.njit(cache=True)
