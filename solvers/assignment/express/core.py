@@ -104,11 +104,12 @@ def gather(
     _fill(rows.reader, tokens, member, drop, price, below, above, chosen, edge, start, node, value, held)
     experts = len(below)
     inside = held & (node < experts)
-    by_token = np.add.reduceat(inside, start[:-1]) if len(member) else np.zeros(0, np.int64)
+    by_token = np.add.reduceat(inside, start[:-1], dtype=np.int64) if len(member) else np.zeros(0, np.int64)
     places = top_k - (chosen[member] >= 0).sum(axis=1) + by_token
     fixed = load_of(chosen, experts) - np.bincount(node[inside], minlength=experts)
     by = _by_node(start, node, value, experts + 1)
-    return Core(tokens, chosen, member, start, node, value, held, *by, places, fixed, int(changed))
+    sizes = (places, fixed, int(changed))
+    return Core(tokens, chosen, member, start, node, value, held, *by, *sizes)
 
 
 @nb.njit(cache=True)

@@ -144,7 +144,7 @@ class Express:
             edge = self.edges(core)
             rehold(core.sparse, price, core.places, edge)
             write_back(core.sparse, core.member, chosen, self.experts)
-            below, above = np.empty((2, self.experts), np.int64)
+            below, above = np.full((2, self.experts), FAR // 2)
             reach(core.sparse, price, edge, self.room(core), np.full(self.experts, half), below, above)
             small = subset(core, near(core.sparse, price, edge, below, above), self.experts + 1)
             done = self.balance(small)
