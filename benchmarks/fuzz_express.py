@@ -56,9 +56,7 @@ def large(seed: int, index: int) -> AssignmentProblem:
         scores = np.round(scores * 16) / 16
     top_k = int(random.choice([1, 2, 8]))
     drop = bool(random.random() < 0.2)
-    return AssignmentProblem(
-        scores.astype(np.float32), top_k, capacity(random, tokens, experts, top_k, drop), drop
-    )
+    return AssignmentProblem(scores.astype(np.float32), top_k, capacity(random, tokens, experts, top_k, drop), drop)
 
 
 def differs(problem: AssignmentProblem) -> tuple[str, str]:

@@ -63,6 +63,12 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     return Claim("optimal", _score(problem, chosen), proof=proof, message="OPTIMAL")
 
 
+def wider(window: Integers, step: int) -> Integers:
+    """Windows for the next attempt: eight times as wide, then 64 times, then everything."""
+    bits = 3 * (step + 1)
+    return np.full_like(window, FAR // 2) if step > 2 else np.minimum(window, (FAR // 2 - 1) >> bits) + 1 << bits
+
+
 def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fraction:
     token, place = np.nonzero(chosen >= 0)
     scores = problem.scores[problem.tokens[token], chosen[token, place]]
@@ -174,12 +180,12 @@ class Express:
         if self.top_k == self.experts and not self.drop:
             return np.tile(np.arange(self.experts, dtype=np.int32), (self.tokens, 1)), np.zeros(self.experts, np.int64)
         core, windows = self.approach()
-        for _ in range(PASSES):
+        for step in range(PASSES):
             settled = self.settle(core)
             if settled:
-                windows = self.widen(core, 0.0, windows, least=LAST)
+                windows = self.widen(core, 0.0, windows, least=LAST * 4**step)
             else:
-                windows = (np.minimum(8 * windows[0] + 1, FAR // 2), np.minimum(8 * windows[1] + 1, FAR // 2))
+                windows = (wider(windows[0], step), wider(windows[1], step))
             core = self.gather(core.tokens, windows, core.chosen, prove=settled)
             if settled and core.changed == 0:
                 return core.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
