@@ -108,8 +108,8 @@ def gather(
     places = top_k - (chosen[member] >= 0).sum(axis=1) + by_token
     fixed = load_of(chosen, experts) - np.bincount(node[inside], minlength=experts)
     by = _by_node(start, node, value, experts + 1)
-    sizes = (places, fixed, int(changed))
-    return Core(tokens, chosen, member, start, node, value, held, *by, *sizes)
+    sizes = {"places": places, "fixed": fixed, "changed": int(changed)}
+    return Core(tokens, chosen, member, start, node, value, held, *by, **sizes)
 
 
 @nb.njit(cache=True)
@@ -288,11 +288,13 @@ def rehold(sparse: Any, price: Any, places: Any, edge: Any) -> None:
     for token in range(len(start) - 1):
         inside = edge[token, 0]
         good = True
+        count = 0
         for arc in range(start[token], start[token + 1]):
             if node[arc] < dump:
                 reduced = value[arc] - price[node[arc]]
+                count += held[arc]
                 good = good and not (reduced > inside and not held[arc]) and not (reduced < inside and held[arc])
-        if good:
+        if good and (count == places[token] or inside <= 0):
             continue
         free = places[token]
         for arc in range(start[token], start[token + 1]):
@@ -315,8 +317,8 @@ def subset(core: Core, mark: Array, nodes: int) -> Core:
     arcs = np.repeat(mark, length)
     node, value, held = core.node[arcs], core.value[arcs], core.held[arcs]
     by = _by_node(start, node, value, nodes)
-    rest = (core.places[keep], core.fixed, core.changed)
-    return Core(core.tokens, core.chosen, core.member[keep], start, node, value, held, *by, *rest)
+    sizes = {"places": core.places[keep], "fixed": core.fixed, "changed": core.changed}
+    return Core(core.tokens, core.chosen, core.member[keep], start, node, value, held, *by, **sizes)
 
 
 @nb.njit(cache=True)

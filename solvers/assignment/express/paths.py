@@ -20,6 +20,8 @@ import numpy as np
 
 from equipoise.solvers.assignment.express.rows import FAR
 
+SETTLED = -2
+
 
 @nb.njit(cache=True)
 def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any) -> int:
@@ -46,12 +48,16 @@ def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any) -> in
                 price[v] += far - dist[v]
                 if price[v] > FAR // 2:
                     return -2
+        moved = False
         for i in range(found):
             while balance[sinks[i]] < 0:
                 amount = _amount(sparse[3], balance, dummies, tree, sinks[i])
                 if amount == 0:
                     break
                 _augment(sparse[3], balance, dummies, free, tree, sinks[i], amount)
+                moved = True
+        if not moved:
+            return -1
         searches += 1
     return searches
 
@@ -100,7 +106,7 @@ def _search(
                 if held[other] and f != dump:
                     continue
                 length = leave - (value[other] - price[f])
-                if length < dist[f]:
+                if length < dist[f] and spot[f] != SETTLED:
                     dist[f] = length
                     parent[f] = e
                     out_arc[f] = arc
@@ -185,7 +191,7 @@ def _push(heap: Any, spot: Any, size: int, dist: Any, v: int) -> int:
 @nb.njit(cache=True)
 def _pop(heap: Any, spot: Any, size: int, dist: Any) -> int:
     """Remove the top."""
-    spot[heap[0]] = -2
+    spot[heap[0]] = SETTLED
     size -= 1
     if size == 0:
         return 0

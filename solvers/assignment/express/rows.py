@@ -54,6 +54,8 @@ class Rows:
             scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
         else:
             scores = problem.real_values
+        scores = np.ascontiguousarray(scores).view()
+        scores.flags.writeable = False  # another type for the compiler otherwise
         scale = 2.0**grid.exponent if lean else 1.0
         largest = float(max(-scores.min(), scores.max(), 0)) if lean else float(np.abs(scores.astype(float)).max())
         used = int(np.ceil(np.log2(largest * scale + 2)))
