@@ -108,8 +108,9 @@ def gather(
     places = top_k - (chosen[member] >= 0).sum(axis=1) + by_token
     fixed = load_of(chosen, experts) - np.bincount(node[inside], minlength=experts)
     by = _by_node(start, node, value, experts + 1)
-    sizes = {"places": places, "fixed": fixed, "changed": int(changed)}
-    return Core(tokens, chosen, member, start, node, value, held, *by, **sizes)
+    return Core(
+        tokens, chosen, member, start, node, value, held, by[0], by[1], by[2], by[3], places, fixed, int(changed)
+    )
 
 
 @nb.njit(cache=True)
@@ -316,9 +317,11 @@ def subset(core: Core, mark: Array, nodes: int) -> Core:
     np.cumsum(length[keep], out=start[1:])
     arcs = np.repeat(mark, length)
     node, value, held = core.node[arcs], core.value[arcs], core.held[arcs]
-    by = _by_node(start, node, value, nodes)
-    sizes = {"places": core.places[keep], "fixed": core.fixed, "changed": core.changed}
-    return Core(core.tokens, core.chosen, core.member[keep], start, node, value, held, *by, **sizes)
+    a, b, c, d = _by_node(start, node, value, nodes)
+    sizes = (core.places[keep], core.fixed, core.changed)
+    return Core(
+        core.tokens, core.chosen, core.member[keep], start, node, value, held, by[0], by[1], by[2], by[3], *sizes
+    )
 
 
 @nb.njit(cache=True)

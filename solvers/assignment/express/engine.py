@@ -11,9 +11,12 @@ Integers throughout, one fixed seed, no order that depends on threads: the same 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -35,6 +38,9 @@ SEED = 20260101
 GROWTH = 12
 """From one sample to the next at most; a sample's noise sets the windows of the next."""
 
+SAMPLE = 1 << 23
+"""Scores in the first sample at most: all of its arcs are in memory at once."""
+
 SPREAD = 4
 """Standard deviations of sampling noise that a window covers."""
 
@@ -43,6 +49,9 @@ FIRST = 8
 
 LAST = 64
 """Ranks on either side of a price within which the proving pass gathers, in case that it finds something to do."""
+
+ALONE = 1 << 20
+"""Scores below which one thread works."""
 
 PASSES = 12
 """Over all tokens, before another engine is asked."""
@@ -55,12 +64,24 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     sample. They change the time, never the optimum.
     """
     del time_limit
-    proof = Express(problem, start).solve()
+    with few_threads(problem.size):
+        proof = Express(problem, start).solve()
     if proof is None:
         claim = flow.solve(problem, None)
         return replace(claim, message=f"{claim.message} by ortools-flow, since express found no proof")
     chosen, _ = proof
     return Claim("optimal", _score(problem, chosen), proof=proof, message="OPTIMAL")
+
+
+@contextmanager
+def few_threads(size: int) -> Iterator[None]:
+    """One thread where the passes take less time than waking a second one."""
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1 if size < ALONE else before)
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def wider(window: Integers, step: int) -> Integers:
@@ -123,7 +144,7 @@ class Express:
 
     def approach(self) -> tuple[Core, Windows]:
         """Find prices from ever larger samples; return the core of all tokens and its windows."""
-        size = min(self.tokens, max(512, 2 * self.experts))
+        size = min(self.tokens, max(512, min(2 * self.experts, SAMPLE // self.experts)))
         windows = (np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
         core = self.gather(np.sort(self.order[:size]), windows)
         if self.start is None:
