@@ -319,9 +319,7 @@ def subset(core: Core, mark: Array, nodes: int) -> Core:
     node, value, held = core.node[arcs], core.value[arcs], core.held[arcs]
     a, b, c, d = _by_node(start, node, value, nodes)
     sizes = (core.places[keep], core.fixed, core.changed)
-    return Core(
-        core.tokens, core.chosen, core.member[keep], start, node, value, held, by[0], by[1], by[2], by[3], *sizes
-    )
+    return Core(core.tokens, core.chosen, core.member[keep], start, node, value, held, a, b, c, d, *sizes)
 
 
 @nb.njit(cache=True)
