@@ -22,6 +22,7 @@ import numpy as np
 from measure import Results, environment, peak_memory, race, table
 
 from equipoise import AssignmentProblem, solve
+from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.express import engine
 from equipoise.solvers.solve import claim
 from equipoise.traces import recorded
@@ -98,9 +99,10 @@ PEERS: dict[str, Callable[[AssignmentProblem], Any]] = {
     "argpartition": lambda p: np.argpartition(-p.scores, p.top_k - 1, axis=1),
     "solve": lambda p: solve(AssignmentProblem(p.scores, p.top_k), "express"),
     "engine": lambda p: engine.solve(AssignmentProblem(p.scores, p.top_k), None),
+    "ortools-flow": lambda p: flow.solve(p, None),
     **{
         name: lambda p, name=name: claim(p, name)
-        for name in ("ortools-flow", "ortools-glop", "ortools-pdlp", "ortools-highs", "pulp-cbc")
+        for name in ("ortools-glop", "ortools-pdlp", "ortools-highs", "pulp-cbc")
     },
     "scipy-highs": linear_program,
     "scipy-assignment": linear_sum,

@@ -11,10 +11,13 @@ Integers throughout, one fixed seed, no order that depends on threads: the same 
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -64,6 +67,7 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     sample. They change the time, never the optimum.
     """
     del time_limit
+    announce_compilation()
     with few_threads(problem.size):
         proof = Express(problem, start).solve()
     if proof is None:
@@ -71,6 +75,13 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
         return replace(claim, message=f"{claim.message} by ortools-flow, since express found no proof")
     chosen, _ = proof
     return Claim("optimal", _score(problem, chosen), proof=proof, message="OPTIMAL")
+
+
+def announce_compilation() -> None:
+    """Say on a terminal why the first call in an installation takes long."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
+    if sys.stderr.isatty() and not any(folder.rglob("paths.repair-*.nbi")):
+        print("express compiles its kernels once; the next call starts at once", file=sys.stderr)
 
 
 @contextmanager
