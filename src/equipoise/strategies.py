@@ -283,6 +283,8 @@ def placement_instances(
     spare
         Slots of each device beyond ``ceil(E / G)``.
 
+    Examples
+    --------
     >>> from hypothesis import given
     >>> @given(placement_instances(devices=st.integers(2, 4)))
     ... def test(instance):

@@ -1,0 +1,76 @@
+"""The documentation site has every page and every public name, and its pages' links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import equipoise
+from equipoise.checks.registry import CHECKS, select
+from equipoise.reference.placement.catalogue import PLACERS
+from equipoise.reference.routing.catalogue import ROUTERS
+from equipoise.reference.scheduling.catalogue import SCHEDULERS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PACKAGE = Path(equipoise.__file__).parent
+PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in sorted(DOCS.rglob("*.md"))}
+GENERATED = {match for text in PAGES.values() for match in re.findall(r"^::: (equipoise\S*)", text, re.MULTILINE)}
+INTERNAL = {"arrays", "cli", "files", "grid", "isolation", "targets"}
+
+pytestmark = pytest.mark.skipif(not PAGES, reason="the tests run outside a checkout: docs/ is not here")
+
+
+def navigation():
+    """Every page that mkdocs.yml names."""
+    yaml = pytest.importorskip("yaml", reason="reading mkdocs.yml needs PyYAML (extra test)")
+
+    def leaves(node):
+        if isinstance(node, str):
+            return [node]
+        return [leaf for child in (node.values() if isinstance(node, dict) else node) for leaf in leaves(child)]
+
+    return leaves(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
+
+
+def covered(name):
+    """Whether the reference shows this name: itself, or the module or class that it is in."""
+    parts = name.split(".")
+    return any(".".join(parts[:length]) in GENERATED for length in range(2, len(parts) + 1))
+
+
+def test_every_page_is_in_the_navigation_once():
+    assert sorted(navigation()) == sorted(PAGES)
+
+
+def test_every_top_level_name_is_in_the_reference():
+    homes = {name: f"equipoise.{home}.{name}" for name, home in equipoise._HOME.items()}
+    assert [home for home in homes.values() if not covered(home)] == []
+    assert [name for name in homes if f"[`{name}`]" not in PAGES["reference/index.md"]] == []
+
+
+def test_every_public_module_is_in_the_reference():
+    modules = {path.stem for path in PACKAGE.glob("*.py")} | {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
+    public = {name for name in modules if not name.startswith("_")} - INTERNAL
+    assert public - {name.split(".")[1] for name in GENERATED} == set()
+
+
+def test_every_balancer_is_in_the_reference():
+    entries = [*ROUTERS.values(), *SCHEDULERS.values(), *PLACERS.values()]
+    assert [entry.name for entry in entries if not covered(f"equipoise.reference.{entry.module}")] == []
+
+
+def test_every_check_is_in_the_reference():
+    for path in (PACKAGE / "checks").glob("*/__init__.py"):
+        select(path.parent.name)
+    assert [c.name for c in CHECKS.values() if not covered(f"{c.function.__module__}.{c.name}")] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_files_lead_somewhere(page):
+    prose = re.sub(r"^```.*?^```$", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose)
+    folder = (DOCS / page).parent
+    assert [target for target in targets if "://" not in target and not (folder / target).exists()] == []
