@@ -25,7 +25,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def shown(found: re.Match[str]) -> str:
         target = (folder / found[2]).resolve()
-        leaves = not target.is_relative_to(config.docs_dir)
-        return f"{found[1]} (`{target.relative_to(ROOT)}`)" if leaves and target.exists() else found[0]
+        if target.is_relative_to(config.docs_dir) or not target.exists():
+            return found[0]
+        text, name = found[1], str(target.relative_to(ROOT))
+        return f"`{name}`" if name.endswith(text.strip("`")) else f"{text} (`{name}`)"
 
     return OUTSIDE.sub(shown, markdown)
