@@ -9,6 +9,7 @@ from latex2mathml.converter import convert
 
 ROLE = re.compile(r":(?:class|func|meth|mod|data|attr):`([^`]+)`")
 FORMULA = re.compile(r"^\.\. math:: *(.*(?:\n +.*)*)", re.MULTILINE)
+DOCTEST = re.compile(r"^>>>.*(?:\n.+)*", re.MULTILINE)
 
 
 class Docstrings(griffe.Extension):
@@ -17,7 +18,8 @@ class Docstrings(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the object's own docstring."""
         if obj.docstring is not None:
-            obj.docstring.value = FORMULA.sub(formula, ROLE.sub(lambda found: link(obj, found[1]), obj.docstring.value))
+            text = ROLE.sub(lambda found: link(obj, found[1]), obj.docstring.value)
+            obj.docstring.value = DOCTEST.sub(r"```pycon\n\g<0>\n```", FORMULA.sub(formula, text))
 
 
 def link(obj: griffe.Object, name: str) -> str:
