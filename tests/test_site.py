@@ -8,6 +8,7 @@ import pytest
 import equipoise
 from equipoise.checks.registry import CHECKS, select
 from equipoise.reference.placement.catalogue import PLACERS
+from equipoise.reference.prediction.catalogue import PREDICTORS
 from equipoise.reference.routing.catalogue import ROUTERS
 from equipoise.reference.scheduling.catalogue import SCHEDULERS
 
@@ -58,7 +59,7 @@ def test_every_public_module_is_in_the_reference():
 
 
 def test_every_balancer_is_in_the_reference():
-    entries = [*ROUTERS.values(), *SCHEDULERS.values(), *PLACERS.values()]
+    entries = [*ROUTERS.values(), *SCHEDULERS.values(), *PLACERS.values(), *PREDICTORS.values()]
     assert [entry.name for entry in entries if not covered(f"equipoise.reference.{entry.module}")] == []
 
 
