@@ -1,5 +1,7 @@
 """What finds a failure, and how small it is made: known cases, search, sequences, shrinking on the arrays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from equipoise.checks.cases import PlacerCase, PredictorCase, RouterCase, SchedulerCase
 from equipoise.checks.known import known_cases
 from equipoise.checks.registry import select
-from equipoise.checks.run import run_check
+from equipoise.checks.run import run_check, run_checks
 from equipoise.checks.settings import Settings
 from equipoise.checks.shrink import shrunk
 from equipoise.isolation.subject import InProcess
@@ -97,3 +99,13 @@ def test_a_shrunk_case_still_fails_and_is_never_larger(case, limit):
 @given(cases)
 def test_what_never_fails_again_stays_as_it_is(case):
     assert shrunk(case, lambda candidate: False) is case
+
+
+@pytest.mark.parametrize("severity", ["error", "warning"])
+def test_a_broken_property_is_reported_once_unless_only_the_second_is_an_error(severity):
+    first = replace(CHECKS["router_gives_k_experts"], severity=severity)
+    again = replace(CHECKS["router_gives_k_experts"], name="again")
+    subject = InProcess("phased_routers:fails_with_one_token", "router")
+    report = run_checks(subject, [first, again], Settings(examples=1))
+    assert len(report.findings) == (1 if severity == "error" else 2)
+    assert not report.passed

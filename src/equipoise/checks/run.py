@@ -64,9 +64,10 @@ class Finding:
     origin: str = ""
 
     @property
-    def behaviour(self) -> tuple[str, str]:
-        """Kind and message without numbers: what is the same misbehaviour, whichever check meets it."""
-        return self.kind, re.sub(r"[0-9.]+", "", self.message)
+    def behaviour(self) -> tuple[str, str, str]:
+        """What is the same failure, whichever check meets it; the numbers in a misbehaviour's message do not count."""
+        message = self.message if self.kind == PROPERTY else re.sub(r"[0-9.]+", "", self.message)
+        return self.kind, self.severity, message
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,14 @@ class Report:
 class Battery:
     """The checks on one target, one after the other.
 
-    A check that does not apply is skipped, and so is one that meets a misbehaviour which another has reported: a target
-    that raises, hangs, crashes or returns nothing readable is reported once per kind.
+    A check that does not apply is skipped, and so is one that meets a failure which another has reported: a target that
+    raises, hangs, crashes or returns nothing readable is reported once per kind, a broken property once per sentence.
     """
 
     def __init__(self, subject: Subject, settings: Settings) -> None:
         self.subject, self.settings = subject, settings
         self.capabilities = subject.capabilities | probe(subject)
-        self._misbehaved: dict[tuple[str, str], str] = {}
+        self._reported: dict[tuple[str, str, str], str] = {}
 
     def run(self, entry: Check, seconds: float = math.inf) -> Outcome:
         """Try one check, for at most so many seconds."""
@@ -122,17 +123,18 @@ class Battery:
         if reason is not None:
             return Outcome(entry.name, skipped=reason)
         settings = replace(self.settings, seconds=min(self.settings.seconds, seconds))
-        known = {key for key, first in self._misbehaved.items() if first != entry.name}
+        known = {key for key, first in self._reported.items() if first != entry.name}
         outcome = run_check(self.subject, entry, settings, known)
         finding = outcome.finding
-        if finding is None or finding.kind == PROPERTY:
+        if finding is None:
             return outcome
         if finding.kind == "hangs":
             self.subject.call_seconds = min(self.subject.call_seconds, IMPATIENT)
-        first = self._misbehaved.setdefault(finding.behaviour, entry.name)
+        first = self._reported.setdefault(finding.behaviour, entry.name)
         if first == entry.name:
             return outcome
-        return Outcome(entry.name, skipped=f"the target {finding.kind}: see {first}")
+        words = "fails in the same way" if finding.kind == PROPERTY else finding.kind
+        return Outcome(entry.name, skipped=f"the target {words}: see {first}")
 
 
 def run_checks(
@@ -175,7 +177,9 @@ def probe(subject: Subject) -> frozenset[str]:
     return frozenset()
 
 
-def run_check(subject: Subject, entry: Check, settings: Settings, reported: Container[tuple[str, str]] = ()) -> Outcome:
+def run_check(
+    subject: Subject, entry: Check, settings: Settings, reported: Container[tuple[str, str, str]] = ()
+) -> Outcome:
     """Look for a case that breaks the property, make it smaller, and say what was found.
 
     Known vectors and boundary cases that the check's family admits are tried first, the smallest first; they take at
@@ -203,7 +207,7 @@ class _Trial:
     """One check on one target: what was tried, the smallest case that failed, and the time left."""
 
     def __init__(
-        self, subject: Subject, entry: Check, settings: Settings, reported: Container[tuple[str, str]]
+        self, subject: Subject, entry: Check, settings: Settings, reported: Container[tuple[str, str, str]]
     ) -> None:
         self.subject, self.entry, self.settings, self.reported = subject, entry, settings, reported
         self.tried = 0

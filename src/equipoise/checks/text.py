@@ -16,6 +16,10 @@ PHASES = {
 """Where a finding came from, in words."""
 
 
+LINES = 12
+"""Of the case that are shown; the file has it whole."""
+
+
 def describe(finding: Finding, max_gap: float | None = None) -> str:
     """Return the finding for a person: the sentence, the case, a better answer, how to see it again.
 
@@ -23,7 +27,9 @@ def describe(finding: Finding, max_gap: float | None = None) -> str:
     """
     name = store.identity(finding)
     gap = [] if max_gap is None else ["--max-gap", f"{max_gap:g}"]
-    case = "\n".join(f"    {line}" for line in repr(finding.case).splitlines()[:12])
+    lines = repr(finding.case).splitlines()
+    more = [f"... and {len(lines) - LINES} more lines in {store.FOLDER}/{name}.json"] if len(lines) > LINES else []
+    case = "\n".join(f"    {line}" for line in lines[:LINES] + more)
     better = [] if finding.better is None else [f"A better answer: {str(finding.better)[:400]}"]
     command = json.dumps(["equipoise", "replay", f"{store.FOLDER}/{name}.json", *gap])
     snippet = f"    def test_{finding.check}():\n        subprocess.run({command}, check=True)"
