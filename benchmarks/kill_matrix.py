@@ -21,7 +21,7 @@ from equipoise.checks.run import probe, run_check  # noqa: E402
 from equipoise.checks.settings import Settings  # noqa: E402
 from equipoise.isolation.subject import Isolated, Subject  # noqa: E402
 
-SETTINGS = Settings(max_gap=1.0, examples=20, seconds=60.0)
+SETTINGS = Settings(max_gap=1.0, examples=20, seconds=20.0, shrink_seconds=0.0)
 HEAD = """# Which check catches which fault
 
 Every faulty miniature in `tests/miniature_<role>s.py` was written for one check, which must catch it

@@ -32,7 +32,7 @@ def test_a_faulty_balancer_is_caught_by_the_check_made_for_its_defect(role, name
     entry = CHECKS[role][FAULTY[role][name]]
     with Isolated(f"miniature_{role}s:{name}", role, call_seconds=0.5) as subject:
         assert entry.skipped(subject.capabilities | {"returns weights"}) is None
-        outcome = run_check(subject, entry, Settings(max_gap=1.0, examples=60, seconds=6))
+        outcome = run_check(subject, entry, Settings(max_gap=1.0, examples=60, seconds=6, shrink_seconds=0.1))
     assert outcome.finding is not None
     assert outcome.finding.check == FAULTY[role][name]
     assert "\n" not in outcome.finding.message
