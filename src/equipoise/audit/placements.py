@@ -140,10 +140,11 @@ class Bounds:
 
 
 def bounded(problem: PlacementProblem, time_limit: float | None) -> Solution:
-    """Solve within the limit, if any; if that finds nothing, certify the bound on a greedy placement."""
-    solution = solve(problem, time_limit=time_limit)
-    if solution.certificate is not None:
-        return solution
+    """Solve within the limit, if any; if that finds nothing or may not search, bound by a greedy placement."""
+    if time_limit != 0:
+        solution = solve(problem, time_limit=time_limit)
+        if solution.certificate is not None:
+            return solution
     return certify(problem, Claim("feasible", counts=greedy_counts(problem), message="time limit"), "greedy")
 
 
@@ -167,7 +168,8 @@ def audit_placers(
     slots, devices, nodes, groups
         As in :meth:`equipoise.audit.devices.Cluster.of`.
     time_limit
-        Seconds to search for a placement at the bound, per instance and form; None: as long as it takes.
+        Seconds to search for a placement at the bound, per instance and form; None: as long as it takes; 0: no search,
+        which makes bounds independent of how fast the machine is.
     progress
         Called after every instance that was scored.
 

@@ -1,0 +1,69 @@
+"""The kill matrix as a section: which check catches which faulty balancer.
+
+The file is JSON: ``{"router": {"checks": [names], "miniatures": {name: {"made_for": check, "caught_by": [checks]}}}}``,
+one entry per role.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from equipoise.errors import InvalidFile
+from equipoise.study.report.sections import Section
+
+
+class Miniature(Struct, frozen=True, forbid_unknown_fields=True):
+    """A faulty balancer: the check it was made for, and all that catch it."""
+
+    made_for: str
+    caught_by: tuple[str, ...]
+
+
+class Matrix(Struct, frozen=True, forbid_unknown_fields=True):
+    """The checks of a role and its miniatures by name."""
+
+    checks: tuple[str, ...]
+    miniatures: dict[str, Miniature]
+
+
+def read_kill_matrix(path: str) -> dict[str, Matrix]:
+    """Read the file described above.
+
+    Raises
+    ------
+    InvalidFile
+        If it is missing or another thing.
+    """
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Matrix])
+    except OSError as error:
+        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
+    except msgspec.MsgspecError as error:
+        raise InvalidFile(f"{path} is no kill matrix: {error}") from error
+
+
+def kill_section(matrices: dict[str, Matrix]) -> Section:
+    """Return a grid per role: miniatures down, checks across; the check a miniature was made for stands out."""
+    grids = {}
+    for role, matrix in matrices.items():
+        caught = sum(one.made_for in one.caught_by for one in matrix.miniatures.values())
+        title = f"{role}: {caught} of {len(matrix.miniatures)} miniatures caught by their check"
+        grids[title] = [
+            (name, [(check, _hit(one, check)) for check in matrix.checks]) for name, one in matrix.miniatures.items()
+        ]
+    return Section(
+        "kills",
+        "Which check catches which fault",
+        "Deliberately faulty balancers down, checks across (hover for a name). A dot: the check fails on it; coloured: "
+        "the check that the fault was made for.",
+        matrix=grids,
+    )
+
+
+def _hit(one: Miniature, check: str) -> str:
+    if check not in one.caught_by:
+        return ""
+    return "made" if check == one.made_for else "hit"
