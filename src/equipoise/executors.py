@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from equipoise.errors import ExtraMissing, InvalidProblem, WorkerLost
 
@@ -104,7 +104,7 @@ def _dask(address: str) -> Iterator[Executor]:
         words = (str(error).strip().splitlines() or ["no answer"])[0]
         raise InvalidProblem("--dask", f"{address!r} ({words})", "the address of a Dask scheduler that runs") from error
     with client:
-        executor = client.get_executor(retries=RETRIES)
+        executor: Executor = client.get_executor(retries=RETRIES)  # type: ignore[no-untyped-call]
         try:
             yield executor
         finally:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from equipoise.study.statistics import Interval
 
+DEVICES = {"placed": 2, "scheduled": 4}
+"""Series colours of device loads after placement and after scheduling."""
+
 PEAKS = (1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16)
 
 
@@ -38,7 +41,7 @@ def frontier(
         for index, peak, score, own in dots:
             face = colour(index) if own else "none"
             edge = PAPER if own else colour(index)
-            style: dict[str, Any] = {"markersize": 6.5, "markeredgewidth": 0.8 if own else 1.4}
+            style: dict[str, Any] = {"markersize": 6, "markeredgewidth": 0.8 if own else 1.4}
             axes.plot(
                 [peak],
                 [score],
@@ -53,7 +56,7 @@ def frontier(
         _ticks(axes, "x", [peak for peak in PEAKS if peak <= most])
         axes.set_xlim(0.94, most)
         axes.set_ylim(lowest - margin, top + 3 * margin)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
         axes.text(1.02, top + 1.3 * margin, "out of reach, proved", color=MUTED, fontsize=7.5)
         axes.set_xlabel("peak load / mean load")
 
@@ -86,8 +89,8 @@ def lines(
             heights = [np.nan if value is None else value for value in values]
             if bands is not None and index in bands:
                 low, high = bands[index]
-                axes.fill_between(x, low, high, color=own_colour, alpha=0.15, linewidth=0)
-            dots: dict[str, Any] = {"marker": marker(index), "markersize": 4.5, "markeredgecolor": PAPER}
+                axes.fill_between(x, low, high, color=own_colour, alpha=0.1, linewidth=0)
+            dots: dict[str, Any] = {"marker": marker(index), "markersize": 4.8, "markeredgecolor": PAPER}
             dots = dots | {"markeredgewidth": 0.6} if marked else {}
             width = 1.6 if marked or dashes != "-" else 1.3
             axes.plot(x, heights, dashes, color=own_colour, linewidth=width, clip_on=False, **dots)
@@ -131,7 +134,7 @@ def heat(name: str, load: Sequence[Sequence[float]], steps: int, label: str, *, 
         axes.set_xlabel("training step")
         axes.set_ylabel("expert, by load", labelpad=-6)
 
-    return panel(draw, label, height=2.5, name=f"{name} {dark}")
+    return panel(draw, label, height=2.2, name=f"{name} {dark}")
 
 
 def heat_colours(*, dark: bool) -> tuple[str, ...]:
@@ -149,15 +152,16 @@ def devices(name: str, loads: Mapping[str, Sequence[float]], label: str) -> str:
     def draw(axes: Axes) -> None:
         axes.bar(x, np.array(loads["before"])[order], color=RULE, width=0.78)
         axes.axhline(1.0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-        for index, key in enumerate(("placed", "scheduled")):
+        for key in DEVICES:
             values = np.sort(np.array(loads[key]))[::-1]
-            axes.plot(x, values, color=colour(index), marker=marker(index), markersize=4.2, linewidth=1.2)
+            style = DEVICES[key]
+            axes.plot(x, values, color=colour(style), marker=marker(style), markersize=4, linewidth=1.1)
         axes.set_ylim(0, max(1.6, max(loads["before"]) * 1.05))
         axes.set_xlim(0.3, len(order) + 0.7)
         _ticks(axes, "x", [1, *range(len(order) // 4, len(order) + 1, max(1, len(order) // 4))])
         axes.set_xlabel("device, by load")
 
-    return panel(draw, label, height=2.6, name=name)
+    return panel(draw, label, height=2.2, name=name)
 
 
 def forest(name: str, intervals: Mapping[str, tuple[int, Interval]], label: str, *, percent: bool, x_label: str) -> str:
@@ -165,20 +169,18 @@ def forest(name: str, intervals: Mapping[str, tuple[int, Interval]], label: str,
 
     def draw(axes: Axes) -> None:
         for row, (index, interval) in enumerate(intervals.values()):
-            axes.plot([interval.low, interval.high], [row, row], color=colour(index), linewidth=2.2)
-            axes.plot([interval.mean], [row], marker(index), color=colour(index), markersize=6, markeredgecolor=PAPER)
+            axes.plot([interval.low, interval.high], [row, row], color=colour(index), linewidth=1.8, alpha=0.55)
+            axes.plot([interval.mean], [row], marker(index), color=colour(index), markersize=6, markeredgewidth=0)
         axes.axvline(0, color=INK, linewidth=0.9)
         axes.grid(visible=False)
         axes.set_yticks(range(len(intervals)), list(intervals))
         axes.set_ylim(len(intervals) - 0.4, -0.6)
         axes.tick_params(axis="y", labelcolor=INK)
         axes.xaxis.set_major_locator(_few())
-        axes.xaxis.set_major_formatter(
-            lambda value, _: f"{value:+.0%}" if percent else f"{value:+.3g}" if value else "0"
-        )
+        axes.xaxis.set_major_formatter(lambda value, _: _signed(value, percent))
         axes.set_xlabel(x_label)
 
-    return panel(draw, label, height=0.75 + 0.26 * len(intervals), name=name)
+    return panel(draw, label, height=0.6 + 0.23 * len(intervals), name=name)
 
 
 def step_times(name: str, times: Mapping[str, tuple[int, float, float]], even: float, label: str) -> str:
@@ -197,7 +199,13 @@ def step_times(name: str, times: Mapping[str, tuple[int, float, float]], even: f
         axes.xaxis.set_major_locator(_few())
         axes.set_xlabel("estimated seconds a step")
 
-    return panel(draw, label, height=0.75 + 0.26 * len(times), name=name)
+    return panel(draw, label, height=0.6 + 0.23 * len(times), name=name)
+
+
+def _signed(value: float, percent: bool) -> str:
+    if abs(value) < 1e-12:
+        return "0"
+    return f"{100 * value:+.3g}%" if percent else f"{value:+.3g}"
 
 
 def _few() -> Any:

@@ -21,7 +21,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 COLOURS = 12
 """Series colours that the page defines, as ``--c0`` to ``--c11``."""
 
-WIDTH, HEIGHT = 4.3, 3.0
+WIDTH, HEIGHT = 3.6, 2.6
 
 
 def colour(index: int) -> str:
@@ -46,10 +46,10 @@ def panel(
     settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": f"equipoise {name} {label}",
-        "font.size": 8.5,
-        "axes.labelsize": 8.5,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
+        "font.size": 8,
+        "axes.labelsize": 8,
+        "xtick.labelsize": 7.5,
+        "ytick.labelsize": 7.5,
         "text.color": INK,
         "axes.labelcolor": MUTED,
         "axes.edgecolor": RULE,
@@ -70,7 +70,7 @@ def panel(
         "axes.spines.right": False,
         "axes.spines.left": False,
         "axes.axisbelow": True,
-        "lines.linewidth": 1.5,
+        "lines.linewidth": 1.4,
         "lines.solid_capstyle": "round",
         "path.simplify": False,
     }

@@ -6,9 +6,11 @@ import importlib.util
 from importlib.resources import files
 from typing import Any
 
+from equipoise.audit.stream import BALANCED_AT
 from equipoise.errors import ExtraMissing
 from equipoise.study.report import sections, tables, words
 from equipoise.study.run import Study
+from equipoise.study.summary import summaries
 
 SHAPES = {
     "o": "M13 3a6 6 0 1 0 .01 0Z",
@@ -68,8 +70,18 @@ def page(
             ("failed", f"{len(study.rows) - len(good):,}", "counted, in no mean"),
             ("batches and records", f"{len(study.cases):,}", f"seeds {', '.join(map(str, study.description.seeds))}"),
         ],
-        roles=[(words.ROLES[role], ", ".join(part.methods)) for role, part in study.description.parts.items()],
+        leads=[_lead(study, role) for role in study.description.parts],
         environment=environment,
         shapes=SHAPES,
         failures=tables.failure_table(study),
     )
+
+
+def _lead(study: Study, role: str) -> str:
+    """Say which methods come closest: of routers, those that are balanced, as the others pay in load."""
+    ranked = sorted((one for one in summaries(study, role) if one.rows > one.failures), key=lambda one: one.gap)
+    if role == "router":
+        ranked = [one for one in ranked if one.max_vio <= BALANCED_AT]
+    told = ", ".join(f"{one.method} {tables.share(one.gap)}" for one in ranked[:4]) or "none"
+    beside = f" of those with MaxVio at most {BALANCED_AT:g}" if role == "router" else ""
+    return f"{words.ROLES[role]} closest to the proved bound{beside}: {told}."

@@ -108,7 +108,7 @@ def _overview(study: Study, role: str) -> Section:
         words.ROLES[role],
         words.GAPS[role],
         panels=panels,
-        notes=[words.MEANS, f"The panels compare with {baseline}; left of the line is better. {words.PAIRS}"],
+        notes=[words.MEANS, words.PAIRS] if role == next(iter(study.description.parts)) else [words.AS_ABOVE],
         shown=[tables.summary_table(study, role)],
         folded=[
             (f"Compared with {baseline}, in numbers", tables.comparison_table(study, role)),
@@ -174,6 +174,7 @@ def _against_skew(study: Study) -> Iterator[Section]:
         names = [f"{tokens}x{experts}" for experts, tokens in sizes]
         panels.append(_gap_panel(title, methods, values, list(range(len(sizes))), names, "tokens x experts"))
         told += [[title, name, *(_mean_gap(values[m][at]) for m in methods)] for at, name in enumerate(names)]
+    zero = [m for m in methods if all(row.gap == 0 for row in rows if row.method == m)]
     if panels:
         yield Section(
             "skew",
@@ -182,6 +183,7 @@ def _against_skew(study: Study) -> Iterator[Section]:
             "noise. Lines are means over seeds, bands from the least to the largest.",
             legend=method_keys(methods),
             panels=panels,
+            notes=[f"At zero throughout, hence one line: {', '.join(zero)}."] if zero else [],
             folded=[("The lines in numbers", Table(["batches", "at", *methods], told, frozenset({0})))],
         )
 
@@ -242,8 +244,9 @@ def _streams(study: Study, streams: dict[str, Any]) -> Iterator[Section]:
             "stream",
             "MaxVio over steps",
             "Consecutive recorded training batches of one layer, each routed once, in order. The router only sees "
-            "scores; the model was trained with its own balancing, which the run's name says. The two broken lines "
-            "cannot see the future either: the exact prices of the batch before, and the best bias that never changes.",
+            "scores; the model was trained with its own balancing, which the run's name says. The broken lines are "
+            "comparators: the exact prices of the batch before, which know the past alone, and the best bias that "
+            "never changes, chosen in hindsight.",
             legend=[Key(one.label, one.colour, "line") for one in method_keys(methods)] + extra,
             panels=panels,
             folded=[("Means over the steps", Table(["run", "router", "AvgMaxVio"], told, frozenset({0, 1})))],
@@ -297,8 +300,12 @@ def _devices(records: dict[str, Any]) -> Iterator[Section]:
             "the mean, below which no peak can be.",
             legend=[
                 Key("one home each", "--rule", "bar"),
-                Key("EPLB, shared evenly", "--c0", marker(0)),
-                Key("EPLB, certified best split", "--c1", marker(1)),
+                Key("EPLB, shared evenly", f"--c{charts.DEVICES['placed']}", marker(charts.DEVICES["placed"])),
+                Key(
+                    "EPLB, certified best split",
+                    f"--c{charts.DEVICES['scheduled']}",
+                    marker(charts.DEVICES["scheduled"]),
+                ),
             ],
             panels=panels,
             folded=[("Peaks over the mean", Table(head, told, frozenset({0, 1})))],

@@ -28,6 +28,8 @@ PAIRS = (
     f"({RESAMPLES} resamples, generator seed {BOOTSTRAP_SEED}). A pair counts if both methods have an answer."
 )
 
+AS_ABOVE = "Columns and panels are as above: shifted geometric means, and differences from the baseline with intervals."
+
 MODEL = (
     "An estimate, not a measurement: the busiest device sets the pace; its tokens are rounded up to whole tiles of a "
     "grouped matrix product, and go through its link to the experts and back, forward and backward. Attention, latency "
