@@ -52,7 +52,7 @@ def study(
     from equipoise.study.cases import cases_of
     from equipoise.study.description import read, shipped
     from equipoise.study.exhibits import exhibits_of, make
-    from equipoise.study.report.kill_matrix import kill_section, read_kill_matrix
+    from equipoise.study.report.kill_matrix import read_kill_matrix
     from equipoise.study.report.markdown import markdown
     from equipoise.study.report.page import page, required
     from equipoise.study.report.sections import Extra
@@ -64,7 +64,7 @@ def study(
     exhibits_of(described, cases_of(described))
     extra = Extra(
         None if training is None else read_training(training),
-        None if kill_matrix is None else kill_section(read_kill_matrix(kill_matrix)),
+        None if kill_matrix is None else read_kill_matrix(kill_matrix),
     )
     folder = Path(out)
     with open_executor(workers, dask) as executor:

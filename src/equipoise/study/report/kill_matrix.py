@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from equipoise.errors import InvalidFile
-from equipoise.study.report.sections import Section
+from equipoise.study.report.layout import Section
 
 
 class Miniature(Struct, frozen=True, forbid_unknown_fields=True):

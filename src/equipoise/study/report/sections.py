@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from equipoise.audit.stream import FIXED_BIAS, LAST_PRICES
 from equipoise.study.report import charts, tables, words
-from equipoise.study.report.ink import COLOURS, INK, MUTED, marker
+from equipoise.study.report.ink import INK, MUTED, marker
+from equipoise.study.report.kill_matrix import Matrix, kill_section
+from equipoise.study.report.layout import Key, Panel, Section, method_keys
 from equipoise.study.report.tables import Table
+from equipoise.study.report.training import TrainingRun, training_section
 from equipoise.study.rows import Row
 from equipoise.study.run import Study
 from equipoise.study.summary import comparisons, summaries
@@ -20,45 +23,11 @@ SHAPES = {"-": "line", "--": "dashed", ":": "dotted"}
 
 
 @dataclass(frozen=True)
-class Key:
-    """One entry of a legend: a colour variable and a shape, or dashes."""
-
-    label: str
-    colour: str
-    shape: str
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One ``<svg>`` under its title; ``dark`` is the rendering for the dark theme where colours are no variables."""
-
-    title: str
-    svg: str
-    dark: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, how to read it, panels, and the numbers as tables."""
-
-    anchor: str
-    title: str
-    intro: str
-    legend: list[Key] = field(default_factory=list)
-    panels: list[Panel] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    shown: list[Table] = field(default_factory=list)
-    folded: list[tuple[str, Table]] = field(default_factory=list)
-    scale: bool = False
-    matrix: Any = None
-
-
-@dataclass(frozen=True)
 class Extra:
     """What others made: training runs' loads, and which check catches which faulty balancer."""
 
-    training: Any = None
-    kill_matrix: Any = None
+    training: list[TrainingRun] | None = None
+    kill_matrix: dict[str, Matrix] | None = None
 
 
 def sections(study: Study, exhibits: dict[str, dict[str, Any]], extra: Extra) -> list[Section]:
@@ -71,21 +40,14 @@ def sections(study: Study, exhibits: dict[str, dict[str, Any]], extra: Extra) ->
         found += list(_against_skew(study))
         found += list(_streams(study, exhibits.get("stream", {})))
     if extra.training is not None:
-        from equipoise.study.report.training import training_section
-
         found.append(training_section(extra.training))
     found += list(_heat(exhibits.get("heat", {})))
     found += [_overview(study, role) for role in ("scheduler", "placer") if role in roles]
     found += list(_devices(exhibits.get("devices", {})))
     found.append(_model(study))
     if extra.kill_matrix is not None:
-        found.append(extra.kill_matrix)
+        found.append(kill_section(extra.kill_matrix))
     return found
-
-
-def method_keys(methods: Any) -> list[Key]:
-    """Return the legend of methods, in their order: the same colour and shape in every figure of their role."""
-    return [Key(method, f"--c{index % COLOURS}", marker(index)) for index, method in enumerate(methods)]
 
 
 def _overview(study: Study, role: str) -> Section:
@@ -138,7 +100,7 @@ def _frontiers(study: Study, curves: dict[str, Any]) -> Iterator[Section]:
             "every token K experts can be above the line or left of it; what a method loses is its distance to the "
             "line. Hollow: held against another form (expert choice lets tokens go without experts), which the line "
             "does not bind.",
-            legend=method_keys(methods),
+            legend=[Key("exact frontier", "--ink", "line"), *method_keys(methods)],
             panels=panels,
             folded=[
                 ("The dots in numbers", Table(["instance", "method", "peak / mean", "score"], told, frozenset({0, 1})))
@@ -300,11 +262,9 @@ def _devices(records: dict[str, Any]) -> Iterator[Section]:
             "the mean, below which no peak can be.",
             legend=[
                 Key("one home each", "--rule", "bar"),
-                Key("EPLB, shared evenly", f"--c{charts.DEVICES['placed']}", marker(charts.DEVICES["placed"])),
-                Key(
-                    "EPLB, certified best split",
-                    f"--c{charts.DEVICES['scheduled']}",
-                    marker(charts.DEVICES["scheduled"]),
+                *(
+                    Key(label, f"--c{charts.DEVICES[key]}", marker(charts.DEVICES[key]))
+                    for key, label in (("placed", "EPLB, shared evenly"), ("scheduled", "EPLB, certified best split"))
                 ),
             ],
             panels=panels,

@@ -48,7 +48,7 @@ def interval(value: Interval, *, percent: bool = False) -> str:
 
 def summary_table(study: Study, role: str) -> Table:
     """Return one line per method of a role."""
-    head = ["method", "gap", "worst gap", "at the bound", "MaxVio", "worst MaxVio", "est. step (s)", "certified"]
+    head = ["method", "gap", "MaxVio", "est. step (s)", "worst gap", "worst MaxVio", "at the bound", "certified"]
     return Table([*head, "failed", "worst instance"], [_summary(one) for one in summaries(study, role)], _ends(10))
 
 
@@ -57,11 +57,11 @@ def _summary(one: MethodSummary) -> list[str]:
     return [
         one.method,
         share(one.gap),
-        share(one.worst_gap),
-        f"{one.optimal}/{answered}",
         number(one.max_vio),
-        number(one.worst_max_vio),
         number(one.step_seconds),
+        share(one.worst_gap),
+        number(one.worst_max_vio),
+        f"{one.optimal}/{answered}",
         f"{one.certified}/{answered}",
         f"{one.failures}/{one.rows}",
         one.worst_instance if one.worst_gap > 0 else "-",

@@ -14,7 +14,7 @@ from equipoise.errors import InvalidFile
 from equipoise.files import read_arrays
 from equipoise.study.report import charts, tables
 from equipoise.study.report.ink import COLOURS
-from equipoise.study.report.sections import Key, Panel, Section
+from equipoise.study.report.layout import Key, Panel, Section
 from equipoise.study.report.tables import Table
 
 SMOOTHED = 5
