@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,7 +21,6 @@ Seconds = Annotated[float, Meta(gt=0)]
 Amount = Annotated[float, Meta(ge=0, le=100)]
 Gate = Literal["softmax", "sigmoid", "none"]
 Names = Annotated[tuple[str, ...], Meta(min_length=1)]
-Decoded = TypeVar("Decoded")
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True):
@@ -205,8 +205,7 @@ def decode(text: str, path: str) -> Description:
         if not part.instances:
             raise InvalidFile(f"{path}: {role} has no instances; allowed: one [[{role}.instances]] or more")
         decoded = tuple(
-            _converted(entry, kinds, path, f"{role}.instances[{number}]")
-            for number, entry in enumerate(part.instances, 1)
+            _converted(entry, kinds, path, f"{role}.instances[{number}]") for number, entry in enumerate(part.instances)
         )
         parts = {role: msgspec.structs.replace(part, instances=decoded)}
         description = msgspec.structs.replace(description, **parts)
@@ -237,31 +236,48 @@ def _converted(value: Any, kind: Any, path: str, where: str) -> Any:
     except msgspec.ValidationError as error:
         words, _, place = str(error).partition(" - at `$")
         inner = place.removesuffix("`").lstrip(".")
-        full = ".".join(filter(None, [where, inner.removeprefix("[...]")])) or "the file"
-        if (unknown := re.search(r"unknown field `(.*)`", words)) is not None:
-            allowed = ", ".join(_keys(value, kind, inner))
-            raise InvalidFile(f"{path}: {full} has the key {unknown[1]!r}; allowed: {allowed}") from error
-        if inner == "kind" or words.startswith("Invalid value"):
-            tags = [one.__struct_config__.tag for one in getattr(kind, "__args__", ())]
-            raise InvalidFile(f"{path}: {full} is {value.get('kind')!r}; allowed: {', '.join(tags)}") from error
-        raise InvalidFile(f"{path}: {full}: {words[:1].lower()}{words[1:].replace('`', '')}") from error
+        full = ".".join(filter(None, [where, inner])) or "the file"
+        tags = [one.__struct_config__.tag for one in get_args(kind)]
+        if tags and value.get("kind") not in tags:
+            words = f"{where}.kind is {value.get('kind')!r}; allowed: {', '.join(tags)}"
+        elif (unknown := re.search(r"unknown field `(.*)`", words)) is not None:
+            words = f"{full} has the key {unknown[1]!r}; allowed: {', '.join(_keys(_at(value, kind, inner)))}"
+        elif choices := _choices(_at(value, kind, inner)):
+            words = f"{full}: {words.lower()}; allowed: {', '.join(choices)}"
+        else:
+            words = f"{full}: {words[:1].lower()}{words[1:].replace('`', '')}"
+        raise InvalidFile(f"{path}: {words}") from error
 
 
-def _keys(value: Any, kind: Any, inner: str) -> list[str]:
-    """Keys that the table at ``inner`` may have."""
-    for one in getattr(kind, "__args__", ()):
+def _at(value: Any, kind: Any, inner: str) -> Any:
+    """Return the type of what stands at a place inside ``value``."""
+    for one in get_args(kind):
         if one.__struct_config__.tag == value.get("kind"):
             kind = one
-    for step in re.findall(r"\w+", inner):
-        field = next(field for field in msgspec.structs.fields(kind) if field.name == step)
-        kind = _struct_in(field.type)
-    extra = ["kind"] if kind.__struct_config__.tag_field else []
-    return extra + [field.encode_name for field in msgspec.structs.fields(kind)]
+    for name in re.findall(r"[a-z]\w*", inner):
+        kind = next(field.type for field in msgspec.structs.fields(_first(kind, _is_table)) if field.name == name)
+    return kind
 
 
-def _struct_in(kind: Any) -> Any:
-    """Return the table that a type is, or is a list of."""
-    if isinstance(kind, type) and issubclass(kind, Struct):
+def _keys(kind: Any) -> list[str]:
+    """Keys of the table that a type is, or is a list of."""
+    table = _first(kind, _is_table)
+    return (["kind"] if table.__struct_config__.tag_field else []) + [f.name for f in msgspec.structs.fields(table)]
+
+
+def _choices(kind: Any) -> list[str]:
+    """Return the words that a type is limited to; none if it is not."""
+    literal = _first(kind, lambda one: get_origin(one) is Literal)
+    return [] if literal is None else [str(choice) for choice in get_args(literal)]
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+def _first(kind: Any, is_wanted: Callable[[Any], bool]) -> Any:
+    """Return the first type, the outermost included, that is wanted among those a type is made of."""
+    if is_wanted(kind):
         return kind
-    found = [_struct_in(one) for one in getattr(kind, "__args__", ()) if one is not type(None)]
-    return next((one for one in found if one is not None), None)
+    inside = (_first(one, is_wanted) for one in get_args(kind))
+    return next((one for one in inside if one is not None), None)

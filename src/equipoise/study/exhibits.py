@@ -115,7 +115,7 @@ def _frontier(exhibit: Exhibit) -> dict[str, Any]:
     curve = frontier(problem)
     mean = Fraction(problem.demand, problem.num_experts)
     balanced = curve.at(curve.balance).objective
-    points = [(float(point.peak / mean), float(point.objective / balanced)) for point in curve.points]
+    points = [[float(point.peak / mean), float(point.objective / balanced)] for point in curve.points]
     return {"points": points, "most": float(curve.most / mean), "certified": len(points)}
 
 
