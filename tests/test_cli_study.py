@@ -108,3 +108,33 @@ def test_ctrl_c_ends_with_130_and_finished_rows_are_kept(folder, workers):
     assert 0 < len(kept) < 180
     assert kept["key"].is_unique().all()
     assert not [path for path in (folder / "study").iterdir() if path.name.endswith(".partial")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_while_a_method_hangs_leaves_no_process_behind(folder, workers):
+    (folder / "failing.py").write_text(
+        FAILING.replace("    time.sleep(60)", "    open(str(os.getpid()), 'w')\n    time.sleep(60)")
+    )
+    (folder / "stuck.toml").write_text(TINY.format(more=', "failing:hangs"', skews="0.0, 1.0"))
+    command = [sys.executable, "-m", "equipoise", "study", "stuck.toml", "--workers", str(workers)]
+    study = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, env=environment(), start_new_session=True)
+    until = time.monotonic() + 60
+    while not (stuck := [path for path in folder.iterdir() if path.name.isdigit()]) and time.monotonic() < until:
+        time.sleep(0.1)
+    os.killpg(study.pid, signal.SIGINT)
+    study.communicate(timeout=60)
+    assert study.returncode == 130
+    assert stuck
+    for path in stuck:
+        assert ended(int(path.name))
+
+
+def ended(process):
+    """Whether a process is gone, or will be at once."""
+    for _ in range(50):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False

@@ -1,5 +1,7 @@
 """Descriptions of studies: what is read, and what is refused with one sentence."""
 
+from pathlib import Path
+
 import pytest
 
 from equipoise.errors import InvalidFile
@@ -90,3 +92,14 @@ def test_a_study_of_nothing_and_a_missing_file_are_refused(tmp_path):
 def test_an_instance_named_twice_is_refused():
     with pytest.raises(InvalidFile, match="more than once"):
         cases_of(small(skew="[1.0, 1.0]"))
+
+
+def test_the_example_and_the_one_in_the_docs_are_the_same_study_and_valid():
+    root = Path(__file__).parents[1]
+    if not (root / "docs").is_dir():
+        pytest.skip("the tests run outside a checkout: docs/ is not here")
+    example = (root / "examples" / "study.toml").read_text()
+    documented = (root / "docs" / "study.md").read_text().split("```toml\n")[1].split("```")[0]
+    assert decode(example, "example") == decode(documented, "docs")
+    cases = cases_of(decode(example, "example"))
+    assert len(exhibits_of(decode(example, "example"), cases)) == 2

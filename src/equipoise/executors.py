@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -17,6 +18,8 @@ from equipoise.errors import ExtraMissing, InvalidProblem, WorkerLost
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_LAST_WISHES: list[Callable[[], None]] = []
 
 RETRIES = 3
 """Times that Dask runs a task again after losing the worker that held it."""
@@ -76,7 +79,7 @@ def _processes(workers: int) -> Iterator[Executor]:
     """Open fresh interpreters; interrupted, they end at once and not after what they have in hand."""
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_the_parent)
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
     try:
         yield executor
     except BaseException:
@@ -88,8 +91,22 @@ def _processes(workers: int) -> Iterator[Executor]:
         executor.shutdown()
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def when_terminated(function: Callable[[], None]) -> Callable[[], None]:
+    """Have ``function`` called when a local worker process is told to end in the midst of its work; return it."""
+    _LAST_WISHES.append(function)
+    return function
+
+
+def _begin() -> None:
+    """Set a worker up: interrupts are the parent's, which then terminates the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(*signalled: object) -> None:
+    for function in _LAST_WISHES:
+        function()
+    os._exit(128 + signal.SIGTERM)
 
 
 @contextlib.contextmanager

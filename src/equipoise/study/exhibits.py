@@ -124,7 +124,9 @@ def _stream(exhibit: Exhibit) -> dict[str, Any]:
     batches = [batch for batch in recorded().streams() if batch.sequence == f"{exhibit.name}/stream"]
     series: dict[str, list[float | None]] = {}
     for method in exhibit.about["methods"]:
-        series[method] = _routed(Tried(method, "router", exhibit.about["seconds"]).target, batches)
+        tried = Tried(method, "router", exhibit.about["seconds"])
+        series[method] = _routed(tried.target, batches)
+        tried.give_back()
     series[LAST_PRICES] = _routed(Target(LAST_PRICES, LastPrices()), batches)
     hindsight = FixedBias([batch.scores for batch in batches], batches[0].top_k)
     series[FIXED_BIAS] = _routed(Target(FIXED_BIAS, hindsight), batches)

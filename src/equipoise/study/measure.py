@@ -52,7 +52,12 @@ def measure(task: Task) -> list[Row]:
     else:
         tokens, experts, top_k = int(instance.total.sum()), len(instance.total), None
     sized = {name: replace(row, tokens=tokens, experts=experts, top_k=top_k) for name, row in blank.items()}
-    return list(sides[task.case.role](task, instance, sized))
+    tried = {method: Tried(method, task.case.role, task.seconds) for method in task.methods}
+    try:
+        return list(sides[task.case.role](task, instance, sized, tried))
+    finally:
+        for one in tried.values():
+            one.give_back()
 
 
 def _blank(task: Task, method: str) -> Row:
@@ -62,16 +67,15 @@ def _blank(task: Task, method: str) -> Row:
     return Row(key, case.role, method, case.instance, case.seed, case.source, gate, skew)
 
 
-def _routers(task: Task, instance: Any, blank: dict[str, Row]) -> Iterator[Row]:
+def _routers(task: Task, instance: Any, blank: dict[str, Row], tried: dict[str, Tried]) -> Iterator[Row]:
     optima = router.Optima(AssignmentProblem(instance.scores, instance.top_k))
     for method, row in blank.items():
-        with_method = Tried(method, "router", task.seconds)
-        outside = with_method.outside
+        of_method = tried[method]
         try:
-            passes = task.settings["passes"] if outside is not None and outside.stateful else 1
-            judged = router.judge(with_method.target, instance, optima, passes)
+            passes = task.settings["passes"] if of_method.stateful else 1
+            judged = router.judge(of_method.target, instance, optima, passes)
             if judged.error is not None or judged.score is None or judged.equal_peak_optimum is None:
-                yield with_method.failed(row, judged.error)
+                yield of_method.failed(row, judged.error)
                 continue
             lower = upper = judged.equal_peak_optimum
             if judged.held_against != "no token rows":
@@ -90,14 +94,13 @@ def _routers(task: Task, instance: Any, blank: dict[str, Row]) -> Iterator[Row]:
                 imbalance=None if judged.max_vio is None else 1 + judged.max_vio,
                 min_vio=judged.min_vio,
                 excess_peak=judged.excess_peak,
-                seconds=with_method.seconds,
+                seconds=of_method.seconds,
             )
         except OracleError as error:
             yield replace(row, failure="no certified optimum", words=str(error))
 
 
-def _schedulers(task: Task, instance: Any, blank: dict[str, Row]) -> Iterator[Row]:
-    tried = {method: Tried(method, "scheduler", task.seconds) for method in blank}
+def _schedulers(task: Task, instance: Any, blank: dict[str, Row], tried: dict[str, Tried]) -> Iterator[Row]:
     targets = [one.target for one in tried.values()]
     sizes = {key: value for key, value in task.settings.items() if key != "placement"}
     try:
@@ -122,8 +125,7 @@ def _schedulers(task: Task, instance: Any, blank: dict[str, Row]) -> Iterator[Ro
         )
 
 
-def _placers(task: Task, instance: Any, blank: dict[str, Row]) -> Iterator[Row]:
-    tried = {method: Tried(method, "placer", task.seconds) for method in blank}
+def _placers(task: Task, instance: Any, blank: dict[str, Row], tried: dict[str, Tried]) -> Iterator[Row]:
     targets = [one.target for one in tried.values()]
     try:
         judged = audit_placers(targets, {"study": [instance]}, time_limit=NO_SEARCH, **task.settings).rows
@@ -164,6 +166,16 @@ class Tried:
     def seconds(self) -> float:
         """Of all its calls."""
         return 0.0 if self.outside is None else self.outside.seconds
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it remembers earlier calls."""
+        return self.outside is not None and self.outside.stateful
+
+    def give_back(self) -> None:
+        """Leave its process to the next case."""
+        if self.outside is not None:
+            self.outside.give_back()
 
     def failed(self, row: Row, words: str | None) -> Row:
         """Return the row of a failure: as its process told it, or else as the judge did."""
