@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equipoise.study.report.ink import INK, MUTED, PAPER, RULE, SHADE, colour, marker, panel
+from equipoise.study.report.ink import INK, MUTED, PAPER, RULE, SHADE, colour, dashes, marker, panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,15 +85,15 @@ def lines(
 
     def draw(axes: Axes) -> None:
         for index, values in series.items():
-            own_colour, dashes = (styles or {}).get(index, (colour(index), "-"))
+            own_colour, style = (styles or {}).get(index, (colour(index), dashes(index)))
             heights = [np.nan if value is None else value for value in values]
             if bands is not None and index in bands:
                 low, high = bands[index]
                 axes.fill_between(x, low, high, color=own_colour, alpha=0.1, linewidth=0)
             dots: dict[str, Any] = {"marker": marker(index), "markersize": 4.8, "markeredgecolor": PAPER}
             dots = dots | {"markeredgewidth": 0.6} if marked else {}
-            width = 1.6 if marked or dashes != "-" else 1.3
-            axes.plot(x, heights, dashes, color=own_colour, linewidth=width, clip_on=False, **dots)
+            width = 1.6 if marked or style != "-" else 1.3
+            axes.plot(x, heights, style, color=own_colour, linewidth=width, clip_on=False, **dots)
         largest = max(
             [
                 linear_to,

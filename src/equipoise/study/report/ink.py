@@ -29,6 +29,11 @@ def colour(index: int) -> str:
     return f"#fe01{index % COLOURS:02x}"
 
 
+def dashes(index: int) -> str:
+    """Return the line style of series ``index``: solid, and others where colours repeat."""
+    return ("-", "--", ":", "-.")[index // COLOURS % 4]
+
+
 def marker(index: int) -> str:
     """Return the marker of series ``index``; with the colour it repeats after ``COLOURS``."""
     return MARKERS[index % len(MARKERS)]

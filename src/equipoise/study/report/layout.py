@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from equipoise.study.report.ink import COLOURS, marker
+from equipoise.study.report.ink import COLOURS, dashes, marker
 from equipoise.study.report.tables import Table
 
 
@@ -47,3 +47,9 @@ class Section:
 def method_keys(methods: Sequence[str]) -> list[Key]:
     """Return the legend of methods, in their order: the same colour and shape in every figure of their role."""
     return [Key(method, f"--c{index % COLOURS}", marker(index)) for index, method in enumerate(methods)]
+
+
+def line_keys(methods: Sequence[str]) -> list[Key]:
+    """Return the legend of methods that are drawn as lines without markers."""
+    shapes = {"-": "line", "--": "dashed", ":": "dotted", "-.": "dashed"}
+    return [Key(method, f"--c{index % COLOURS}", shapes[dashes(index)]) for index, method in enumerate(methods)]

@@ -78,10 +78,11 @@ def page(
 
 
 def _lead(study: Study, role: str) -> str:
-    """Say which methods come closest: of routers, those that are balanced, as the others pay in load."""
+    """Say which methods come closest: of routers, those that are balanced and serve every token alike."""
     ranked = sorted((one for one in summaries(study, role) if one.rows > one.failures), key=lambda one: one.gap)
     if role == "router":
-        ranked = [one for one in ranked if one.max_vio <= BALANCED_AT]
+        relaxed = {row.method for row in study.of(role) if row.held_against == "no token rows"}
+        ranked = [one for one in ranked if one.max_vio <= BALANCED_AT and one.method not in relaxed]
     told = ", ".join(f"{one.method} {tables.share(one.gap)}" for one in ranked[:4]) or "none"
-    beside = f" of those with MaxVio at most {BALANCED_AT:g}" if role == "router" else ""
+    beside = f" of those with K experts a token and MaxVio at most {BALANCED_AT:g}" if role == "router" else ""
     return f"{words.ROLES[role]} closest to the proved bound{beside}: {told}."

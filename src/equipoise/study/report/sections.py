@@ -12,7 +12,7 @@ from equipoise.audit.stream import FIXED_BIAS, LAST_PRICES
 from equipoise.study.report import charts, tables, words
 from equipoise.study.report.ink import INK, MUTED, marker
 from equipoise.study.report.kill_matrix import Matrix, kill_section
-from equipoise.study.report.layout import Key, Panel, Section, method_keys
+from equipoise.study.report.layout import Key, Panel, Section, line_keys, method_keys
 from equipoise.study.report.tables import Table
 from equipoise.study.report.training import TrainingRun, training_section
 from equipoise.study.rows import Row
@@ -209,7 +209,7 @@ def _streams(study: Study, streams: dict[str, Any]) -> Iterator[Section]:
             "scores; the model was trained with its own balancing, which the run's name says. The broken lines are "
             "comparators: the exact prices of the batch before, which know the past alone, and the best bias that "
             "never changes, chosen in hindsight.",
-            legend=[Key(one.label, one.colour, "line") for one in method_keys(methods)] + extra,
+            legend=line_keys(methods) + extra,
             panels=panels,
             folded=[("Means over the steps", Table(["run", "router", "AvgMaxVio"], told, frozenset({0, 1})))],
         )

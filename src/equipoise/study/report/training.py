@@ -13,8 +13,7 @@ from equipoise import metrics
 from equipoise.errors import InvalidFile
 from equipoise.files import read_arrays
 from equipoise.study.report import charts, tables
-from equipoise.study.report.ink import COLOURS
-from equipoise.study.report.layout import Key, Panel, Section
+from equipoise.study.report.layout import Panel, Section, line_keys
 from equipoise.study.report.tables import Table
 
 SMOOTHED = 5
@@ -99,7 +98,7 @@ def training_section(runs: list[TrainingRun]) -> Section:
         "In a training loop",
         f"MaxVio of small models trained with each balancer in the loop, mean over layers and seeds, {SMOOTHED} steps "
         "a point (docs/training.md has the setting).",
-        legend=[Key(method, f"--c{index % COLOURS}", "line") for index, method in enumerate(methods)],
+        legend=line_keys(methods),
         panels=panels,
         folded=[("In numbers", Table(head, told, frozenset({0, 1})))],
     )
