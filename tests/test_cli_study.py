@@ -10,6 +10,7 @@ import time
 import polars
 import pytest
 
+from equipoise import cli
 from study_cases import FAILING, SMALL
 from test_cli import environment, run
 
@@ -46,9 +47,10 @@ def test_a_study_writes_rows_and_both_reports_and_says_where(folder):
     assert again.stdout == (folder / "mine" / "report.md").read_text()
 
 
-def test_json_has_summaries_comparisons_failures_and_rows(folder):
-    done = run(folder, "study", "tiny.toml", "--format", "json")
-    document = json.loads(done.stdout)
+def test_json_has_summaries_comparisons_failures_and_rows(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert cli.run(["study", "tiny.toml", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "equipoise-study/1"
     assert [one["method"] for one in document["summaries"]] == ["topk", "midpoint"]
     assert len(document["rows"]) == 2
@@ -80,12 +82,13 @@ def test_failures_are_code_1_and_nothing_but_failures_code_3(folder):
         (["tiny.toml", "--workers", "2", "--dask", "x"], "--workers is given beside --dask x"),
     ],
 )
-def test_wrong_input_is_one_sentence_and_code_2(folder, arguments, says):
+def test_wrong_input_is_one_sentence_and_code_2(folder, arguments, says, monkeypatch, capsys):
     (folder / "wrong.toml").write_text(SMALL.replace("passes", "passs"))
-    refused = run(folder, "study", *arguments)
-    assert refused.returncode == 2
-    assert says in refused.stderr
-    assert len(refused.stderr.strip().splitlines()) == 1
+    monkeypatch.chdir(folder)
+    assert cli.run(["study", *arguments]) == 2
+    words = capsys.readouterr().err
+    assert says in words
+    assert len(words.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])

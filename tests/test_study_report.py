@@ -164,3 +164,19 @@ def test_the_browser_would_tell_of_requests_and_of_pages_that_are_too_wide(made,
     width, console = browsed(tmp_path, made[3].replace("</main>", wide))
     assert width >= 900
     assert any("Content Security Policy" in line for line in console)
+
+
+def test_the_kill_matrix_is_read_from_the_page_that_is_generated_too(tmp_path):
+    page = "# Title\n\n## Routers\n\n| miniature | check made for it | also caught by |\n|---|---|---|\n"
+    page += "| `m` | `a` | all that apply |\n| `n` | `b` | none |\n| `o` | `b` | `a`, `c` |\n"
+    (tmp_path / "k.md").write_text(page)
+    matrix = read_kill_matrix(str(tmp_path / "k.md"))["router"]
+    assert matrix.checks == ("a", "b", "c")
+    assert {name: one.caught_by for name, one in matrix.miniatures.items()} == {
+        "m": ("a", "b", "c"),
+        "n": ("b",),
+        "o": ("b", "a", "c"),
+    }
+    (tmp_path / "k.md").write_text("# Title")
+    with pytest.raises(InvalidFile, match="no table of miniatures"):
+        read_kill_matrix(str(tmp_path / "k.md"))

@@ -26,7 +26,7 @@ SCHEMA = "equipoise-study/1"
 @worker_options
 @click.option("--retry", is_flag=True, help="Measure rows that failed once more.")
 @click.option("--training", metavar="RUNS", help="Also draw the training runs of this folder (docs/training.md).")
-@click.option("--kill-matrix", metavar="FILE", help="Also show this kill matrix (JSON).")
+@click.option("--kill-matrix", metavar="FILE", help="Also show this kill matrix (docs/kill-matrix.md, or JSON).")
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 def study(
     description: str | None,

@@ -1,11 +1,12 @@
 """The kill matrix as a section: which check catches which faulty balancer.
 
-The file is JSON: ``{"router": {"checks": [names], "miniatures": {name: {"made_for": check, "caught_by": [checks]}}}}``,
-one entry per role.
+The file is docs/kill-matrix.md as benchmarks/kill_matrix.py writes it, or JSON with an entry per role:
+``{"router": {"checks": [names], "miniatures": {name: {"made_for": check, "caught_by": [checks]}}}}``.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,9 @@ from msgspec import Struct
 
 from equipoise.errors import InvalidFile
 from equipoise.study.report.layout import Section
+
+ALL = "all that apply"
+"""What the page says of a miniature that every check catches which meets it."""
 
 
 class Miniature(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,11 +42,31 @@ def read_kill_matrix(path: str) -> dict[str, Matrix]:
         If it is missing or another thing.
     """
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Matrix])
+        content = Path(path).read_bytes()
+        if path.endswith(".md"):
+            return _from_page(content.decode(), path)
+        return msgspec.json.decode(content, type=dict[str, Matrix])
     except OSError as error:
         raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidFile(f"{path} is no kill matrix: {error}") from error
+
+
+def _from_page(page: str, path: str) -> dict[str, Matrix]:
+    found = {}
+    for part in page.split("\n## ")[1:]:
+        rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| (.*) \|$", part, re.MULTILINE)
+        made_for = {name: check for name, check, _ in rows}
+        others = {name: re.findall(r"`([^`]+)`", words) for name, _, words in rows}
+        checks = tuple(dict.fromkeys([*made_for.values(), *(check for found in others.values() for check in found)]))
+        miniatures = {
+            name: Miniature(made_for[name], checks if words == ALL else (made_for[name], *others[name]))
+            for name, _, words in rows
+        }
+        found[part.split("\n", 1)[0].lower().removesuffix("s")] = Matrix(checks, miniatures)
+    if not any(matrix.miniatures for matrix in found.values()):
+        raise InvalidFile(f"{path} is no kill matrix: it has no table of miniatures under a heading of a role")
+    return found
 
 
 def kill_section(matrices: dict[str, Matrix]) -> Section:
