@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from equipoise.errors import InvalidFile
 from equipoise.study.report.layout import Section
+from equipoise.study.report.tables import Table
 
 ALL = "all that apply"
 """What the page says of a miniature that every check catches which meets it."""
@@ -71,19 +72,25 @@ def _from_page(page: str, path: str) -> dict[str, Matrix]:
 
 def kill_section(matrices: dict[str, Matrix]) -> Section:
     """Return a grid per role: miniatures down, checks across; the check a miniature was made for stands out."""
-    grids = {}
+    grids, told = {}, []
     for role, matrix in matrices.items():
         caught = sum(one.made_for in one.caught_by for one in matrix.miniatures.values())
         title = f"{role}: {caught} of {len(matrix.miniatures)} miniatures caught by their check"
         grids[title] = [
             (name, [(check, _hit(one, check)) for check in matrix.checks]) for name, one in matrix.miniatures.items()
         ]
+        told += [
+            [role, name, one.made_for, f"{len(one.caught_by)}/{len(matrix.checks)}"]
+            for name, one in matrix.miniatures.items()
+        ]
+    head = ["role", "miniature", "check made for it", "caught by"]
     return Section(
         "kills",
         "Which check catches which fault",
         "Deliberately faulty balancers down, checks across (hover for a name). A dot: the check fails on it; coloured: "
         "the check that the fault was made for.",
         matrix=grids,
+        folded=[("In words", Table(head, told, frozenset({0, 1, 2})))],
     )
 
 
