@@ -15,7 +15,8 @@ from equipoise.solvers.engines import ENGINES
 
 PACKAGE = Path(equipoise.__file__).parent
 ROOT = Path(__file__).parents[1]
-HEAVY = {"ortools", "pulp", "numba", "hypothesis", "rich", "click", "torch", "statsmodels", "pytest"}
+HEAVY = {"ortools", "pulp", "numba", "hypothesis", "rich", "click", "torch", "pytest"}
+HEAVY |= {"statsmodels", "polars", "matplotlib", "jinja2"}
 ASSIGNMENT_CHECKS = ("assignment", "limited", "group_limited", "verdict")
 DEVICE_CHECKS = ("scheduling", "traffic", "communication", "placement", "components", "deals")
 CHECKER = [f"equipoise.certificates.{name}" for name in ASSIGNMENT_CHECKS + DEVICE_CHECKS]

@@ -62,3 +62,28 @@ class TargetError(EquipoiseError):
 
 class TargetUnable(TargetError):
     """The balancer says itself that it cannot answer here: a package is missing, or the input is too short for it."""
+
+
+class WorkerLost(OracleError):
+    """A process that worked for us died, and what it had in hand with it."""
+
+
+class ExtraMissing(EquipoiseError, ImportError):
+    """Something that needs a package which only an extra installs.
+
+    Parameters
+    ----------
+    what
+        What was asked for.
+    package
+        What it needs.
+    extra
+        Which extra of Equipoise installs it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(what, package, extra)
+        self.what, self.package, self.extra = what, package, extra
+
+    def __str__(self) -> str:
+        return f"{self.what} needs {self.package}: pip install 'equipoise[{self.extra}]'"

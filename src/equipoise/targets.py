@@ -41,11 +41,18 @@ CATALOGUES: dict[str, Mapping[str, Entry]] = {
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A balancer and the name it is reported under; of its calls, the one of its role works."""
+    """A balancer and the name it is reported under; of its calls, the one of its role works.
+
+    One that was ``found`` by name is found again in another process, and not sent there.
+    """
 
     name: str
     balancer: Any
     role: str = "router"
+    found: bool = False
+
+    def __reduce__(self) -> Any:
+        return (find, (self.name, self.role)) if self.found else (Target, (self.name, self.balancer, self.role))
 
     @property
     def stateful(self) -> bool:
@@ -136,7 +143,7 @@ class Target:
 def find(target: str, role: str | None = None) -> Target:
     """Return the balancer that ``target`` names; see :func:`resolve`."""
     role, make = resolve(target, role)
-    return Target(target, make(), role)
+    return Target(target, make(), role, found=True)
 
 
 def find_router(target: str) -> Target:

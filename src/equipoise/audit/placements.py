@@ -6,8 +6,10 @@ A placement is made from one workload and scored on another, or on the same. Bou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from equipoise.audit.devices import (
     worst_of,
 )
 from equipoise.errors import InvalidProblem
+from equipoise.executors import in_order
 from equipoise.problems import PlacementProblem
 from equipoise.solution import Solution
 from equipoise.solvers.placement.certify import certify
@@ -140,10 +143,11 @@ class Bounds:
 
 
 def bounded(problem: PlacementProblem, time_limit: float | None) -> Solution:
-    """Solve within the limit, if any; if that finds nothing, certify the bound on a greedy placement."""
-    solution = solve(problem, time_limit=time_limit)
-    if solution.certificate is not None:
-        return solution
+    """Solve within the limit, if any; if that finds nothing or may not search, bound by a greedy placement."""
+    if time_limit != 0:
+        solution = solve(problem, time_limit=time_limit)
+        if solution.certificate is not None:
+            return solution
     return certify(problem, Claim("feasible", counts=greedy_counts(problem), message="time limit"), "greedy")
 
 
@@ -157,6 +161,7 @@ def audit_placers(
     groups: int | None = None,
     time_limit: float | None = TIME_LIMIT,
     progress: Callable[[LoadInstance], None] | None = None,
+    executor: Executor | None = None,
 ) -> DeviceAudit[PlacementRow]:
     """Score every placement on every workload: one gives the plain audit, more the cross table.
 
@@ -167,9 +172,12 @@ def audit_placers(
     slots, devices, nodes, groups
         As in :meth:`equipoise.audit.devices.Cluster.of`.
     time_limit
-        Seconds to search for a placement at the bound, per instance and form; None: as long as it takes.
+        Seconds to search for a placement at the bound, per instance and form; None: as long as it takes; 0: no search,
+        which makes bounds independent of how fast the machine is.
     progress
         Called after every instance that was scored.
+    executor
+        Where instances are judged; None: here.
 
     Raises
     ------
@@ -185,24 +193,38 @@ def audit_placers(
         raise InvalidProblem("workloads", given, "the same layers and experts in each")
     clusters = clusters_for(series[0], slots=slots, devices=devices, nodes=nodes, groups=groups)
     rows: list[PlacementRow] = []
-    for column in zip(*series, strict=True):
-        cluster = clusters[len(column[0].total)]
-        bounds = [Bounds(cluster, instance.total, time_limit) for instance in column]
-        for target in targets:
-            for workload, seen in zip(workloads, column, strict=True):
-                placed, seconds, error = timed(cluster.place, target, seen.total)
-                for scored_on, scored, bound in zip(workloads, column, bounds, strict=True):
-                    about = (target.name, seen.name, scored.name, workload, scored_on, len(scored.total))
-                    sizes = (cluster.slots, cluster.devices)
-                    if placed is None:
-                        rows.append(PlacementRow(*about, *sizes, error=error))
-                    else:
-                        rows.append(_judge(about, cluster, scored, placed, bound, seconds))
+    columns = list(zip(*series, strict=True))
+    work = partial(_judged, targets, list(workloads), clusters, time_limit)
+    for column, judged in zip(columns, in_order(work, columns, executor), strict=True):
+        rows += judged
         if progress is not None:
             for instance in column:
                 progress(instance)
     rows.sort(key=lambda row: [target.name for target in targets].index(row.method))
     return DeviceAudit(rows, clusters)
+
+
+def _judged(
+    targets: Sequence[Target],
+    workloads: Sequence[str],
+    clusters: dict[int, Cluster],
+    time_limit: float | None,
+    column: Sequence[LoadInstance],
+) -> list[PlacementRow]:
+    """Every placer on one layer: placed on each workload, scored on each."""
+    rows = []
+    cluster = clusters[len(column[0].total)]
+    bounds = [Bounds(cluster, instance.total, time_limit) for instance in column]
+    for target in targets:
+        for workload, seen in zip(workloads, column, strict=True):
+            placed, seconds, error = timed(cluster.place, target, seen.total)
+            for scored_on, scored, bound in zip(workloads, column, bounds, strict=True):
+                about = (target.name, seen.name, scored.name, workload, scored_on, len(scored.total))
+                if placed is None:
+                    rows.append(PlacementRow(*about, cluster.slots, cluster.devices, error=error))
+                else:
+                    rows.append(_judge(about, cluster, scored, placed, bound, seconds))
+    return rows
 
 
 def summarise_placements(rows: Sequence[PlacementRow]) -> list[PlacementSummary]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from equipoise.audit.devices import (
     timed,
     worst_of,
 )
+from equipoise.executors import in_order
 from equipoise.problems import SchedulingProblem, TrafficProblem
 from equipoise.problems.scheduling import hosts_of
 from equipoise.problems.traffic import node_costs
@@ -107,10 +110,11 @@ def audit_schedulers(
     nodes: int | None = None,
     groups: int | None = None,
     progress: Callable[[LoadInstance], None] | None = None,
+    executor: Executor | None = None,
 ) -> DeviceAudit[ScheduleRow]:
     """Hold schedulers against the certified optimum of every instance, on the placement that ``placer`` makes for it.
 
-    Sizes are as in :meth:`equipoise.audit.devices.Cluster.of`.
+    Sizes are as in :meth:`equipoise.audit.devices.Cluster.of`; instances are judged in ``executor``, None: here.
 
     Raises
     ------
@@ -119,19 +123,26 @@ def audit_schedulers(
     """
     clusters = clusters_for(instances, slots=slots, devices=devices, nodes=nodes, groups=groups)
     rows: list[ScheduleRow] = []
-    for instance in instances:
-        cluster = clusters[len(instance.total)]
-        fitting(cluster, instance)
-        placed = cluster.place(placer, instance.total)
-        hosts = hosts_of(placed, len(instance.total), cluster.devices)
-        sources = instance.load if instance.load.ndim == 2 else None
-        problem = SchedulingProblem(instance.total if sources is None else None, hosts, source_load=sources)
-        best = certified_schedule(problem)
-        rows += [_judge(target, placer.name, instance, cluster, problem, best) for target in targets]
+    judged = in_order(partial(_judged, targets, placer, clusters), instances, executor)
+    for instance, found in zip(instances, judged, strict=True):
+        rows += found
         if progress is not None:
             progress(instance)
     rows.sort(key=lambda row: [target.name for target in targets].index(row.method))
     return DeviceAudit(rows, clusters)
+
+
+def _judged(
+    targets: Sequence[Target], placer: Target, clusters: dict[int, Cluster], instance: LoadInstance
+) -> list[ScheduleRow]:
+    cluster = clusters[len(instance.total)]
+    fitting(cluster, instance)
+    placed = cluster.place(placer, instance.total)
+    hosts = hosts_of(placed, len(instance.total), cluster.devices)
+    sources = instance.load if instance.load.ndim == 2 else None
+    problem = SchedulingProblem(instance.total if sources is None else None, hosts, source_load=sources)
+    best = certified_schedule(problem)
+    return [_judge(target, placer.name, instance, cluster, problem, best) for target in targets]
 
 
 def summarise_schedules(rows: Sequence[ScheduleRow]) -> list[ScheduleSummary]:

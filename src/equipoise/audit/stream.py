@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from equipoise.audit.comparators import FixedBias, LastPrices
 from equipoise.audit.judge import Row
 from equipoise.audit.run import Audit, audit, sequences
+from equipoise.executors import in_order
 from equipoise.targets import Target
 from equipoise.traces import Instance
 
@@ -59,18 +62,21 @@ def audit_stream(
     *,
     trace: str = "",
     progress: Callable[[Instance], None] | None = None,
+    executor: Executor | None = None,
 ) -> Audit:
     """Route every batch once, in order; state is kept within a sequence. The two comparators are routers of their own.
 
     Rows are as in :func:`equipoise.audit.audit`; :func:`summarise` condenses them.
     """
     causal = [*targets, Target(LAST_PRICES, LastPrices())]
-    result = audit(causal, instances, passes=1, trace=trace, progress=progress)
-    rows = list(result.rows)
-    for sequence in sequences(instances):
-        hindsight = FixedBias([instance.scores for instance in sequence], sequence[0].top_k)
-        rows += audit([Target(FIXED_BIAS, hindsight)], sequence, passes=1).rows
+    result = audit(causal, instances, passes=1, trace=trace, progress=progress, executor=executor)
+    rows = [*result.rows, *chain.from_iterable(in_order(_in_hindsight, sequences(instances), executor))]
     return Audit(rows, 1, trace, result.environment)
+
+
+def _in_hindsight(sequence: Sequence[Instance]) -> list[Row]:
+    hindsight = FixedBias([instance.scores for instance in sequence], sequence[0].top_k)
+    return audit([Target(FIXED_BIAS, hindsight)], sequence, passes=1).rows
 
 
 def summarise(result: Audit) -> list[StreamSummary]:

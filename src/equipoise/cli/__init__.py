@@ -1,4 +1,4 @@
-"""The command line: `equipoise audit | check | replay | solve | verify | list | doctor`."""
+"""The command line: `equipoise audit | check | replay | study | solve | verify | list | doctor`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from equipoise.cli.check import check, replay
 from equipoise.cli.doctor import doctor
 from equipoise.cli.listing import listing
 from equipoise.cli.solve import solve, verify
+from equipoise.cli.study import study
 from equipoise.errors import EquipoiseError, OracleError, TargetError
 
 FINE, FINDING, WRONG_USAGE, ORACLE_TROUBLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -28,7 +29,7 @@ def commands() -> None:
     """
 
 
-for command in (audit, check, replay, solve, verify, listing, doctor):
+for command in (audit, check, replay, study, solve, verify, listing, doctor):
     commands.add_command(command)
 
 

@@ -11,6 +11,7 @@ from equipoise.cli.audit_devices import audit_devices, device_options
 from equipoise.cli.audit_predictors import audit_predictors, audit_values, predictor_options
 from equipoise.cli.baseline import Gate, baseline_options
 from equipoise.cli.show import format_option, number, pair, percent, progress, show_audit
+from equipoise.cli.workers import worker_options
 
 if TYPE_CHECKING:
     from equipoise.audit import Audit
@@ -53,6 +54,7 @@ the sequences. regret, score: as in the batch audit, mean over steps. balanced a
 @device_options
 @baseline_options
 @predictor_options
+@worker_options
 @format_option
 def audit(
     targets: tuple[str, ...],
@@ -64,6 +66,8 @@ def audit(
     baseline: str | None,
     update_baseline: bool,
     tolerance: float | None,
+    workers: int | None,
+    dask: str | None,
     form: str,
     horizons: tuple[int, ...],
     origins: int | None,
@@ -99,7 +103,8 @@ def audit(
     given = {f"--{name.replace('_', '-')}": value is not None for name, value in device.items()}
     _refuse(given, ["scheduler", "placer"], role)
     stored = {"--baseline": baseline is not None, "--update-baseline": update_baseline}
-    _refuse({**stored, "--tolerance": tolerance is not None}, ["router", "scheduler", "placer"], role)
+    spread = {"--workers": workers is not None, "--dask": dask is not None}
+    _refuse({**stored, "--tolerance": tolerance is not None, **spread}, ["router", "scheduler", "placer"], role)
     if role == "predictor":
         if value:
             return audit_values(found, path, form, horizons=horizons, origins=origins, placement=placement)
@@ -107,10 +112,11 @@ def audit(
         return audit_predictors(found, path, form, horizons=horizons, origins=origins)
     gate = Gate(baseline, update_baseline, tolerance)
     if role != "router":
-        return audit_devices(role, found, path, form, gate, **device)
+        return audit_devices(role, found, path, form, gate, workers, dask, **device)
 
     from equipoise.audit import PASSES, audit, audit_stream
     from equipoise.audit.baseline import hashes
+    from equipoise.executors import open_executor
     from equipoise.reference.routing.catalogue import ROUTERS
 
     if stream and passes is not None:
@@ -122,11 +128,12 @@ def audit(
     names = [target.name for target in found]
     made = {"role": role, "stream": stream, "passes": 1 if stream else passes or PASSES}
     gate.expect(made, lambda: hashes(instances), names)
-    with progress(len(instances)) as advance:
+    with open_executor(workers, dask) as executor, progress(len(instances)) as advance:
         if stream:
-            result = audit_stream(found, instances, trace=path, progress=advance)
+            result = audit_stream(found, instances, trace=path, progress=advance, executor=executor)
         else:
-            result = audit(found, instances, passes=passes or PASSES, trace=path, progress=advance)
+            passes = passes or PASSES
+            result = audit(found, instances, passes=passes, trace=path, progress=advance, executor=executor)
     gate.judge([row for row in result.rows if row.router in names], result.certified)
     (_show_stream if stream else _show_batch)(result, form, gate)
     if not result.certified:

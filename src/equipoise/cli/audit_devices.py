@@ -12,6 +12,8 @@ from equipoise.cli.baseline import Gate
 from equipoise.cli.show import number, pair, percent, progress, show_audit
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from equipoise.targets import Target
     from equipoise.traces import LoadInstance
 
@@ -56,6 +58,8 @@ def audit_devices(
     path: str,
     form: str,
     gate: Gate,
+    workers: int | None,
+    dask: str | None,
     *,
     against: str | None,
     placement: str | None,
@@ -64,6 +68,7 @@ def audit_devices(
     **sizes: int | None,
 ) -> int:
     """Audit schedulers or placers (all built-in ones, if none are given), show the result and return the exit code."""
+    from equipoise.executors import open_executor
     from equipoise.targets import CATALOGUES, find
 
     if role == "scheduler" and (against is not None or time_limit is not None):
@@ -73,9 +78,10 @@ def audit_devices(
     found = found or [find(entry.name, role) for entry in CATALOGUES[role].values() if not entry.only_named]
     paths = [path] if against is None else list(dict.fromkeys([path, against]))
     workloads = {one: _loads(one, steps or 1) for one in paths}
-    if role == "scheduler":
-        return _schedulers(found, workloads[path], path, placement or "eplb", sizes, form, gate)
-    return _placers(found, workloads, time_limit, sizes, form, gate)
+    with open_executor(workers, dask) as executor:
+        if role == "scheduler":
+            return _schedulers(found, workloads[path], path, placement or "eplb", sizes, form, gate, executor)
+        return _placers(found, workloads, time_limit, sizes, form, gate, executor)
 
 
 def _loads(path: str, steps: int) -> list[LoadInstance]:
@@ -99,6 +105,7 @@ def _schedulers(
     sizes: dict[str, int | None],
     form: str,
     gate: Gate,
+    executor: Executor | None,
 ) -> int:
     from equipoise.audit import audit_schedulers, summarise_schedules
     from equipoise.audit.baseline import hashes
@@ -107,7 +114,9 @@ def _schedulers(
     made = {"role": "scheduler", "placement": placement, "sizes": sizes}
     gate.expect(made, lambda: hashes(instances), [target.name for target in found])
     with progress(len(instances)) as advance:
-        result = audit_schedulers(found, instances, find(placement, "placer"), **sizes, progress=advance)
+        result = audit_schedulers(
+            found, instances, find(placement, "placer"), **sizes, progress=advance, executor=executor
+        )
     columns: dict[str, Callable[[Any], str]] = {
         "scheduler": lambda s: s.method,
         "excess": lambda s: pair(percent, s.mean_relative_excess, s.max_relative_excess),
@@ -137,6 +146,7 @@ def _placers(
     sizes: dict[str, int | None],
     form: str,
     gate: Gate,
+    executor: Executor | None,
 ) -> int:
     from equipoise.audit.placements import TIME_LIMIT, audit_placers, summarise_placements
 
@@ -145,7 +155,7 @@ def _placers(
     made = {"role": "placer", "workloads": list(workloads) if crossed else None, "sizes": sizes}
     gate.expect(made, lambda: _hashes(workloads), [target.name for target in found])
     with progress(sum(map(len, workloads.values()))) as advance:
-        result = audit_placers(found, workloads, **sizes, time_limit=limit, progress=advance)
+        result = audit_placers(found, workloads, **sizes, time_limit=limit, progress=advance, executor=executor)
     both: dict[str, Callable[[Any], str]] = {
         "placed on": lambda s: s.workload,
         "scored on": lambda s: s.scored_on,

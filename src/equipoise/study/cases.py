@@ -1,0 +1,185 @@
+"""Cases: the instances and seeds of a description, each small enough to send to a worker, which makes the data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equipoise.errors import InvalidFile, InvalidProblem
+from equipoise.study.description import (
+    Description,
+    GeneratedLoads,
+    GeneratedScores,
+    LoadsFile,
+    RecordedLoads,
+    RecordedScores,
+    ScoresFile,
+)
+from equipoise.traces import Instance, LoadInstance, drifting, read_loads, read_trace, recorded
+
+
+@dataclass(frozen=True)
+class Case:
+    """One instance and one seed, as what it is made of.
+
+    Attributes
+    ----------
+    role
+        "router", "scheduler" or "placer".
+    instance
+        Its name, which all its seeds share.
+    source
+        "generated", "recorded" or "file".
+    made_of
+        All that decides the data, beside the seed.
+    seed
+        0 where the data are what they are.
+    """
+
+    role: str
+    instance: str
+    source: str
+    made_of: dict[str, Any]
+    seed: int = 0
+
+    def build(self) -> Instance | LoadInstance:
+        """Return the data."""
+        built: Instance | LoadInstance = _BUILDERS[self.role == "router", self.source](self)
+        return built
+
+
+def cases_of(description: Description) -> list[Case]:
+    """Return every case, in the order of the description; recorded and read ones have one seed, 0.
+
+    Raises
+    ------
+    InvalidFile
+        If a run, step or layer that is asked for is not there, a file cannot be read, or two cases are the same.
+    """
+    found = []
+    for role, part in description.parts.items():
+        for entry in part.instances:
+            found += list(_EXPAND[type(entry)](role, entry, description.seeds))
+    names = [(case.role, case.instance, case.seed) for case in found]
+    for name in {name for name in names if names.count(name) > 1}:
+        raise InvalidFile(f"{name[0]}.instances name {name[1]} more than once; allowed: every instance once")
+    return found
+
+
+def _generated_scores(role: str, entry: GeneratedScores, seeds: tuple[int, ...]) -> Iterator[Case]:
+    for gate, size, skew, seed in product(entry.gate, entry.size, entry.skew, seeds):
+        name = f"{gate}/{size.tokens}x{size.experts}k{size.top_k}/skew{skew:g}"
+        about = {"gate": gate, "skew": skew, "tokens": size.tokens, "experts": size.experts, "top_k": size.top_k}
+        yield Case(role, name, "generated", about, seed)
+
+
+def _generated_loads(role: str, entry: GeneratedLoads, seeds: tuple[int, ...]) -> Iterator[Case]:
+    for experts, zipf, seed in product(entry.experts, entry.zipf, seeds):
+        about = {"skew": zipf, "tokens": entry.tokens, "experts": experts}
+        yield Case(role, f"zipf{zipf:g}/E{experts}", "generated", about, seed)
+
+
+def _recorded_scores(role: str, entry: RecordedScores, seeds: tuple[int, ...]) -> Iterator[Case]:
+    trace = recorded()
+    for run in _chosen("runs", entry.runs, trace.runs):
+        logits, steps = trace.arrays[f"{run}/logits"], trace.arrays[f"{run}/steps"].tolist()
+        wanted = steps if entry.steps is None else [step for step in entry.steps if step in steps]
+        for step, layer in product(wanted, _chosen("layers", entry.layers, range(logits.shape[1]))):
+            yield Case(role, f"{run}/layer{layer}/step{step}", "recorded", {"trace": _trace_hash()})
+    held = {step for run in trace.runs for step in trace.arrays[f"{run}/steps"].tolist()}
+    _chosen("steps", entry.steps, sorted(held))
+
+
+def _recorded_loads(role: str, entry: RecordedLoads, seeds: tuple[int, ...]) -> Iterator[Case]:
+    trace = recorded()
+    runs = _chosen("runs", entry.runs, trace.runs)
+    layers = _chosen("layers", entry.layers, range(trace.loads(trace.runs[0]).shape[1]))
+    for instance in trace.load_instances(entry.steps):
+        run, layer, _ = instance.name.split("/")
+        if run in runs and int(layer.removeprefix("layer")) in layers:
+            about = {"trace": _trace_hash(), "steps": entry.steps}
+            yield Case(role, instance.name, "recorded", about)
+
+
+def _scores_file(role: str, entry: ScoresFile, seeds: tuple[int, ...]) -> Iterator[Case]:
+    about = {"path": entry.path, "sha256": _file_hash(entry.path), "top_k": entry.top_k}
+    for instance in read_trace(entry.path, entry.top_k):
+        yield Case(role, instance.name, "file", about)
+
+
+def _loads_file(role: str, entry: LoadsFile, seeds: tuple[int, ...]) -> Iterator[Case]:
+    about = {"path": entry.path, "sha256": _file_hash(entry.path), "steps": entry.steps}
+    for instance in read_loads(entry.path).instances(entry.steps):
+        yield Case(role, instance.name, "file", about)
+
+
+def _chosen(what: str, wanted: Any, present: Any) -> list[Any]:
+    present = list(present)
+    missing = [one for one in wanted or () if one not in present]
+    if missing:
+        raise InvalidFile(f"instances: {what} has {missing[0]!r}; allowed: {', '.join(map(str, present))}")
+    return present if wanted is None else list(wanted)
+
+
+@cache
+def _file_hash(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@cache
+def _trace_hash() -> str:
+    return "+".join(str(file["sha256"]) for file in recorded().provenance["files"].values())
+
+
+def _make_scores(case: Case) -> Instance:
+    about = case.made_of
+    options = {key: about[key] for key in ("tokens", "experts", "top_k", "skew", "gate")}
+    return drifting(steps=1, seed=case.seed, **options)[0]
+
+
+def _make_loads(case: Case) -> LoadInstance:
+    about, rng = case.made_of, np.random.default_rng(case.seed)
+    shares = np.arange(1, about["experts"] + 1) ** -float(about["skew"])
+    load = rng.multinomial(about["tokens"], rng.permutation(shares / shares.sum()))
+    return LoadInstance(case.instance, load.astype(np.int64))
+
+
+def _named(case: Case, instances: Any) -> Any:
+    for instance in instances:
+        if instance.name == case.instance:
+            return instance
+    raise InvalidProblem("instance", repr(case.instance), "one that the trace holds on this machine too")
+
+
+@cache
+def _recorded_instances() -> list[Instance]:
+    return recorded().instances()
+
+
+_EXPAND: dict[type, Any] = {
+    GeneratedScores: _generated_scores,
+    RecordedScores: _recorded_scores,
+    ScoresFile: _scores_file,
+    GeneratedLoads: _generated_loads,
+    RecordedLoads: _recorded_loads,
+    LoadsFile: _loads_file,
+}
+
+_BUILDERS: dict[tuple[bool, str], Any] = {
+    (True, "generated"): _make_scores,
+    (True, "recorded"): lambda case: _named(case, _recorded_instances()),
+    (True, "file"): lambda case: _named(case, read_trace(case.made_of["path"], case.made_of["top_k"])),
+    (False, "generated"): _make_loads,
+    (False, "recorded"): lambda case: _named(case, recorded().load_instances(case.made_of["steps"])),
+    (False, "file"): lambda case: _named(case, read_loads(case.made_of["path"]).instances(case.made_of["steps"])),
+}

@@ -1,0 +1,161 @@
+"""Running a study: rows are made once, kept, and counted, whatever happens to the methods."""
+
+from fractions import Fraction
+
+import numpy as np
+import polars
+import pytest
+
+from equipoise import metrics
+from equipoise.errors import InvalidFile, OracleError, TargetNotFound
+from equipoise.problems import AssignmentProblem
+from equipoise.reference.routing.topk import top_k_experts
+from equipoise.solvers.solve import solve
+from equipoise.study import run as running
+from equipoise.study.cases import cases_of
+from equipoise.study.report.markdown import markdown
+from equipoise.study.rows import RowFile
+from equipoise.study.run import ROWS, run_study
+from equipoise.study.summary import comparisons, failures, summaries
+from study_cases import FAILING, small
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return run_study(small(), folder), folder
+
+
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    (tmp_path / "failing.py").write_text(FAILING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_every_cell_is_one_row_and_every_row_is_certified(finished):
+    study, folder = finished
+    cells = {(row.role, row.instance, row.seed, row.method) for row in study.rows}
+    assert len(cells) == len(study.rows) == 8 * 3 + 2 * 2 + 2 * 2
+    assert {row.evidence for row in study.rows} == {"certified"}
+    assert len(polars.read_parquet(folder / ROWS)) == len(study.rows)
+
+
+def test_found_and_certified_are_separate_exact_and_in_order(finished):
+    for row in finished[0].rows:
+        found, lower = Fraction(row.found), Fraction(row.certified_lower)
+        assert row.found_value == float(found)
+        assert row.certified_lower_value == float(lower)
+        if row.role == "router":
+            assert lower <= Fraction(row.certified_upper)
+            assert found <= Fraction(row.certified_upper)
+        else:
+            assert found >= lower
+            assert row.gap == pytest.approx(float(found / lower) - 1)
+
+
+def test_a_router_row_agrees_with_its_case_solved_on_its_own(finished):
+    study, _ = finished
+    case = next(case for case in study.cases if case.instance == "softmax/32x8k2/skew2" and case.seed == 1)
+    row = next(r for r in study.rows if (r.instance, r.seed, r.method) == (case.instance, 1, "topk"))
+    instance = case.build()
+    load = metrics.loads(top_k_experts(instance.scores, 2), 8)
+    assert row.imbalance == pytest.approx(load.max() / load.mean())
+    optimum = solve(AssignmentProblem(instance.scores, 2, int(load.max())))
+    assert Fraction(row.found) == Fraction(row.certified_lower) == optimum.objective
+
+
+def test_different_seeds_and_skews_are_different_data():
+    contents = {case.build().scores.tobytes() for case in cases_of(small()) if case.role == "router"}
+    assert len(contents) == 8
+
+
+def test_a_study_that_was_stopped_goes_on_and_gives_the_same_bytes(finished, tmp_path, monkeypatch):
+    class Stopped(Exception):
+        pass
+
+    def stop(done, total):
+        if done > total / 3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run_study(small(), tmp_path, progress=stop)
+    kept = set(RowFile(tmp_path / ROWS).rows)
+    assert 0 < len(kept) < len(finished[0].rows)
+    asked = []
+    measure = running.measure
+    monkeypatch.setattr(running, "measure", lambda task: (asked.extend(task.methods), measure(task))[1])
+    resumed = run_study(small(), tmp_path)
+    assert len(asked) == len(resumed.rows) - len(kept)
+    assert markdown(resumed) == markdown(finished[0])
+
+
+def test_rows_that_are_there_are_not_measured_again_nor_counted_twice(finished, monkeypatch):
+    study, folder = finished
+    monkeypatch.setattr(running, "measure", lambda task: pytest.fail("nothing is missing"))
+    again = run_study(small(), folder)
+    assert again.rows == study.rows
+    file = RowFile(folder / ROWS)
+    file.add(again.rows)
+    file.save()
+    assert len(polars.read_parquet(folder / ROWS)) == len(study.rows)
+
+
+def test_failures_of_every_kind_are_rows_and_part_of_no_mean(failing):
+    methods = ["topk", "failing:raises", "failing:hangs", "failing:crashes", "failing:nonsense", "failing:sometimes"]
+    description = small(methods, seconds="1.0", skew="[0.0]", seeds="[0]")
+    study = run_study(description, failing / "out")
+    assert len(study.rows) == 2 * len(methods)
+    found = {one.method.rpartition(":")[2]: one for one in failures(study)}
+    assert {name: one.failure for name, one in found.items()} == {
+        "raises": "raises",
+        "hangs": "hangs",
+        "crashes": "crashes",
+        "nonsense": "gives no answer of its role",
+        "sometimes": "raises",
+    }
+    assert "boom" in found["raises"].words
+    assert [found[name].count for name in ("raises", "hangs", "sometimes")] == [2, 2, 1]
+    condensed = {one.method: one for one in summaries(study, "router")}
+    assert (condensed["failing:sometimes"].rows, condensed["failing:sometimes"].failures) == (2, 1)
+    assert condensed["failing:sometimes"].gap == 0.0
+    assert np.isnan(condensed["failing:raises"].gap)
+    pairs = {one.method: (one.pairs, one.possible) for one in comparisons(study, "router")}
+    assert pairs["failing:sometimes"] == (1, 2)
+    assert "| router | failing:crashes | crashes | 2/2 |" in markdown(study)
+
+
+def test_failed_rows_are_measured_again_only_when_asked_for(failing):
+    description = small(["topk", "failing:raises"], skew="[0.0]", seeds="[0]")
+    run_study(description, failing)
+    (failing / "failing.py").write_text(FAILING.replace('raise ValueError("boom")', "return slow(scores, top_k)"))
+    assert failures(run_study(description, failing))
+    assert not failures(run_study(description, failing, retry=True))
+
+
+def test_a_study_in_which_everything_failed_is_an_error_and_its_rows_are_kept(failing):
+    description = small(["failing:hangs"], seconds="0.3", skew="[0.0]", seeds="[0]")
+    with pytest.raises(OracleError, match="all 2 rows of the study failed; the first, failing:hangs on softmax"):
+        run_study(description, failing)
+    assert [row.failure for row in RowFile(failing / ROWS).rows.values()] == ["hangs", "hangs"]
+
+
+def test_unknown_methods_and_foreign_files_are_refused(tmp_path):
+    with pytest.raises(TargetNotFound, match="nonsense"):
+        run_study(small(["nonsense"]), tmp_path)
+    (tmp_path / ROWS).write_text("not a table")
+    with pytest.raises(InvalidFile, match="cannot be read as rows"):
+        run_study(small(), tmp_path)
+    polars.DataFrame({"other": [1]}).write_parquet(tmp_path / ROWS)
+    with pytest.raises(InvalidFile, match="other columns"):
+        run_study(small(), tmp_path)
+
+
+def test_comparisons_are_differences_of_the_same_cases(finished):
+    study, _ = finished
+    rows = {(row.method, row.instance, row.seed): row for row in study.of("router")}
+    quantile = next(one for one in comparisons(study, "router") if one.method == "quantile")
+    cases = [(row.instance, row.seed) for row in study.of("router") if row.method == "topk"]
+    differences = [rows["quantile", *case].imbalance - rows["topk", *case].imbalance for case in cases]
+    assert quantile.max_vio.mean == pytest.approx(np.mean(differences))
+    assert quantile.better + quantile.equal + quantile.worse == quantile.pairs == len(cases)
