@@ -4,61 +4,35 @@
     python benchmarks/express.py --only 65536x256     the cases whose name contains this
     python benchmarks/express.py --list               their names
 
-Every case races all its sides in the same rounds, after a round that is not counted (it compiles). `solve` is
+The sides of a case run in the same rounds, after one call that is not counted (it compiles). `solve` is
 `equipoise.solve` from float32 scores to a certified solution, the solver-free check included; `engine` is its engine
-alone. Results are kept by name, so an interrupted run continues. Peers run only at sizes that they finish.
+alone. Memory is the peak of a process of its own that makes the scores, in blocks, and runs one side once; min-cost
+flow of more than ten million arcs runs only there. Results are kept by name, so an interrupted run continues.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import Results, environment, peak_memory, race, table
+from express_report import plot, sections
+from express_scores import GATES, drifting, scores
+from measure import Results, Timing, environment, peak_memory, race
 
 from equipoise import AssignmentProblem, solve
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.express import engine
 from equipoise.solvers.solve import claim
-from equipoise.traces import recorded
 
 PACKAGES = ("equipoise", "numpy", "numba", "ortools", "scipy", "pot", "pulp")
-GATES = ("sigmoid", "softmax", "uniform", "bf16", "17 levels", "trace")
 SKEWS = (0.0, 1.0, 2.0, 3.0)
-
-
-def scores(tokens: int, experts: int, gate: str = "sigmoid", skew: float = 1.0, seed: int = 0) -> np.ndarray:
-    """float32 scores of random logits, ``skew`` times a normal popularity an expert added; or of the recorded trace."""
-    random = np.random.default_rng(seed)
-    if gate == "uniform":
-        return random.random((tokens, experts), dtype=np.float32)
-    if gate == "trace":
-        return tiled_trace(random, tokens, experts)
-    logits = random.normal(size=(tokens, experts)).astype(np.float32)
-    logits += np.float32(skew) * random.normal(size=experts).astype(np.float32)
-    if gate == "softmax":
-        logits = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return logits / logits.sum(axis=1, keepdims=True)
-    gated = 1 / (1 + np.exp(-logits))
-    if gate == "bf16":
-        return ((gated.view(np.uint32) + 0x8000) & 0xFFFF0000).view(np.float32)
-    return np.round(gated * 16) / 16 if gate == "17 levels" else gated
-
-
-def tiled_trace(random: np.random.Generator, tokens: int, experts: int) -> np.ndarray:
-    """Recorded logits repeated in both directions until the shape is full, with noise of a tenth of their deviation."""
-    trace = recorded()
-    run = max(trace.runs, key=trace.top_k)
-    logits = trace.arrays[f"{run}/logits"][-1, -1]
-    rows, columns = -(-tokens // len(logits)), -(-experts // logits.shape[1])
-    tiled = np.tile(logits, (rows, columns))[:tokens, :experts].astype(np.float32)
-    tiled += tiled.std() / 10 * random.normal(size=tiled.shape).astype(np.float32)
-    return 1 / (1 + np.exp(-tiled))
+LIMIT = 16 << 30
+"""Address space of a side that runs in a process of its own; what does not fit is said not to."""
 
 
 def linear_sum(problem: AssignmentProblem) -> None:
@@ -95,9 +69,9 @@ def linear_program(problem: AssignmentProblem) -> None:
     )
 
 
-PEERS: dict[str, Callable[[AssignmentProblem], Any]] = {
-    "argpartition": lambda p: np.argpartition(-p.scores, p.top_k - 1, axis=1),
+SIDES: dict[str, Callable[[AssignmentProblem], Any]] = {
     "solve": lambda p: solve(AssignmentProblem(p.scores, p.top_k), "express"),
+    "argpartition": lambda p: np.argpartition(-p.scores, p.top_k - 1, axis=1),
     "engine": lambda p: engine.solve(AssignmentProblem(p.scores, p.top_k), None),
     "ortools-flow": lambda p: flow.solve(p, None),
     **{
@@ -108,45 +82,125 @@ PEERS: dict[str, Callable[[AssignmentProblem], Any]] = {
     "scipy-assignment": linear_sum,
     "pot-simplex": transport,
 }
-ALWAYS = ("argpartition", "solve", "engine")
 LINEAR = ("ortools-glop", "ortools-pdlp", "ortools-highs", "pulp-cbc", "scipy-highs")
 
 
-def cases() -> dict[str, tuple[tuple[int, int, int, str, float], tuple[str, ...], int]]:
-    """Name -> (tokens, experts, K, gate, skew), peers beside the usual three, rounds."""
-    found: dict[str, tuple[tuple[int, int, int, str, float], tuple[str, ...], int]] = {}
+@dataclass(frozen=True)
+class Case:
+    """Scores, the sides that race beside `solve` and argpartition, and those that run alone."""
 
-    def add(tokens: int, experts: int, top_k: int, gate: str, skew: float, peers: tuple[str, ...], rounds: int) -> None:
-        name = f"{tokens}x{experts} K={top_k} {gate} skew {skew:g}"
-        found[name] = ((tokens, experts, top_k, gate, skew), peers, rounds)
+    tokens: int
+    experts: int
+    top_k: int = 8
+    gate: str = "sigmoid"
+    skew: float = 1.0
+    peers: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+    rounds: int = 5
 
-    add(512, 32, 4, "sigmoid", 1.0, ("ortools-flow", *LINEAR), 5)
-    add(2048, 64, 1, "sigmoid", 1.0, ("ortools-flow", "scipy-assignment", "pot-simplex"), 5)
-    for tokens, experts in ((4096, 64), (16384, 256), (65536, 64)):
-        add(tokens, experts, 8, "sigmoid", 1.0, ("ortools-flow",), 5)
-        add(tokens, experts, 8, "softmax", 1.0, ("ortools-flow",), 5)
+    @property
+    def name(self) -> str:
+        return f"{self.tokens}x{self.experts} K={self.top_k} {self.gate} skew {self.skew:g}"
+
+
+def cases() -> list[Case]:
+    """Small ones first, so that an interrupted run has something to say."""
+    flow_too, memory, both = ("ortools-flow",), ("solve",), ("solve", "ortools-flow")
+    found = [Case(tokens, 64, gate=gate, peers=flow_too) for tokens in (4096, 65536) for gate in ("sigmoid", "softmax")]
+    found += [
+        Case(512, 32, 4, peers=(*flow_too, *LINEAR)),
+        Case(2048, 64, 1, peers=(*flow_too, "scipy-assignment", "pot-simplex")),
+        Case(16384, 256, peers=("engine", *flow_too), alone=(*both, "argpartition")),
+        Case(16384, 256, gate="softmax", peers=flow_too),
+        Case(65536, 256, peers=("engine",), alone=(*both, "argpartition")),
+    ]
     for gate in GATES:
         for skew in SKEWS if gate in ("sigmoid", "softmax") else (1.0,):
-            add(65536, 256, 8, gate, skew, (), 5)
-    add(65536, 256, 8, "sigmoid", 1.0, ("ortools-flow",), 5)
-    add(262144, 256, 8, "sigmoid", 1.0, (), 5)
-    add(1048576, 256, 8, "sigmoid", 1.0, (), 5)
-    add(65536, 896, 16, "sigmoid", 1.0, (), 5)
-    add(16384, 4096, 8, "sigmoid", 1.0, (), 5)
-    return found
+            alone = flow_too if skew == 1 and gate in ("softmax", "17 levels") else ()
+            if (gate, skew) != ("sigmoid", 1.0):
+                found.append(Case(65536, 256, gate=gate, skew=skew, alone=alone))
+    return [
+        *found,
+        Case(262144, 256, alone=(*memory, "argpartition")),
+        Case(1048576, 256, alone=(*memory, "argpartition"), rounds=3),
+        Case(65536, 896, 16, alone=both),
+        Case(16384, 4096, alone=both),
+    ]
 
 
-MEMORY = """
-import sys, resource
-sys.path[:0] = [{here!r}]
-import express
-given = express.scores({tokens}, {experts}, {gate!r}, {skew})
-given.flags.writeable = False
-problem = express.AssignmentProblem(given, {top_k})
-small = express.AssignmentProblem(given[:8192].copy(), {top_k})
-express.solve(small, "express")
-print(express.solve(problem, "express").evidence)
+ALONE = """
+import resource, sys, time
+sys.path.insert(0, {here!r})
+import express, measure
+if {side!r} == "ortools-flow":
+    resource.setrlimit(resource.RLIMIT_AS, (express.LIMIT, express.LIMIT))
+before = measure.own_peak()
+problem = express.problem_of(express.Case({tokens}, {experts}, {top_k}, {gate!r}, {skew}))
+started = time.perf_counter()
+express.SIDES[{side!r}](problem)
+print(time.perf_counter() - started, before)
 """
+
+
+def problem_of(case: Case) -> AssignmentProblem:
+    """The scores are read-only, so the problem holds them without a copy."""
+    return AssignmentProblem(scores(case.tokens, case.experts, case.gate, case.skew), case.top_k)
+
+
+def alone(case: Case, side: str) -> dict[str, Any]:
+    """Seconds and peak memory of one run in a process of its own."""
+    settings = {key: getattr(case, key) for key in ("tokens", "experts", "top_k", "gate", "skew")}
+    matrix = case.tokens * case.experts * 4
+    try:
+        peak, words = peak_memory(ALONE.format(here=str(Path(__file__).parent), side=side, **settings))
+    except RuntimeError as error:
+        return {"failed": f"not within {LIMIT >> 30} GiB ({error})"}
+    seconds, before = (float(word) for word in words.split())
+    return {"seconds": seconds, "peak": peak, "matrices": peak / matrix, "own matrices": (peak - before) / matrix}
+
+
+def measured(case: Case) -> dict[str, Any]:
+    """Race the sides, then run those that run alone; "times" are against `solve`."""
+    problem = problem_of(case)
+    sides = {name: partial(SIDES[name], problem) for name in ("argpartition", "solve", *case.peers)}
+    sides["solve"]()
+    timings = race(sides, case.rounds, warm_up=0)
+    entry: dict[str, Any] = {name: timing.record() for name, timing in timings.items()}
+    for name, timing in timings.items():
+        entry[name]["times"] = timing.times(timings["solve"])
+    entry["solve"]["times argpartition"] = timings["solve"].times(timings["argpartition"])
+    sides.clear()
+    del problem
+    entry["alone"] = {side: alone(case, side) for side in case.alone}
+    for side, run in entry["alone"].items():
+        if side not in entry and "seconds" in run:
+            times = run["seconds"] / entry["solve"]["median"]
+            entry[side] = {"median": run["seconds"], "spread": None, "rounds": 1, "times": times}
+    return entry
+
+
+SEQUENCE = "sequence of 8 batches 65536x256 K=8 sigmoid"
+
+
+def sequence() -> dict[str, Any]:
+    """Every batch once from nothing and once from the solution of the one before."""
+    runs: dict[str, list[Timing]] = {"solve": [], "warm start": []}
+    before = None
+    for batch in drifting(65536, 256, 9):
+        problem = AssignmentProblem(batch, 8)
+        if before is not None:
+            sides = {"solve": partial(SIDES["solve"], problem), "warm start": partial(_continue, problem, before)}
+            for name, timing in race(sides, 1, warm_up=0).items():
+                runs[name].append(timing)
+        before = solve(problem, "express", start=before)
+    timings = {
+        name: Timing(sum((t.wall for t in each), ()), sum((t.cpu for t in each), ())) for name, each in runs.items()
+    }
+    return {name: {**timing.record(), "times": timing.times(timings["solve"])} for name, timing in timings.items()}
+
+
+def _continue(problem: AssignmentProblem, before: Any) -> Any:
+    return solve(AssignmentProblem(problem.scores, problem.top_k), "express", start=before)
 
 
 def main() -> None:
@@ -155,93 +209,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("express.json"))
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    chosen = {name: case for name, case in cases().items() if options.only in name}
+    jobs: dict[str, Callable[[], dict[str, Any]]] = {case.name: partial(measured, case) for case in cases()}
+    jobs[SEQUENCE] = sequence
+    chosen = {name: job for name, job in jobs.items() if options.only in name}
     if options.list:
         print("\n".join(chosen))
         return
     results = Results(options.output, environment(PACKAGES))
-    for name, (shape, peers, rounds) in chosen.items():
-        if name in results:
-            continue
-        tokens, experts, top_k, gate, skew = shape
-        problem = AssignmentProblem(scores(tokens, experts, gate, skew), top_k)
-        timings = race({side: partial(PEERS[side], problem) for side in (*ALWAYS, *peers)}, rounds)
-        entry = {side: timing.record() for side, timing in timings.items()}
-        for side in entry:
-            entry[side]["times solve"] = timings[side].times(timings["solve"])
-        entry["solve"]["times argpartition"] = timings["solve"].times(timings["argpartition"])
-        if problem.scores.nbytes >= 1 << 26:
-            matrix = problem.scores.nbytes
-            del problem
-            settings = dict(zip(("tokens", "experts", "top_k", "gate", "skew"), shape, strict=True))
-            peak, words = peak_memory(MEMORY.format(here=str(Path(__file__).parent), **settings))
-            entry["memory"] = {"peak": peak, "matrices": peak / matrix, "evidence": words.strip()}
-        results.add(name, entry)
-        print(name, {side: f"{timing.median:.3g}" for side, timing in timings.items()}, flush=True)
-    results.markdown("express", "python benchmarks/express.py", sections(results))
-    plot(results, options.output.with_suffix(".svg"))
-
-
-def sections(results: Results) -> list[str]:
-    """Tables: everything against everything, and the growth with the number of tokens."""
-    rows = [
-        [name, side, e["median"], e["spread"], e["times solve"], entry["solve"]["times argpartition"]]
-        for name, entry in results.entries.items()
-        for side, e in entry.items()
-        if side != "memory"
-    ]
-    memory = [
-        [name, e["memory"]["peak"] / 2**30, e["memory"]["matrices"], e["memory"]["evidence"]]
-        for name, e in results.entries.items()
-        if "memory" in e
-    ]
-    parts = [
-        table(("case", "side", "median s", "spread", "times solve", "solve / argpartition"), rows),
-        "Peak memory of a process that makes the scores and solves once, in GiB and in float32 score matrices.",
-        table(("case", "GiB", "matrices", "evidence"), memory),
-    ]
-    if (slope := exponent(results)) is not None:
-        parts.append(
-            f"Time grows as T^{slope:.2f} at 256 experts (least squares over the sizes above, sigmoid, skew 1)."
-        )
-    return parts
-
-
-def sizes(results: Results, side: str) -> list[tuple[int, float]]:
-    """Tokens and median seconds of the 256-expert cases of one kind."""
-    kind = "x256 K=8 sigmoid skew 1"
-    found = [
-        (int(name.split("x")[0]), entry[side]["median"])
-        for name, entry in results.entries.items()
-        if name.endswith(kind) and side in entry
-    ]
-    return sorted(found)
-
-
-def exponent(results: Results) -> float | None:
-    """Slope of log time over log tokens."""
-    points = sizes(results, "solve")
-    if len(points) < 2:
-        return None
-    return float(np.polyfit(*([math.log(value) for value in axis] for axis in zip(*points, strict=True)), 1)[0])
-
-
-def plot(results: Results, path: Path) -> None:
-    """Log-log: seconds against tokens, every side."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6, 4))
-    for side in PEERS:
-        points = sizes(results, side)
-        if points:
-            axes.loglog(*zip(*points, strict=True), marker="o", label=side)
-    axes.set(xlabel="tokens (256 experts, K = 8)", ylabel="seconds")
-    if axes.lines:
-        axes.legend()
-    figure.savefig(path, bbox_inches="tight")
+    for name, job in chosen.items():
+        if name not in results:
+            results.add(name, job())
+            entry = results[name]
+            print(name, {side: f"{e['median']:.3g}" for side, e in entry.items() if "median" in e}, flush=True)
+        results.markdown("express", "python benchmarks/express.py", sections(results.entries))
+    plot(results.entries, options.output.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
