@@ -66,17 +66,23 @@ def race(sides: Mapping[str, Callable[[], Any]], rounds: int = 5, warm_up: int =
 
 def peak_memory(script: str, *arguments: str) -> tuple[int, str]:
     """Run ``python -c script arguments`` and return its peak resident bytes, and what it printed."""
-    report = "\nimport resource as _r, sys as _s\nprint(_r.getrusage(_r.RUSAGE_SELF).ru_maxrss, file=_s.stderr)\n"
+    here = str(Path(__file__).parent)
+    report = (
+        f"\nimport sys as _s\n_s.path.insert(0, {here!r})\nimport measure as _m\nprint(_m.own_peak(), file=_s.stderr)\n"
+    )
     run = subprocess.run([sys.executable, "-c", script + report, *arguments], capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"exit {run.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return int(run.stderr.strip().splitlines()[-1]) * unit, run.stdout
+    return int(run.stderr.strip().splitlines()[-1]), run.stdout
 
 
 def own_peak() -> int:
-    """Peak resident bytes of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    """Peak resident bytes of this process so far; Linux hands the parent's on to getrusage, not to VmHWM."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def environment(packages: Iterable[str]) -> dict[str, str]:
