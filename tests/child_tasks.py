@@ -43,3 +43,7 @@ def hang_with_a_grandchild(path):
 
 def unpicklable():
     return lambda: None
+
+
+def square(value):
+    return value * value

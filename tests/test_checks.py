@@ -47,6 +47,6 @@ def test_every_check_kills_at_least_one_faulty_balancer(role):
 @pytest.mark.parametrize(("role", "name"), CORRECT)
 def test_no_check_flags_a_correct_balancer(role, name):
     with Isolated(name, role) as subject:
-        report = run_checks(subject, list(CHECKS[role].values()), Settings(examples=12, seconds=2))
+        report = run_checks(subject, list(CHECKS[role].values()), Settings(examples=12, seconds=1))
     assert [(finding.check, finding.message, finding.case) for finding in report.findings] == []
     assert report.ran >= 3

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from child_tasks import die, square
 from equipoise.audit import audit, audit_stream
 from equipoise.errors import ExtraMissing, InvalidProblem, WorkerLost
 from equipoise.executors import as_they_finish, in_order, open_executor
@@ -17,14 +18,6 @@ from equipoise.study.run import run_study
 from equipoise.targets import find_router
 from equipoise.traces import drifting
 from study_cases import FAILING, small
-
-
-def square(value):
-    return value * value
-
-
-def die(value):
-    os._exit(1)
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, InvalidStateError, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -83,12 +84,29 @@ def _processes(workers: int) -> Iterator[Executor]:
     try:
         yield executor
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
+        with _no_words_about_cancelled_futures():
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+            executor.shutdown(cancel_futures=True)
         raise
     else:
         executor.shutdown()
+
+
+@contextlib.contextmanager
+def _no_words_about_cancelled_futures() -> Iterator[None]:
+    """Keep quiet where the pool's own thread, its workers gone, sets an error on a future that we have cancelled."""
+    shown = threading.excepthook
+
+    def show(failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.exc_value, InvalidStateError):
+            shown(failed)
+
+    threading.excepthook = show
+    try:
+        yield
+    finally:
+        threading.excepthook = shown
 
 
 def when_terminated(function: Callable[[], None]) -> Callable[[], None]:
