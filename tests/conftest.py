@@ -7,6 +7,6 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("judges")
 
-settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", max_examples=3000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("EQUIPOISE_PROFILE", "ci"))

@@ -49,8 +49,6 @@ def random_scores(tokens=700, experts=24, skew=1.0, seed=0):
     return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
-pytestmark = pytest.mark.xdist_group("express")  # one process compiles, not each
-
 STAIRS = np.add.outer(np.arange(300), np.arange(12)) % 12
 CHAIN = np.where(np.abs(np.subtract.outer(np.arange(400) // 20, np.arange(20)) - 0.5) < 1, 1, 0)
 FAMILIES = {

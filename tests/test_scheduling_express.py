@@ -14,8 +14,6 @@ from device_oracles import least_integral_peak, least_rational_peak, schedules
 from equipoise import InvalidProblem, SchedulingProblem, schedule_batch, solve
 from equipoise.solvers.solve import claim
 
-pytestmark = pytest.mark.xdist_group("schedule_batch")  # one process compiles, not each
-
 EVERYWHERE = np.ones((5, 4), bool)
 
 
