@@ -1,6 +1,6 @@
 """How fast is `express`, against whom, and in how much memory?
 
-    python benchmarks/express.py                      everything, in a quarter of an hour; writes .json, .md, .svg
+    python benchmarks/express.py                      everything; writes .json, .md, .svg
     python benchmarks/express.py --only 65536x256     the cases whose name contains this
     python benchmarks/express.py --list               their names
 

@@ -76,7 +76,8 @@ class Rows:
 
 
 def _grid_value(score: Any, scale: Any) -> Any:
-    raise NotImplementedError("compiled only")
+    """Return the grid integer of a score as read; numba puts one of the two bodies below in its place, by dtype."""
+    raise NotImplementedError("_grid_value is called from compiled code only")
 
 
 @overload(_grid_value, inline="always")
