@@ -26,6 +26,10 @@ from equipoise.audit.run import Summary
 from equipoise.audit.schedules import ScheduleRow, ScheduleSummary
 from equipoise.audit.stream import StreamSummary
 from equipoise.certificates.certificate import KINDS
+from equipoise.study.forecasts import HorizonComparison, HorizonSummary
+from equipoise.study.rows import Row as StudyRow
+from equipoise.study.statistics import Interval
+from equipoise.study.summary import Comparison, Failures, MethodSummary
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
 
@@ -186,6 +190,22 @@ def audit(name: str, rows: type, summaries: tuple[type, ...], **head: Schema) ->
     return {**record(schema={"const": name}, **head, **parts), "$defs": definitions}
 
 
+def study() -> Schema:
+    """A study's document; its intervals are records inside the comparisons."""
+    parts = (StudyRow, Failures, MethodSummary, HorizonSummary, Comparison, HorizonComparison, Interval)
+    (row, failure, *condensed, _), definitions = typed(*parts)
+    document = record(
+        schema={"const": "equipoise-study/1"},
+        title=TEXT,
+        environment=WORDS,
+        summaries=many({"anyOf": condensed[:2]}),
+        comparisons=many({"anyOf": condensed[2:]}),
+        failures=many(failure),
+        rows=many(row),
+    )
+    return {**document, "$defs": definitions}
+
+
 def certificate() -> Schema:
     """A certificate file of any kind."""
     files = [getattr(importlib.import_module(home), name).FILE for home, name in KINDS.values()]
@@ -227,6 +247,7 @@ def schemas() -> dict[str, Schema]:
             time_limit=NUMBER,
             clusters=CLUSTERS,
         ),
+        "equipoise-study-1": study(),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}

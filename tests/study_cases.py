@@ -36,6 +36,23 @@ zipf = [1.0]
 experts = [16]
 tokens = 4000
 
+[predictor]
+methods = ["persistence", "last-window"]
+horizons = [1, 10]
+origins = 2
+
+[[predictor.instances]]
+kind = "generated"
+moves = ["stationary", "switch"]
+experts = [4]
+steps = 40
+tokens = 300
+
+[[predictor.instances]]
+kind = "recorded"
+runs = ["E16-none"]
+layers = [0, 1]
+
 [figures]
 frontiers = ["softmax/32x8k2/skew2"]
 heat = ["E16-none"]

@@ -58,6 +58,29 @@ def test_json_has_summaries_comparisons_failures_and_rows(folder, monkeypatch, c
     assert document["failures"] == []
 
 
+def test_predictors_have_lines_by_horizon_and_no_certificate_is_missed(folder, monkeypatch, capsys):
+    (folder / "loads.json").write_text(json.dumps({"logical_count": [[[3 + s % 3, 5, 4, 8]] for s in range(30)]}))
+    (folder / "mine.py").write_text(
+        "import numpy as np\n\ndef last(history, horizon):\n    return history[[-1] * horizon]\n"
+    )
+    (folder / "loads.toml").write_text(
+        'title = "Loads"\nseeds = [0]\n[predictor]\nmethods = ["persistence", "mine.py:last"]\nhorizons = [1, 10, 99]\n'
+        '[[predictor.instances]]\nkind = "file"\npath = "loads.json"\n'
+    )
+    monkeypatch.chdir(folder)
+    assert cli.run(["study", "loads.toml", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [(one["horizon"], one["method"]) for one in document["summaries"]] == [
+        (1, "persistence"),
+        (1, "mine.py:last"),
+        (10, "persistence"),
+        (10, "mine.py:last"),
+    ]
+    assert [one["error"]["mean"] for one in document["comparisons"]] == [0.0, 0.0]
+    assert cli.run(["study", "loads.toml"]) == 0
+    assert "noise floor" in capsys.readouterr().out
+
+
 def test_failures_are_code_1_and_nothing_but_failures_code_3(folder):
     (folder / "some.toml").write_text(TINY.format(more=', "failing:raises"', skews="1.0"))
     some = run(folder, "study", "some.toml", "--out", "some")

@@ -23,6 +23,7 @@ from equipoise import (
 )
 from equipoise.certificates.certificate import KINDS
 from equipoise.checks import known
+from study_cases import SMALL
 from test_cli import run
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
@@ -61,6 +62,10 @@ def documents(tmp_path_factory):
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout)
 
+    routers = (
+        SMALL.replace('["topk", ', '["topk", "routers:breaks", ').replace("[0, 1]", "[0]", 1).split("[figures]")[0]
+    )
+    (folder / "study.toml").write_text(routers)
     check = written(1, "check", "routers:worst", "--examples", 5, "--seconds", 1)
     found = {
         "equipoise-problem-1": [problem],
@@ -75,6 +80,7 @@ def documents(tmp_path_factory):
             written(0, "audit", "bip", "--trace", "trace.npz", "--stream"),
         ],
         "equipoise-audit-scheduler-1": [written(0, "audit", "even", "lplb", "--trace", "loads.npz")],
+        "equipoise-study-1": [written(1, "study", "study.toml")],
         "equipoise-audit-placer-1": [written(0, "audit", "eplb", "random", "--trace", "loads.npz", "--time-limit", 1)],
     }
     for kind, stated in PROBLEMS.items():

@@ -35,14 +35,14 @@ def failing(tmp_path, monkeypatch):
 
 def test_every_cell_is_one_row_and_every_row_is_certified(finished):
     study, folder = finished
-    cells = {(row.role, row.instance, row.seed, row.method) for row in study.rows}
-    assert len(cells) == len(study.rows) == 8 * 3 + 2 * 2 + 2 * 2
-    assert {row.evidence for row in study.rows} == {"certified"}
+    cells = {(row.role, row.instance, row.seed, row.method, row.horizon) for row in study.rows}
+    assert len(cells) == len(study.rows) == 8 * 3 + 2 * 2 + 2 * 2 + (2 * 2 + 2) * 2 * 2
+    assert {row.evidence for row in study.rows if row.role != "predictor"} == {"certified"}
     assert len(polars.read_parquet(folder / ROWS)) == len(study.rows)
 
 
 def test_found_and_certified_are_separate_exact_and_in_order(finished):
-    for row in finished[0].rows:
+    for row in (row for row in finished[0].rows if row.role != "predictor"):
         found, lower = Fraction(row.found), Fraction(row.certified_lower)
         assert row.found_value == float(found)
         assert row.certified_lower_value == float(lower)
@@ -84,9 +84,11 @@ def test_a_study_that_was_stopped_goes_on_and_gives_the_same_bytes(finished, tmp
     assert 0 < len(kept) < len(finished[0].rows)
     asked = []
     measure = running.measure
-    monkeypatch.setattr(running, "measure", lambda task: (asked.extend(task.methods), measure(task))[1])
+    monkeypatch.setattr(running, "measure", lambda task: (asked.extend(task.keys), measure(task))[1])
     resumed = run_study(small(), tmp_path)
-    assert len(asked) == len(resumed.rows) - len(kept)
+    assert len(asked) == len(
+        {(row.method, row.instance, row.seed, row.role) for row in resumed.rows if row.key not in kept}
+    )
     assert markdown(resumed) == markdown(finished[0])
 
 
@@ -126,11 +128,31 @@ def test_failures_of_every_kind_are_rows_and_part_of_no_mean(failing):
 
 
 def test_failed_rows_are_measured_again_only_when_asked_for(failing):
+    lacking = (
+        'if not os.path.exists(__file__ + ".data"):\n        raise ValueError("boom")\n    return slow(scores, top_k)'
+    )
+    (failing / "failing.py").write_text(FAILING.replace('raise ValueError("boom")', lacking))
     description = small(["topk", "failing:raises"], skew="[0.0]", seeds="[0]")
     run_study(description, failing)
-    (failing / "failing.py").write_text(FAILING.replace('raise ValueError("boom")', "return slow(scores, top_k)"))
+    (failing / "failing.py.data").write_text("here now")
     assert failures(run_study(description, failing))
     assert not failures(run_study(description, failing, retry=True))
+
+
+def test_rows_are_made_again_for_the_method_whose_file_has_changed_and_for_no_other(failing, monkeypatch):
+    description = small(["topk", "failing:slow"], skew="[0.0]", seeds="[0]")
+    first = run_study(description, failing)
+    measure = running.measure
+    (failing / "failing.py").write_text(FAILING.replace("-scores", "scores"))
+    asked = []
+    monkeypatch.setattr(running, "measure", lambda task: (asked.extend(task.keys), measure(task))[1])
+    second = run_study(description, failing)
+    assert asked == ["failing:slow"] * 2
+    pairs = zip(first.rows, second.rows, strict=True)
+    changed = {(old.method, old.key == new.key, old.found == new.found) for old, new in pairs}
+    assert changed == {("topk", True, True), ("failing:slow", False, False)}
+    assert run_study(description, failing).rows == second.rows
+    assert len(asked) == 2
 
 
 def test_a_study_in_which_everything_failed_is_an_error_and_its_rows_are_kept(failing):

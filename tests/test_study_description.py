@@ -20,7 +20,7 @@ def test_a_case_is_made_for_every_instance_and_seed():
 def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
     description = shipped()
     cases = cases_of(description)
-    assert {case.role for case in cases} == {"router", "scheduler", "placer"}
+    assert {case.role for case in cases} == {"router", "scheduler", "placer", "predictor"}
     assert {one.kind for one in exhibits_of(description, cases)} == {"frontier", "stream", "heat", "devices"}
 
 

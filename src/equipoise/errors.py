@@ -52,7 +52,7 @@ class TargetError(EquipoiseError):
     message
         One sentence.
     kind
-        "raises", "hangs", "crashes" or "returns nothing readable".
+        "raises", "hangs", "crashes", "unable" or "returns nothing readable".
     """
 
     def __init__(self, message: str = "", kind: str = "returns nothing readable") -> None:
@@ -62,6 +62,9 @@ class TargetError(EquipoiseError):
 
 class TargetUnable(TargetError):
     """The balancer says itself that it cannot answer here: a package is missing, or the input is too short for it."""
+
+    def __init__(self, message: str = "", kind: str = "unable") -> None:
+        super().__init__(message, kind)
 
 
 class WorkerLost(OracleError):

@@ -105,6 +105,7 @@ def audit_predictors(
     *,
     horizons: Sequence[int] = HORIZONS,
     origins: int = ORIGINS,
+    lessons: Sequence[LoadSeries] = (),
     progress: Callable[[LoadSeries], None] | None = None,
 ) -> ForecastAudit:
     """Hold forecasts against what came.
@@ -120,6 +121,8 @@ def audit_predictors(
         Steps ahead, 1 or more.
     origins
         How many per series.
+    lessons
+        More series to learn from, of which nothing is forecast.
     progress
         Called after every series and predictor.
 
@@ -134,7 +137,7 @@ def audit_predictors(
     rows: list[ForecastRow] = []
     cases = {one.name: list(_cases(one, horizons, origins)) for one in series}
     for target in targets:
-        for one, obstacle in taught(target, series):
+        for one, obstacle in taught(target, series, lessons):
             rows += [row for case in cases[one.name] for row in _forecast(target, case, obstacle)]
             if progress is not None:
                 progress(one)
@@ -183,12 +186,14 @@ def trained_on(series: Sequence[LoadSeries], run: str, experts: int) -> list[Loa
     return [one for one in alike if one.run == chosen]
 
 
-def taught(target: Target, series: Sequence[LoadSeries]) -> Iterator[tuple[LoadSeries, TargetError | None]]:
+def taught(
+    target: Target, series: Sequence[LoadSeries], lessons: Sequence[LoadSeries] = ()
+) -> Iterator[tuple[LoadSeries, TargetError | None]]:
     """Yield every series once the predictor has learnt what it needs for it, with what stands against that, if any."""
     ready, obstacle = None, None
     for one in sorted(series, key=lambda one: (one.run, one.loads.shape[1])):  # one lesson for all that share both
         if target.trainable and ready != (one.run, one.loads.shape[1]):
-            ready, obstacle = (one.run, one.loads.shape[1]), _teach(target, one, series)
+            ready, obstacle = (one.run, one.loads.shape[1]), _teach(target, one, [*series, *lessons])
         yield one, obstacle
 
 

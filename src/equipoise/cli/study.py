@@ -82,7 +82,7 @@ def study(
     else:
         _show(result, folder)
     good = [row for row in result.rows if row.failure is None]
-    if any(row.evidence != "certified" for row in good) or any("certified" in (r.failure or "") for r in result.rows):
+    if any(row.unproved for row in good) or any("certified" in (r.failure or "") for r in result.rows):
         return 3
     return 1 if len(good) < len(result.rows) else 0
 
@@ -90,25 +90,29 @@ def study(
 def _document(result: Study, environment: dict[str, str]) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from equipoise.study.forecasts import PREDICTOR, horizon_comparisons, horizon_summaries
     from equipoise.study.summary import comparisons, failures, summaries
 
-    roles = result.description.parts
+    roles = [role for role in result.description.parts if role != PREDICTOR]
+    condensed = [one for role in roles for one in summaries(result, role)], horizon_summaries(result)
+    compared = [one for role in roles for one in comparisons(result, role)], horizon_comparisons(result)
     return {
         "schema": SCHEMA,
         "title": result.description.title,
         "environment": environment,
-        "summaries": [asdict(one) for role in roles for one in summaries(result, role)],
-        "comparisons": [asdict(one) for role in roles for one in comparisons(result, role)],
+        "summaries": [asdict(one) for part in condensed for one in part],
+        "comparisons": [asdict(one) for part in compared for one in part],
         "failures": [asdict(one) for one in failures(result)],
         "rows": [asdict(row) for row in result.rows],
     }
 
 
 def _show(result: Study, folder: Path) -> None:
-    from equipoise.study.report import tables
+    from equipoise.study.forecasts import PREDICTOR
+    from equipoise.study.report import forecasts, tables
 
     for role in result.description.parts:
-        table = tables.summary_table(result, role)
+        table = forecasts.summary_table(result) if role == PREDICTOR else tables.summary_table(result, role)
         show_table(table.head, table.rows, "table", f"{role}s: {len(result.of(role))} rows")
     broken = tables.failure_table(result)
     if broken.rows:

@@ -64,9 +64,17 @@ class Host:
         """Call the target's own ``reset()``."""
         self.target.reset()
 
+    def train(self, series: list[Any]) -> None:
+        """Let a predictor learn from the series of one run."""
+        self.target.train(series)
+
     def capabilities(self) -> list[str]:
         """Return what the target shows that it can do: keywords it takes, attributes it has, what it declares."""
-        found = {f"has {name}" for name in ("accepts", "bias", "load", "reset", "shares") if hasattr(self.target, name)}
+        found = {
+            f"has {name}"
+            for name in ("accepts", "bias", "load", "reset", "shares", "train")
+            if hasattr(self.target, name)
+        }
         if hasattr(self.target, "state_dict") and hasattr(self.target, "load_state_dict"):
             found.add("has state_dict")
         try:

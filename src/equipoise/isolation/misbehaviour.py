@@ -11,7 +11,7 @@ class Misbehaviour(Exception):
     Attributes
     ----------
     kind
-        "raises", "hangs", "crashes", "returns nothing readable", "gives no routing", "gives no schedule" or
+        "raises", "hangs", "crashes", "unable", "returns nothing readable", "gives no routing", "gives no schedule" or
         "gives no placement".
     message
         One sentence.

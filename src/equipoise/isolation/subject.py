@@ -109,6 +109,10 @@ class Isolated:
         """Call the target's own ``reset()``."""
         self._ask({"do": "reset"})
 
+    def train(self, series: list[Any]) -> None:
+        """Let a predictor learn from the series ``[S, E]`` of one run."""
+        self._ask({"do": "train", "series": series})
+
     def accepts(self, shape: list[int]) -> bool:
         """Ask the target whether it takes inputs of this shape."""
         return bool(self._ask({"do": "accepts", "shape": shape}))

@@ -52,6 +52,9 @@ def _answer(host: Host, request: dict[str, Any]) -> dict[str, Any]:
         match request["do"]:
             case "call":
                 return {"ok": asdict(host.call(request["arguments"], request["keywords"]))}
+            case "train":
+                host.train(request["series"])
+                return {"ok": None}
             case "accepts":
                 return {"ok": host.accepts(request["shape"])}
             case "attribute":

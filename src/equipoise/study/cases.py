@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -17,12 +17,26 @@ from equipoise.study.description import (
     Description,
     GeneratedLoads,
     GeneratedScores,
+    GeneratedSeries,
     LoadsFile,
     RecordedLoads,
     RecordedScores,
+    RecordedSeries,
     ScoresFile,
+    SeriesFile,
 )
-from equipoise.traces import Instance, LoadInstance, drifting, read_loads, read_trace, recorded
+from equipoise.traces import (
+    Instance,
+    LoadInstance,
+    LoadSeries,
+    drifting,
+    generated_series,
+    read_loads,
+    read_trace,
+    recorded,
+)
+
+Data = Instance | LoadInstance | LoadSeries
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,7 @@ class Case:
     Attributes
     ----------
     role
-        "router", "scheduler" or "placer".
+        "router", "scheduler", "placer" or "predictor".
     instance
         Its name, which all its seeds share.
     source
@@ -49,10 +63,15 @@ class Case:
     made_of: dict[str, Any]
     seed: int = 0
 
-    def build(self) -> Instance | LoadInstance:
+    def build(self) -> Data:
         """Return the data."""
-        built: Instance | LoadInstance = _BUILDERS[self.role == "router", self.source](self)
+        data = {"router": "scores", "predictor": "series"}.get(self.role, "loads")
+        built: Data = _BUILDERS[data, self.source](self)
         return built
+
+    def lessons(self) -> list[LoadSeries]:
+        """Return the series that a predictor may be trained on before it is asked about this one, and this one."""
+        return _SERIES[self.source](self)
 
 
 def cases_of(description: Description) -> list[Case]:
@@ -120,6 +139,26 @@ def _loads_file(role: str, entry: LoadsFile, seeds: tuple[int, ...]) -> Iterator
         yield Case(role, instance.name, "file", about)
 
 
+def _generated_series(role: str, entry: GeneratedSeries, seeds: tuple[int, ...]) -> Iterator[Case]:
+    for experts, moves, seed in product(entry.experts, entry.moves, seeds):
+        about = {"steps": entry.steps, "tokens": entry.tokens, "experts": experts}
+        yield Case(role, f"generated-{moves}-E{experts}", "generated", about, seed)
+
+
+def _recorded_series(role: str, entry: RecordedSeries, seeds: tuple[int, ...]) -> Iterator[Case]:
+    trace = recorded()
+    for run in _chosen("runs", entry.runs, trace.runs):
+        steps, layers, _ = trace.loads(run).shape
+        for layer in _chosen("layers", entry.layers, range(layers)):
+            yield Case(role, f"{run}/layer{layer}", "recorded", {"trace": _trace_hash(), "steps": steps})
+
+
+def _series_file(role: str, entry: SeriesFile, seeds: tuple[int, ...]) -> Iterator[Case]:
+    for series in read_loads(entry.path).series(entry.path):
+        about = {"path": entry.path, "sha256": _file_hash(entry.path), "steps": len(series.loads)}
+        yield Case(role, series.name, "file", about)
+
+
 def _chosen(what: str, wanted: Any, present: Any) -> list[Any]:
     present = list(present)
     missing = [one for one in wanted or () if one not in present]
@@ -166,6 +205,14 @@ def _recorded_instances() -> list[Instance]:
     return recorded().instances()
 
 
+_SERIES: dict[str, Callable[[Case], list[LoadSeries]]] = {
+    "generated": lambda case: generated_series(
+        case.made_of["steps"], case.made_of["tokens"], (case.made_of["experts"],), case.seed
+    ),
+    "recorded": lambda case: recorded().load_series(),
+    "file": lambda case: read_loads(case.made_of["path"]).series(case.made_of["path"]),
+}
+
 _EXPAND: dict[type, Any] = {
     GeneratedScores: _generated_scores,
     RecordedScores: _recorded_scores,
@@ -173,13 +220,16 @@ _EXPAND: dict[type, Any] = {
     GeneratedLoads: _generated_loads,
     RecordedLoads: _recorded_loads,
     LoadsFile: _loads_file,
+    GeneratedSeries: _generated_series,
+    RecordedSeries: _recorded_series,
+    SeriesFile: _series_file,
 }
 
-_BUILDERS: dict[tuple[bool, str], Any] = {
-    (True, "generated"): _make_scores,
-    (True, "recorded"): lambda case: _named(case, _recorded_instances()),
-    (True, "file"): lambda case: _named(case, read_trace(case.made_of["path"], case.made_of["top_k"])),
-    (False, "generated"): _make_loads,
-    (False, "recorded"): lambda case: _named(case, recorded().load_instances(case.made_of["steps"])),
-    (False, "file"): lambda case: _named(case, read_loads(case.made_of["path"]).instances(case.made_of["steps"])),
-}
+_BUILDERS: dict[tuple[str, str], Any] = {
+    ("scores", "generated"): _make_scores,
+    ("scores", "recorded"): lambda case: _named(case, _recorded_instances()),
+    ("scores", "file"): lambda case: _named(case, read_trace(case.made_of["path"], case.made_of["top_k"])),
+    ("loads", "generated"): _make_loads,
+    ("loads", "recorded"): lambda case: _named(case, recorded().load_instances(case.made_of["steps"])),
+    ("loads", "file"): lambda case: _named(case, read_loads(case.made_of["path"]).instances(case.made_of["steps"])),
+} | {("series", source): lambda case: _named(case, case.lessons()) for source in _SERIES}

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
+from equipoise.audit.forecasts import HORIZONS, ORIGINS
 from equipoise.errors import InvalidFile
 from equipoise.study.steptime import StepTime
 
@@ -20,6 +21,7 @@ Natural = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 Amount = Annotated[float, Meta(ge=0, le=100)]
 Gate = Literal["softmax", "sigmoid", "none"]
+Movement = Literal["stationary", "drift", "settling", "switch"]
 Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
@@ -81,6 +83,29 @@ class LoadsFile(Part, frozen=True, tag_field="kind", tag="file"):
     steps: Positive = 1
 
 
+class GeneratedSeries(Part, frozen=True, tag_field="kind", tag="generated"):
+    """One series of loads per movement, E and seed, as :func:`equipoise.traces.generated_series` makes them."""
+
+    moves: Annotated[tuple[Movement, ...], Meta(min_length=1)]
+    experts: Annotated[tuple[Positive, ...], Meta(min_length=1)]
+    steps: Positive = 1000
+    tokens: Positive = 8192
+
+
+class RecordedSeries(Part, frozen=True, tag_field="kind", tag="recorded"):
+    """Loads of the training runs in the trace that ships, step after step, a series a layer."""
+
+    runs: Names | None = None
+    layers: tuple[int, ...] | None = None
+
+
+class SeriesFile(Part, frozen=True, tag_field="kind", tag="file"):
+    """A record of loads, as `equipoise audit --role predictor --trace` reads it, a series a layer."""
+
+    path: str
+
+
+Series = GeneratedSeries | RecordedSeries | SeriesFile
 Scores = GeneratedScores | RecordedScores | ScoresFile
 Loads = GeneratedLoads | RecordedLoads | LoadsFile
 
@@ -111,6 +136,20 @@ class PlacerPart(Part, frozen=True):
     """Placers with replicas that share evenly, held against a proved bound over all placements."""
 
     methods: Names
+    seconds: Seconds = 30.0
+    instances: tuple[Any, ...] = ()
+
+
+class PredictorPart(Part, frozen=True):
+    """Predictors, held beside the noise floor: forecasts after ``origins`` steps of every series, up to each horizon.
+
+    Horizons that do not fit a series twice are left out for it. ``seconds`` is the time limit of a method on one
+    series, all forecasts and training together.
+    """
+
+    methods: Names
+    horizons: Annotated[tuple[Positive, ...], Meta(min_length=1)] = HORIZONS
+    origins: Positive = ORIGINS
     seconds: Seconds = 30.0
     instances: tuple[Any, ...] = ()
 
@@ -154,15 +193,16 @@ class Description(Part, frozen=True):
     router: RouterPart | None = None
     scheduler: SchedulerPart | None = None
     placer: PlacerPart | None = None
+    predictor: PredictorPart | None = None
     baseline: str | None = None
     cluster: ClusterPart = ClusterPart()
     time: StepTime = StepTime()
     figures: FiguresPart = FiguresPart()
 
     @property
-    def parts(self) -> dict[str, RouterPart | SchedulerPart | PlacerPart]:
+    def parts(self) -> dict[str, RouterPart | SchedulerPart | PlacerPart | PredictorPart]:
         """The roles that are studied."""
-        named = {"router": self.router, "scheduler": self.scheduler, "placer": self.placer}
+        named = {role: getattr(self, role) for role in ("router", "scheduler", "placer", "predictor")}
         return {role: part for role, part in named.items() if part is not None}
 
     def baseline_of(self, role: str) -> str:
@@ -201,7 +241,7 @@ def decode(text: str, path: str) -> Description:
         raise InvalidFile(f"{path} is no TOML: {error}") from error
     description: Description = _converted(table, Description, path, "")
     for role, part in description.parts.items():
-        kinds: Any = Scores if role == "router" else Loads
+        kinds: Any = {"router": Scores, "predictor": Series}.get(role, Loads)
         if not part.instances:
             raise InvalidFile(f"{path}: {role} has no instances; allowed: one [[{role}.instances]] or more")
         decoded = tuple(
@@ -216,8 +256,12 @@ def decode(text: str, path: str) -> Description:
 def _sensible(description: Description, path: str) -> None:
     """Refuse what types alone do not: nothing to study, twice the same, a baseline that is no method."""
     if not description.parts:
-        raise InvalidFile(f"{path} studies nothing; allowed: one of [router], [scheduler], [placer] or more")
-    lists = {f"{role}.methods": part.methods for role, part in description.parts.items()}
+        raise InvalidFile(
+            f"{path} studies nothing; allowed: one of [router], [scheduler], [placer], [predictor] or more"
+        )
+    lists: dict[str, tuple[Any, ...]] = {f"{role}.methods": part.methods for role, part in description.parts.items()}
+    if description.predictor is not None:
+        lists["predictor.horizons"] = description.predictor.horizons
     for where, values in {"seeds": description.seeds, **lists}.items():
         if len(set(values)) < len(values) or not values:
             raise InvalidFile(f"{path}: {where} is {list(values)}; allowed: one or more, none of them twice")

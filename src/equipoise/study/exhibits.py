@@ -27,6 +27,7 @@ from equipoise.problems.scheduling import hosts_of
 from equipoise.solvers.assignment.frontier import frontier
 from equipoise.solvers.solve import solve
 from equipoise.study.cases import Case
+from equipoise.study.code import code_of
 from equipoise.study.description import Description
 from equipoise.study.measure import Tried
 from equipoise.study.run import Study
@@ -40,18 +41,19 @@ COLUMNS = 160
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One thing to show, as what it is made of."""
+    """One thing to show, as what it is made of; ``codes`` are hashes of the methods' code that it runs."""
 
     kind: str
     name: str
     about: dict[str, Any]
     case: Case | None = None
+    codes: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Hash of everything that decides it."""
         case = None if self.case is None else [self.case.made_of, self.case.source, self.case.seed]
-        about = [SCHEMA, __version__, self.kind, self.name, self.about, case]
+        about = [SCHEMA, __version__, self.kind, self.name, self.about, case, self.codes]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -69,12 +71,14 @@ def exhibits_of(description: Description, cases: list[Case]) -> list[Exhibit]:
     methods = {} if router is None else {"methods": list(router.methods), "seconds": router.seconds}
     held = [run for run in recorded().runs if f"{run}/stream" in recorded().arrays]
     if router is not None:
-        found += [Exhibit("stream", _one_of("streams", run, held), methods) for run in figures.streams]
+        codes = tuple(code_of(method, "router") for method in router.methods) if figures.streams else ()
+        found += [Exhibit("stream", _one_of("streams", run, held), methods, None, codes) for run in figures.streams]
     layer = {"layer": figures.layer}
     found += [Exhibit("heat", _one_of("heat", run, recorded().runs), layer) for run in figures.heat]
     for name in figures.devices:
         sizes = {key: getattr(description.cluster, key) for key in ("slots", "devices", "nodes", "groups")}
-        found.append(Exhibit("devices", name, sizes, _case(cases, name, ["scheduler", "placer"])))
+        case = _case(cases, name, ["scheduler", "placer"])
+        found.append(Exhibit("devices", name, sizes, case, (code_of("eplb", "placer"),)))
     return found
 
 

@@ -1,4 +1,4 @@
-"""One case, some methods: rows, one per method, whatever happens."""
+"""One case, some methods: rows, one per method and horizon, whatever happens."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from equipoise.audit import audit_placers, audit_schedulers
+from equipoise.audit import audit_placers, audit_predictors, audit_schedulers, summarise_forecasts
 from equipoise.audit import judge as router
 from equipoise.errors import EquipoiseError, OracleError, TargetNotFound
 from equipoise.problems import AssignmentProblem
 from equipoise.study.cases import Case
 from equipoise.study.outside import Outside
-from equipoise.study.rows import Row, key_of
+from equipoise.study.rows import Row
 from equipoise.targets import Target, find
-from equipoise.traces import Instance
+from equipoise.traces import Instance, LoadSeries
 
 NO_SEARCH = 0.0
 """Placements are held against bounds that take no search: those do not depend on how fast a machine is."""
@@ -27,44 +27,57 @@ class Task:
 
     Attributes
     ----------
+    keys
+        Of the rows that are wanted, by method and horizon; None is the horizon of all but predictors.
+    codes
+        Hash of each method's code.
     settings
-        What decides a row beside the case: ``passes`` of routers, ``placement`` of schedulers, sizes of the cluster.
+        What decides a row beside the case: ``passes`` of routers, ``placement`` of schedulers, sizes of the cluster,
+        ``horizons`` and ``origins`` of predictors.
     seconds
         Time limit of a method.
     """
 
     case: Case
-    methods: tuple[str, ...]
+    keys: dict[str, dict[int | None, str]]
+    codes: dict[str, str]
     settings: dict[str, Any]
     seconds: float
 
 
 def measure(task: Task) -> list[Row]:
     """Return the rows of a task; failures of methods and of the oracle are rows like others."""
-    blank = {method: _blank(task, method) for method in task.methods}
+    blank = {method: _blank(task, method) for method in task.keys}
     try:
         instance = task.case.build()
     except EquipoiseError as error:
-        return [replace(row, failure="no instance", words=str(error)) for row in blank.values()]
+        rows = [row for own in blank.values() for row in own.values()]
+        return [replace(row, failure="no instance", words=str(error)) for row in rows]
+    tried = {method: Tried(method, task.case.role, task.seconds) for method in task.keys}
+    try:
+        if isinstance(instance, LoadSeries):
+            return list(_predictors(task, instance, blank, tried))
+        return list(_balancers(task, instance, {method: own[None] for method, own in blank.items()}, tried))
+    finally:
+        for one in tried.values():
+            one.give_back()
+
+
+def _balancers(task: Task, instance: Any, blank: dict[str, Row], tried: dict[str, Tried]) -> Iterator[Row]:
     sides: dict[str, Any] = {"router": _routers, "scheduler": _schedulers, "placer": _placers}
     if isinstance(instance, Instance):
         tokens, experts, top_k = *instance.scores.shape, instance.top_k
     else:
         tokens, experts, top_k = int(instance.total.sum()), len(instance.total), None
     sized = {name: replace(row, tokens=tokens, experts=experts, top_k=top_k) for name, row in blank.items()}
-    tried = {method: Tried(method, task.case.role, task.seconds) for method in task.methods}
-    try:
-        return list(sides[task.case.role](task, instance, sized, tried))
-    finally:
-        for one in tried.values():
-            one.give_back()
+    yield from sides[task.case.role](task, instance, sized, tried)
 
 
-def _blank(task: Task, method: str) -> Row:
+def _blank(task: Task, method: str) -> dict[int | None, Row]:
     case = task.case
     gate, skew = case.made_of.get("gate"), case.made_of.get("skew")
-    key = key_of(case, method, task.settings)
-    return Row(key, case.role, method, case.instance, case.seed, case.source, gate, skew)
+    about = (case.role, method, case.instance, case.seed, case.source, task.codes[method], gate, skew)
+    return {horizon: Row(key, *about, horizon=horizon) for horizon, key in task.keys[method].items()}
 
 
 def _routers(task: Task, instance: Any, blank: dict[str, Row], tried: dict[str, Tried]) -> Iterator[Row]:
@@ -149,6 +162,33 @@ def _placers(task: Task, instance: Any, blank: dict[str, Row], tried: dict[str, 
         )
 
 
+def _predictors(
+    task: Task, series: LoadSeries, blank: dict[str, dict[int | None, Row]], tried: dict[str, Tried]
+) -> Iterator[Row]:
+    lessons = task.case.lessons()
+    for method, own in blank.items():
+        of_method = tried[method]
+        judged = audit_predictors([of_method.target], [series], lessons=lessons, **task.settings).rows
+        broken = next((one for one in judged if one.errors is None), None)
+        for horizon, row in own.items():
+            sized = replace(row, experts=series.loads.shape[1])
+            if broken is not None:
+                yield of_method.failed(sized, broken.error or broken.unable, unable=broken.unable is not None)
+                continue
+            [mean] = summarise_forecasts([one for one in judged if one.horizon == horizon])
+            yield replace(
+                sized,
+                forecasts=mean.forecasts,
+                stable=mean.stable,
+                error=mean.errors.step,
+                floor=mean.floor.step,
+                mean_error=mean.errors.mean,
+                mean_floor=mean.floor.mean,
+                held_against="noise floor",
+                seconds=of_method.seconds,
+            )
+
+
 class Tried:
     """A method as a target, and how it failed if it did."""
 
@@ -177,13 +217,14 @@ class Tried:
         if self.outside is not None:
             self.outside.give_back()
 
-    def failed(self, row: Row, words: str | None) -> Row:
+    def failed(self, row: Row, words: str | None, *, unable: bool = False) -> Row:
         """Return the row of a failure: as its process told it, or else as the judge did."""
         if self._refused is not None:
             return replace(row, failure="cannot be made", words=self._refused)
         misbehaviour = None if self.outside is None else self.outside.failure
         if misbehaviour is None:
-            return replace(row, failure="gives no answer of its role", words=words, seconds=self.seconds)
+            kind = "unable" if unable else "gives no answer of its role"
+            return replace(row, failure=kind, words=words, seconds=self.seconds)
         return replace(row, failure=misbehaviour.kind, words=misbehaviour.message, seconds=self.seconds)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from equipoise.executors import when_terminated
@@ -27,6 +28,8 @@ class Outside:
         try:
             self._subject = _PROCESSES.take(self._about)
             self._subject.fresh()
+            if "has train" in self._subject.capabilities:
+                self.train = self._train
         except Misbehaviour as misbehaviour:
             self.failure = misbehaviour
 
@@ -42,11 +45,18 @@ class Outside:
 
     def __call__(self, *arguments: Any) -> Any:
         """Return what the balancer returns; a tuple arrives as one."""
+        value = self._timed(lambda subject: subject.call(*arguments).value)
+        return tuple(value) if isinstance(value, list) else value
+
+    def _train(self, series: list[Any]) -> None:
+        self._timed(lambda subject: subject.train(series))
+
+    def _timed(self, ask: Callable[[Isolated], Any]) -> Any:
         if self._subject is None or self.failure is not None:
             raise self.failure or RuntimeError("called after it was given back")
         limit, started = self._about[2], time.perf_counter()
         try:
-            value = self._subject.call(*arguments).value
+            value = ask(self._subject)
         except Misbehaviour as misbehaviour:
             self.failure = misbehaviour
             raise
@@ -55,7 +65,7 @@ class Outside:
         if self.seconds > limit:
             self.failure = Misbehaviour("hangs", f"it did not finish within {limit:g} s")
             raise self.failure
-        return tuple(value) if isinstance(value, list) else value
+        return value
 
     def give_back(self) -> None:
         """Leave the process to the next case."""

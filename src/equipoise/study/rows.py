@@ -25,7 +25,10 @@ class Row:
     Attributes
     ----------
     key
-        Hash of the schema, the version, the case, the settings, the method and the seed: a row is made once.
+        Hash of the schema, the version, the case, the settings, the method, its code and the horizon: a row is made
+        once.
+    code
+        Hash of the method's code, see :func:`equipoise.study.code.code_of`; of a scheduler with that of the placer.
     failure, words
         What went wrong, in a kind ("raises", "hangs", "crashes", ...) and in a sentence; None if nothing did.
     found
@@ -45,6 +48,14 @@ class Row:
         Tokens of peak load beyond the least with which the same score is possible; routers.
     seconds
         Of all calls of the method, its process and the way to it included. Measured, hence in no report.
+    horizon
+        Steps ahead; predictors, as all that follows. One call answers for all horizons, and its seconds stand in each.
+    forecasts, stable
+        Forecasts of the series, and how many of them were made in the stable state.
+    error, floor
+        Relative L1 error per step, experts weighted by load, and the noise floor: means over the forecasts.
+    mean_error, mean_floor
+        The same of the horizon's mean. Floors are expectations: nothing here is certified.
     """
 
     key: str
@@ -53,6 +64,7 @@ class Row:
     instance: str
     seed: int
     source: str
+    code: str
     gate: str | None = None
     skew: float | None = None
     tokens: int | None = None
@@ -75,11 +87,24 @@ class Row:
     min_vio: float | None = None
     excess_peak: int | None = None
     seconds: float | None = None
+    horizon: int | None = None
+    forecasts: int | None = None
+    stable: int | None = None
+    error: float | None = None
+    floor: float | None = None
+    mean_error: float | None = None
+    mean_floor: float | None = None
+
+    @property
+    def unproved(self) -> bool:
+        """Whether it is an answer that an optimum binds, and none is certified; none binds predictors."""
+        return self.failure is None and self.role != "predictor" and self.evidence != "certified"
 
 
-def key_of(case: Case, method: str, settings: dict[str, Any]) -> str:
+def key_of(case: Case, method: str, settings: dict[str, Any], code: str, horizon: int | None = None) -> str:
     """Return the key of a row."""
-    about = [SCHEMA, __version__, case.role, case.instance, case.source, case.made_of, settings, method, case.seed]
+    of_case = [case.role, case.instance, case.source, case.made_of, case.seed]
+    about = [SCHEMA, __version__, *of_case, settings, method, code, horizon]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from equipoise.audit.forecasts import origins_of
 from equipoise.errors import InvalidFile, OracleError
 from equipoise.executors import as_they_finish
 from equipoise.study.cases import Case, cases_of
-from equipoise.study.description import Description, RouterPart, SchedulerPart
+from equipoise.study.code import code_of
+from equipoise.study.description import Description, PredictorPart, RouterPart, SchedulerPart
 from equipoise.study.measure import Task, measure
 from equipoise.study.outside import close_all
 from equipoise.study.rows import Row, RowFile, key_of
@@ -27,7 +30,10 @@ SAVE_EVERY = 5.0
 
 @dataclass(frozen=True)
 class Study:
-    """A description with all its rows: by role, then in the order of the description, a case's methods together."""
+    """A description with all its rows: by role, then in the order of the description, a case's methods together.
+
+    A predictor has a row per horizon that fits.
+    """
 
     description: Description
     cases: list[Case]
@@ -75,14 +81,15 @@ def run_study(
     except OSError as error:
         raise InvalidFile(f"{folder} cannot be made: {error.strerror}") from error
     file = RowFile(folder / ROWS)
-    wanted = {key: (case, method) for case, method, key in _cells(description, cases)}
+    wanted = {cell.key: cell for cell in _cells(description, cases)}
     kept = {key for key in wanted if key in file.rows and not (retry and file.rows[key].failure is not None)}
+    missing = [cell for key, cell in wanted.items() if key not in kept]
     done = len(kept)
     if progress is not None:
         progress(done, len(wanted))
     saved = time.monotonic()
     try:
-        for rows in as_they_finish(measure, _tasks(description, cases, kept), executor):
+        for rows in as_they_finish(measure, _tasks(description, missing), executor):
             file.add(rows)
             done += len(rows)
             if progress is not None:
@@ -108,24 +115,64 @@ def settings_of(description: Description, role: str) -> dict[str, Any]:
     part = description.parts[role]
     if isinstance(part, RouterPart):
         return {"passes": part.passes}
+    if isinstance(part, PredictorPart):
+        return {"horizons": sorted(part.horizons), "origins": part.origins}
     placement = {"placement": part.placement} if isinstance(part, SchedulerPart) else {}
     return placement | msgspec.structs.asdict(description.cluster)
 
 
-def _cells(description: Description, cases: list[Case]) -> list[tuple[Case, str, str]]:
-    return [
-        (case, method, key_of(case, method, settings_of(description, case.role)))
-        for case in cases
-        for method in description.parts[case.role].methods
-    ]
+def codes_of(description: Description, role: str) -> dict[str, str]:
+    """Return the hash of each method's code; of a scheduler with that of the placer, whose placement it serves."""
+    part = description.parts[role]
+    beside = f"+{code_of(part.placement, 'placer')}" if isinstance(part, SchedulerPart) else ""
+    return {method: code_of(method, role) + beside for method in part.methods}
 
 
-def _tasks(description: Description, cases: list[Case], kept: set[str]) -> list[Task]:
+@dataclass(frozen=True)
+class _Cell:
+    """A row that is wanted."""
+
+    case: Case
+    method: str
+    code: str
+    horizon: int | None
+    key: str
+
+
+def _cells(description: Description, cases: list[Case]) -> list[_Cell]:
+    found = []
+    for role, of_role in groupby(cases, lambda case: case.role):
+        settings, codes = settings_of(description, role), codes_of(description, role)
+        found += [
+            _Cell(case, method, code, horizon, key_of(case, method, settings, code, horizon))
+            for case in of_role
+            for method, code in codes.items()
+            for horizon in _horizons(case, settings)
+        ]
+    return found
+
+
+def _horizons(case: Case, settings: dict[str, Any]) -> list[int] | list[None]:
+    """Return the horizons that fit the series of a case; one without a number for roles that have none."""
+    if case.role != "predictor":
+        return [None]
+    steps = case.made_of["steps"]
+    fitting, _ = origins_of(steps, settings["horizons"], settings["origins"])
+    if not fitting:
+        shortest = settings["horizons"][0]
+        raise InvalidFile(f"predictor.horizons starts at {shortest}; allowed for {case.instance}: 1 to {steps // 2}")
+    return fitting
+
+
+def _tasks(description: Description, missing: list[_Cell]) -> list[Task]:
     """Return one task per case: its methods share one certified optimum. The largest cases come first."""
     found = []
-    for case in cases:
-        part, settings = description.parts[case.role], settings_of(description, case.role)
-        methods = tuple(method for method in part.methods if key_of(case, method, settings) not in kept)
-        if methods:
-            found.append(Task(case, methods, settings, part.seconds))
+    for _, cells in groupby(missing, lambda cell: id(cell.case)):
+        keys: dict[str, dict[int | None, str]] = {}
+        codes: dict[str, str] = {}
+        for cell in cells:
+            keys.setdefault(cell.method, {})[cell.horizon] = cell.key
+            codes[cell.method] = cell.code
+        role = cell.case.role
+        found.append(Task(cell.case, keys, codes, settings_of(description, role), description.parts[role].seconds))
     return sorted(found, key=lambda task: -task.case.made_of.get("tokens", 0) * task.case.made_of.get("experts", 0))

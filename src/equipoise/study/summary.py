@@ -1,4 +1,7 @@
-"""A study condensed: one line per method, its comparison with the baseline, and what failed."""
+"""A study condensed: one line per method, its comparison with the baseline, and what failed.
+
+Predictors, which no optimum binds, have lines of their own: :mod:`equipoise.study.forecasts`.
+"""
 
 from __future__ import annotations
 
@@ -128,31 +131,42 @@ def _summary(study: Study, role: str, method: str) -> MethodSummary:
 
 
 def _comparison(study: Study, role: str, method: str, baseline: str) -> Comparison:
-    rows = {(row.method, row.instance, row.seed): row for row in study.of(role)}
-    possible = [(instance, seed) for name, instance, seed in rows if name == method]
-    pairs = [(case, rows[method, *case], rows[baseline, *case]) for case in possible]
-    both = [(case, one, other) for case, one, other in pairs if one.failure is None and other.failure is None]
-
-    def difference(value: Callable[[Row], float]) -> Interval:
-        by_instance: dict[str, list[float]] = {}
-        for (instance, _), one, other in both:
-            by_instance.setdefault(instance, []).append(value(one) - value(other))
-        return paired_bootstrap(by_instance)
-
-    signs = Counter((_gap(one) > _gap(other)) - (_gap(one) < _gap(other)) for _, one, other in both)
+    possible, both = paired(study.of(role), method, baseline)
     return Comparison(
         role,
         method,
         baseline,
         len(both),
-        len(possible),
-        difference(_gap),
-        difference(_max_vio),
-        difference(lambda row: study.description.time.step(1 + _max_vio(row))),
-        signs[-1],
-        signs[0],
-        signs[1],
+        possible,
+        difference(both, _gap),
+        difference(both, _max_vio),
+        difference(both, lambda row: study.description.time.step(1 + _max_vio(row))),
+        *signs(both, _gap),
     )
+
+
+Pairs = list[tuple[Row, Row]]
+
+
+def paired(rows: list[Row], method: str, baseline: str) -> tuple[int, Pairs]:
+    """Return how many rows a method has, and those with the baseline's on the same case where both have an answer."""
+    others = {(row.instance, row.seed): row for row in rows if row.method == baseline}
+    own = [(row, others[row.instance, row.seed]) for row in rows if row.method == method]
+    return len(own), [(one, other) for one, other in own if one.failure is None and other.failure is None]
+
+
+def difference(pairs: Pairs, value: Callable[[Row], float]) -> Interval:
+    """Return the mean difference of a value with its interval, over instances and their seeds."""
+    by_instance: dict[str, list[float]] = {}
+    for one, other in pairs:
+        by_instance.setdefault(one.instance, []).append(value(one) - value(other))
+    return paired_bootstrap(by_instance)
+
+
+def signs(pairs: Pairs, value: Callable[[Row], float]) -> tuple[int, int, int]:
+    """Return how many pairs are better, equal and worse: less is better."""
+    counts = Counter((value(one) > value(other)) - (value(one) < value(other)) for one, other in pairs)
+    return counts[-1], counts[0], counts[1]
 
 
 def _gap(row: Row) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,45 @@ def lines(
         if ticks is not None:
             _ticks(axes, "x", ticks, labels=tick_labels)
         axes.set_xlabel(x_label)
+
+    return panel(draw, label, name=name)
+
+
+def horizons(
+    name: str,
+    ahead: Sequence[int],
+    floor: Sequence[float],
+    series: Mapping[int, Sequence[float]],
+    bands: Mapping[int, tuple[Sequence[float], Sequence[float]]],
+    label: str,
+) -> str:
+    """Errors of forecasts against the steps ahead, both logarithmic; below the noise floor the ground is shaded.
+
+    ``bands`` are least and largest values.
+    """
+    ends = [values for pair in bands.values() for values in pair]
+    shown = [value for values in (floor, *series.values(), *ends) for value in values]
+    lowest = min((value for value in shown if value > 0), default=0.01) / 1.6
+    most = max([lowest * 10, *shown]) * 1.4
+    wide = 1.25 if len(ahead) > 1 else 2.0
+    left, right = ahead[0] / wide, ahead[-1] * wide
+
+    def draw(axes: Axes) -> None:
+        axes.fill_between([left, *ahead, right], [floor[0], *floor, floor[-1]], lowest, color=SHADE, linewidth=0)
+        axes.plot([left, *ahead, right], [floor[0], *floor, floor[-1]], color=INK, linewidth=1.6, zorder=3)
+        for index, values in series.items():
+            low, high = (np.clip(ends, lowest, most) for ends in bands[index])
+            axes.fill_between(ahead, low, high, color=colour(index), alpha=0.1, linewidth=0)
+            dots: dict[str, Any] = {"marker": marker(index), "markersize": 4.8, "markeredgecolor": PAPER}
+            heights = np.clip(values, lowest, most)
+            axes.plot(ahead, heights, dashes(index), color=colour(index), linewidth=1.6, markeredgewidth=0.6, **dots)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(left, right)
+        axes.set_ylim(lowest, most)
+        _ticks(axes, "x", ahead, labels=[f"{steps:,}" for steps in ahead])
+        _ticks(axes, "y", _steps(lowest, most), percent=True)
+        axes.set_xlabel("steps ahead")
 
     return panel(draw, label, name=name)
 
@@ -219,6 +259,17 @@ def _decades(linear_to: float, largest: float) -> list[float]:
     while value <= largest * 1.25:
         found.append(value)
         value *= 10
+    return found
+
+
+def _steps(least: float, largest: float) -> list[float]:
+    """Return 1, 2 and 5 times the powers of ten in a range; the powers alone where that would be many."""
+    exponents = range(math.floor(math.log10(least)), math.ceil(math.log10(largest)) + 1)
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        found = [digit * 10.0**exponent for exponent in exponents for digit in digits]
+        found = [value for value in found if least <= value <= largest]
+        if len(found) <= 6:
+            break
     return found
 
 

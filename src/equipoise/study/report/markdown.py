@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from equipoise.study.report import tables, words
+from equipoise.study.forecasts import PREDICTOR
+from equipoise.study.report import forecasts, tables, words
 from equipoise.study.run import Study
 
 
@@ -17,6 +18,9 @@ def markdown(study: Study) -> str:
         f"{len(study.rows)} rows, {certified} certified, {failed} failed; seeds {seeds}.",
     ]
     for role in description.parts:
+        if role == PREDICTOR:
+            lines += _predictors(study)
+            continue
         baseline = description.baseline_of(role)
         lines += [
             f"## {words.ROLES[role]}",
@@ -32,5 +36,22 @@ def markdown(study: Study) -> str:
         ]
     failures = tables.failure_table(study)
     lines += ["## Failures", failures.markdown() if failures.rows else "None."]
-    lines += ["## The load-to-time model", words.MODEL, words.FORMULA, tables.model_table(description.time).markdown()]
+    if set(description.parts) != {PREDICTOR}:
+        model = tables.model_table(description.time).markdown()
+        lines += ["## The load-to-time model", words.MODEL, words.FORMULA, model]
     return "\n\n".join(lines) + "\n"
+
+
+def _predictors(study: Study) -> list[str]:
+    return [
+        f"## {words.ROLES[PREDICTOR]}",
+        forecasts.summary_table(study).markdown(),
+        words.GAPS[PREDICTOR],
+        words.FORECASTS,
+        f"### Against {study.description.baseline_of(PREDICTOR)}",
+        forecasts.comparison_table(study).markdown(),
+        words.PAIRS,
+        "### By instance",
+        forecasts.CELLS,
+        forecasts.instance_table(study).markdown(),
+    ]

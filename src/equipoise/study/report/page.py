@@ -8,7 +8,8 @@ from typing import Any
 
 from equipoise.audit.stream import BALANCED_AT
 from equipoise.errors import ExtraMissing
-from equipoise.study.report import sections, tables, words
+from equipoise.study.forecasts import PREDICTOR
+from equipoise.study.report import forecasts, sections, tables, words
 from equipoise.study.run import Study
 from equipoise.study.summary import summaries
 
@@ -60,15 +61,24 @@ def page(
     style = (folder / "page.css").read_text(encoding="utf-8")
     template = templates.from_string((folder / "page.html.j2").read_text(encoding="utf-8"))
     good = [row for row in study.rows if row.failure is None]
+    bound = sum(row.role != PREDICTOR for row in good)
     return template.render(
         title=study.description.title,
         style=Markup(style),
         sections=sections.sections(study, exhibits, extra or sections.Extra()),
         tiles=[
             ("rows", f"{len(study.rows):,}", "instances x methods x seeds"),
-            ("certified", f"{sum(row.evidence == 'certified' for row in good):,}", f"of {len(good):,} answers"),
+            (
+                "certified",
+                f"{sum(row.evidence == 'certified' for row in good):,}",
+                f"of {bound:,} answers" + " with an optimum" * (bound < len(good)),
+            ),
             ("failed", f"{len(study.rows) - len(good):,}", "counted, in no mean"),
-            ("batches and records", f"{len(study.cases):,}", f"seeds {', '.join(map(str, study.description.seeds))}"),
+            (
+                "batches, records, series" if PREDICTOR in study.description.parts else "batches and records",
+                f"{len(study.cases):,}",
+                f"seeds {', '.join(map(str, study.description.seeds))}",
+            ),
         ],
         leads=[_lead(study, role) for role in study.description.parts],
         environment=environment,
@@ -79,6 +89,8 @@ def page(
 
 def _lead(study: Study, role: str) -> str:
     """Say which methods come closest: of routers, those that are balanced and serve every token alike."""
+    if role == PREDICTOR:
+        return forecasts.lead(study)
     ranked = sorted((one for one in summaries(study, role) if one.rows > one.failures), key=lambda one: one.gap)
     if role == "router":
         relaxed = {row.method for row in study.of(role) if row.held_against == "no token rows"}

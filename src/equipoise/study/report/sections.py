@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from equipoise.audit.stream import FIXED_BIAS, LAST_PRICES
+from equipoise.study.forecasts import PREDICTOR
 from equipoise.study.report import charts, tables, words
+from equipoise.study.report.forecasts import forecast_sections
 from equipoise.study.report.ink import INK, MUTED, marker
 from equipoise.study.report.kill_matrix import Matrix, kill_section
 from equipoise.study.report.layout import Key, Panel, Section, line_keys, method_keys
@@ -44,7 +46,10 @@ def sections(study: Study, exhibits: dict[str, dict[str, Any]], extra: Extra) ->
     found += list(_heat(exhibits.get("heat", {})))
     found += [_overview(study, role) for role in ("scheduler", "placer") if role in roles]
     found += list(_devices(exhibits.get("devices", {})))
-    found.append(_model(study))
+    if PREDICTOR in roles:
+        found += forecast_sections(study)
+    if set(roles) != {PREDICTOR}:
+        found.append(_model(study))
     if extra.kill_matrix is not None:
         found.append(kill_section(extra.kill_matrix))
     return found
@@ -215,11 +220,6 @@ def _streams(study: Study, streams: dict[str, Any]) -> Iterator[Section]:
         )
 
 
-def _average(values: list[float | None]) -> float:
-    present = [value for value in values if value is not None]
-    return sum(present) / len(present) if present else float("nan")
-
-
 def _heat(maps: dict[str, Any]) -> Iterator[Section]:
     panels, told = [], []
     for run, heat in maps.items():
@@ -275,7 +275,7 @@ def _devices(records: dict[str, Any]) -> Iterator[Section]:
 def _model(study: Study) -> Section:
     model, panels = study.description.time, []
     rows: list[list[str]] = []
-    for role in study.description.parts:
+    for role in (role for role in study.description.parts if role != PREDICTOR):
         times = {}
         for index, one in enumerate(summaries(study, role)):
             good = [row for row in study.of(role) if row.method == one.method and row.failure is None]

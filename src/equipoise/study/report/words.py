@@ -5,7 +5,7 @@ from __future__ import annotations
 from equipoise.study.statistics import BOOTSTRAP_SEED, LEVEL, RESAMPLES
 from equipoise.study.summary import GAP_SHIFT, VIO_SHIFT
 
-ROLES = {"router": "Routers", "scheduler": "Schedulers", "placer": "Placers"}
+ROLES = {"router": "Routers", "scheduler": "Schedulers", "placer": "Placers", "predictor": "Predictors"}
 
 GAPS = {
     "router": "Gap: score lost against the certified optimum with the same peak load, over that optimum's gain on "
@@ -13,6 +13,10 @@ GAPS = {
     "scheduler": "Gap: peak device load beyond the certified optimum of whole tokens on the same placement, relative.",
     "placer": "Gap: peak device load, replicas sharing evenly, beyond a proved lower bound over all placements; "
     "the bound may lie below the optimum, so a gap is an upper limit on what was lost.",
+    "predictor": "Relative L1 error of load forecasts, experts weighted by load: of every step of the horizon, and of "
+    "the horizon's mean load. Beside each stands the noise floor: the error that is expected of one who knows the true "
+    "shares, from sampling alone. It is an expectation and proves nothing: on one series an error may lie below it. "
+    "Series called generated were made, not measured.",
 }
 
 MEANS = (
@@ -29,6 +33,12 @@ PAIRS = (
 )
 
 AS_ABOVE = "Columns and panels are as above: shifted geometric means, and differences from the baseline with intervals."
+
+FORECASTS = (
+    f"Means are shifted geometric means over series and seeds, s = {GAP_SHIFT:g}, of means over a series' forecasts. A "
+    "horizon counts on the series that it fits twice, so that long ones stand for fewer series than short ones. "
+    "Stable: forecasts made in the stable state, as the history alone shows it."
+)
 
 MODEL = (
     "An estimate, not a measurement: the busiest device sets the pace; its tokens are rounded up to whole tiles of a "
