@@ -11,6 +11,7 @@ import polars
 import pytest
 
 from equipoise import cli
+from equipoise.cli.show import show_table
 from study_cases import FAILING, SMALL
 from test_cli import environment, run
 
@@ -79,6 +80,12 @@ def test_predictors_have_lines_by_horizon_and_no_certificate_is_missed(folder, m
     assert [one["error"]["mean"] for one in document["comparisons"]] == [0.0, 0.0]
     assert cli.run(["study", "loads.toml"]) == 0
     assert "noise floor" in capsys.readouterr().out
+
+
+def test_words_in_brackets_are_shown_and_not_taken_for_colours(capsys):
+    show_table(["failure [kind]"], [["pip install 'equipoise[train]' [red]"]], "table", "[bold] title")
+    shown = capsys.readouterr().out
+    assert all(words in shown for words in ("failure [kind]", "equipoise[train]' [red]", "[bold] title"))
 
 
 def test_failures_are_code_1_and_nothing_but_failures_code_3(folder):

@@ -8,6 +8,7 @@ from equipoise.errors import InvalidFile
 from equipoise.study.cases import cases_of
 from equipoise.study.description import decode
 from equipoise.study.forecasts import common_horizon, horizon_comparisons, horizon_summaries
+from equipoise.study.report import charts
 from equipoise.study.report.forecasts import lead
 from equipoise.study.report.markdown import markdown
 from equipoise.study.report.page import page
@@ -161,6 +162,12 @@ def test_both_reports_show_errors_beside_the_floor_and_the_page_draws_them_again
     assert document.count('aria-label="Error per step of forecasts on') == 2
     assert document.count('aria-label="Error of the mean of forecasts on generated-stationary-E8, 1 to 10') == 1
     assert "10 steps (noise floor" in lead(study)
+
+
+def test_labels_of_horizons_do_not_run_into_each_other():
+    svg = charts.horizons("x", charts.Curves([1, 10, 1000, 2000], [0.1] * 4, {}, {}), (0.01, 1.0), "a label")
+    assert "2,000" in svg
+    assert "1,000" not in svg
 
 
 def test_series_and_horizons_that_are_not_there_are_refused():

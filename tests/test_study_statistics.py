@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipoise.study.report.tables import interval
 from equipoise.study.statistics import paired_bootstrap, shifted_geometric_mean
 from equipoise.study.steptime import StepTime
 
@@ -56,6 +57,14 @@ def test_bootstrap_of_a_constant_difference_is_that_constant_and_of_nothing_is_n
     assert (constant.mean, constant.low, constant.high) == (0.5, 0.5, 0.5)
     assert constant.decided
     assert math.isnan(paired_bootstrap({"a": []}).mean)
+
+
+def test_one_pair_has_a_difference_and_no_interval():
+    single = paired_bootstrap({"a": [0.5]})
+    assert single.mean == 0.5
+    assert math.isnan(single.low)
+    assert not single.decided
+    assert interval(single, percent=True) == "+50.00%"
 
 
 def test_bootstrap_gives_the_same_interval_every_time():

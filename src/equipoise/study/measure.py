@@ -165,10 +165,10 @@ def _placers(task: Task, instance: Any, blank: dict[str, Row], tried: dict[str, 
 def _predictors(
     task: Task, series: LoadSeries, blank: dict[str, dict[int | None, Row]], tried: dict[str, Tried]
 ) -> Iterator[Row]:
-    lessons = task.case.lessons()
+    targets = [one.target for one in tried.values()]
+    rows = audit_predictors(targets, [series], lessons=task.case.lessons(), **task.settings).rows
     for method, own in blank.items():
-        of_method = tried[method]
-        judged = audit_predictors([of_method.target], [series], lessons=lessons, **task.settings).rows
+        of_method, judged = tried[method], [one for one in rows if one.method == method]
         broken = next((one for one in judged if one.errors is None), None)
         for horizon, row in own.items():
             sized = replace(row, experts=series.loads.shape[1])

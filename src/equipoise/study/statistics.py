@@ -40,7 +40,7 @@ class Interval:
 
 
 def paired_bootstrap(differences: Mapping[str, Sequence[float]], resamples: int = RESAMPLES) -> Interval:
-    """Return the mean of paired differences with its percentile interval at ``LEVEL``.
+    """Return the mean of paired differences with its percentile interval at ``LEVEL``; one pair has none.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ def paired_bootstrap(differences: Mapping[str, Sequence[float]], resamples: int 
     series = [np.asarray(values, np.float64) for values in differences.values() if len(values)]
     if not series:
         return Interval(float("nan"), float("nan"), float("nan"))
+    if sum(map(len, series)) == 1:
+        return Interval(float(series[0][0]), float("nan"), float("nan"))
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     drawn = rng.integers(len(series), size=(resamples, len(series)))
     means = np.empty((resamples, len(series)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,43 +112,58 @@ def lines(
     return panel(draw, label, name=name)
 
 
-def horizons(
-    name: str,
-    ahead: Sequence[int],
-    floor: Sequence[float],
-    series: Mapping[int, Sequence[float]],
-    bands: Mapping[int, tuple[Sequence[float], Sequence[float]]],
-    label: str,
-) -> str:
-    """Errors of forecasts against the steps ahead, both logarithmic; below the noise floor the ground is shaded.
+@dataclass(frozen=True)
+class Curves:
+    """Errors against the steps ``ahead``, by series; ``bands`` are least and largest values."""
 
-    ``bands`` are least and largest values.
-    """
-    ends = [values for pair in bands.values() for values in pair]
-    shown = [value for values in (floor, *series.values(), *ends) for value in values]
-    lowest = min((value for value in shown if value > 0), default=0.01) / 1.6
-    most = max([lowest * 10, *shown]) * 1.4
-    wide = 1.25 if len(ahead) > 1 else 2.0
+    ahead: Sequence[int]
+    floor: Sequence[float]
+    lines: Mapping[int, Sequence[float]]
+    bands: Mapping[int, tuple[Sequence[float], Sequence[float]]]
+
+
+def around(values: Sequence[float]) -> tuple[float, float]:
+    """Return limits of a logarithmic axis that holds the values, zeros at its lower end."""
+    lowest = min((value for value in values if value > 0), default=0.01)
+    return lowest / 1.6, max([5 * lowest, *values]) * 1.3
+
+
+def horizons(name: str, curves: Curves, limits: tuple[float, float], label: str) -> str:
+    """Errors of forecasts against the steps ahead, both logarithmic; below the noise floor the ground is shaded."""
+    ahead, lowest = curves.ahead, limits[0]
+    wide = (ahead[-1] / ahead[0]) ** 0.04 if len(ahead) > 1 else 2.0
     left, right = ahead[0] / wide, ahead[-1] * wide
+    across, floor = (ahead, curves.floor) if len(ahead) > 1 else ((left, right), (curves.floor[0],) * 2)
+    floor = np.clip(floor, *limits).tolist()
 
     def draw(axes: Axes) -> None:
-        axes.fill_between([left, *ahead, right], [floor[0], *floor, floor[-1]], lowest, color=SHADE, linewidth=0)
-        axes.plot([left, *ahead, right], [floor[0], *floor, floor[-1]], color=INK, linewidth=1.6, zorder=3)
-        for index, values in series.items():
-            low, high = (np.clip(ends, lowest, most) for ends in bands[index])
+        axes.fill_between(across, floor, lowest, color=SHADE, linewidth=0)
+        axes.plot(across, floor, color=INK, linewidth=1.6, zorder=3)
+        for index, values in curves.lines.items():
+            low, high = (np.clip(ends, *limits) for ends in curves.bands[index])
             axes.fill_between(ahead, low, high, color=colour(index), alpha=0.1, linewidth=0)
             dots: dict[str, Any] = {"marker": marker(index), "markersize": 4.8, "markeredgecolor": PAPER}
-            heights = np.clip(values, lowest, most)
+            heights = np.clip(values, *limits)
             axes.plot(ahead, heights, dashes(index), color=colour(index), linewidth=1.6, markeredgewidth=0.6, **dots)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(left, right)
-        axes.set_ylim(lowest, most)
-        _ticks(axes, "x", ahead, labels=[f"{steps:,}" for steps in ahead])
-        _ticks(axes, "y", _steps(lowest, most), percent=True)
+        axes.set_ylim(*limits)
+        _ticks(axes, "x", ahead, labels=_apart(ahead))
+        _ticks(axes, "y", _steps(*limits), percent=True)
         axes.set_xlabel("steps ahead")
 
     return panel(draw, label, name=name)
+
+
+def _apart(places: Sequence[int]) -> list[str]:
+    """Return labels of places on a logarithmic axis, from the last on those that do not run into the next."""
+    shown: list[int] = []
+    least = (places[-1] / places[0]) ** 0.14
+    for place in reversed(places):
+        if not shown or shown[-1] >= place * least:
+            shown.append(place)
+    return [f"{place:,}" if place in shown else "" for place in places]
 
 
 def heat(name: str, load: Sequence[Sequence[float]], steps: int, label: str, *, dark: bool) -> str:

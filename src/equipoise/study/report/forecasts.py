@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from equipoise.study.forecasts import PREDICTOR, common_horizon, horizon_comparisons, horizon_summaries
 from equipoise.study.report import charts, words
@@ -66,6 +66,12 @@ def instance_table(study: Study) -> Table:
     return Table(["series", "horizon", "seeds", "noise floor", *methods], found)
 
 
+def besides(study: Study) -> str:
+    """Say how many rows are predictors', which nothing certifies."""
+    count = len(study.of(PREDICTOR))
+    return f", {count} of predictors beside a noise floor" if count else ""
+
+
 def lead(study: Study) -> str:
     """Say which predictors err least, at the horizon that most series have."""
     horizon = common_horizon(study)
@@ -98,40 +104,53 @@ def _against_horizon(study: Study) -> Iterator[Section]:
     for row in study.of(PREDICTOR):
         families.setdefault(_family(row), []).append(row)
     for error, floor, named, title in MEASURES:
-        panels = [
-            Panel(name, _panel(name, list(methods), rows, error, floor, named))
-            for name, rows in families.items()
-            if any(row.failure is None for row in rows)
-        ]
+        panels, told = [], []
+        shown = [getattr(row, name) for rows in families.values() for row in rows for name in (error, floor)]
+        limits = charts.around([value for value in shown if value is not None])
+        for name, rows in families.items():
+            curves = _curves(rows, list(methods), error, floor)
+            if curves.lines:
+                label = f"Error {named} of forecasts on {name}, {_told(curves, methods)}"
+                panels.append(Panel(name, charts.horizons(f"{error} {name}", curves, limits, label)))
+                told += [[name, *line] for line in _numbers(curves, len(methods))]
         if panels:
             yield Section(
                 f"horizon-{error.replace('_', '-')}",
                 title,
                 f"Relative error {named}, against the steps ahead. Lines are means over the layers of a run or the "
-                "seeds of a generated series, bands from the least to the largest. The dark line is the noise floor; "
-                "no forecast can be expected in the shade below it.",
+                "seeds of a generated series, bands from the least to the largest. The line without markers is the "
+                "noise floor; no forecast can be expected in the shade below it. Errors have the same scale in all panels.",
                 legend=[Key("noise floor", "--ink", "line"), *method_keys(methods)],
                 panels=panels,
+                folded=[("The lines in numbers", Table(["series", "horizon", "noise floor", *methods], told))],
             )
 
 
-def _panel(name: str, methods: list[str], rows: list[Row], error: str, floor: str, named: str) -> str:
-    horizons = sorted({row.horizon or 0 for row in rows})
-    series: dict[int, list[float]] = {}
+def _curves(rows: list[Row], methods: list[str], error: str, floor: str) -> charts.Curves:
+    """Return a family's lines; a method that failed on all series of a horizon has none."""
+    ahead = sorted({row.horizon or 0 for row in rows})
+    lines: dict[int, list[float]] = {}
     bands: dict[int, tuple[list[float], list[float]]] = {}
     for index, method in enumerate(methods):
-        at = [[row for row in rows if (row.method, row.horizon) == (method, horizon)] for horizon in horizons]
+        at = [[row for row in rows if (row.method, row.horizon) == (method, horizon)] for horizon in ahead]
         values = [[getattr(row, error) for row in own if row.failure is None] for own in at]
         if all(values):
-            series[index] = [sum(own) / len(own) for own in values]
+            lines[index] = [sum(own) / len(own) for own in values]
             bands[index] = ([min(own) for own in values], [max(own) for own in values])
-    floors = [_mean([row for row in rows if row.horizon == horizon], floor) for horizon in horizons]
-    last = "; ".join(f"{methods[index]} {share(values[-1])}" for index, values in series.items())
-    label = (
-        f"Error {named} of forecasts on {name}, {horizons[0]} to {horizons[-1]} steps ahead; at the end: "
-        f"noise floor {share(floors[-1])}; {last}"
-    )
-    return charts.horizons(f"{error} {name}", horizons, floors, series, bands, label)
+    floors = [_mean([row for row in rows if row.horizon == horizon], floor) for horizon in ahead]
+    return charts.Curves(ahead, floors, lines, bands)
+
+
+def _told(curves: charts.Curves, methods: Sequence[str]) -> str:
+    last = "; ".join(f"{methods[index]} {share(values[-1])}" for index, values in curves.lines.items())
+    span = f"{curves.ahead[0]} to {curves.ahead[-1]} steps ahead"
+    return f"{span}; at the end: noise floor {share(curves.floor[-1])}; {last}"
+
+
+def _numbers(curves: charts.Curves, methods: int) -> Iterator[list[str]]:
+    for at, horizon in enumerate(curves.ahead):
+        errors = [share(curves.lines[index][at]) if index in curves.lines else "-" for index in range(methods)]
+        yield [str(horizon), share(curves.floor[at]), *errors]
 
 
 def _family(row: Row) -> str:

@@ -15,7 +15,7 @@ def markdown(study: Study) -> str:
     certified = sum(row.evidence == "certified" for row in study.rows)
     lines = [
         f"# {description.title}",
-        f"{len(study.rows)} rows, {certified} certified, {failed} failed; seeds {seeds}.",
+        f"{len(study.rows)} rows, {certified} certified{forecasts.besides(study)}, {failed} failed; seeds {seeds}.",
     ]
     for role in description.parts:
         if role == PREDICTOR:

@@ -38,10 +38,12 @@ def number(value: float) -> str:
 
 
 def interval(value: Interval, *, percent: bool = False) -> str:
-    """Show a mean with the ends of its interval."""
+    """Show a mean with the ends of its interval, if it has any."""
     if math.isnan(value.mean):
         return "-"
     form = "{:+.2%}" if percent else "{:+.3f}"
+    if math.isnan(value.low):
+        return form.format(value.mean)
     mean, low, high = (form.format(one) for one in (value.mean, value.low, value.high))
     return f"{mean} [{low}, {high}]"
 
