@@ -13,7 +13,7 @@ from equipoise.study.report.forecasts import lead
 from equipoise.study.report.markdown import markdown
 from equipoise.study.report.page import page
 from equipoise.study.run import run_study
-from equipoise.targets import find
+from equipoise.targets import Target, find
 from equipoise.traces import recorded
 
 TEXT = """
@@ -37,8 +37,9 @@ layers = [0, 1]
 """
 
 LEARNERS = """
-import os
 import numpy as np
+
+from equipoise.errors import TargetUnable
 
 class Learner:
     def train(self, series):
@@ -51,6 +52,9 @@ class Learner:
 class Broken(Learner):
     def train(self, series):
         raise ValueError("cannot learn")
+
+def shy(history, horizon):
+    raise TargetUnable("it needs at least one moon")
 
 def later(history, horizon):
     if len(history) > 20:
@@ -128,15 +132,13 @@ def test_horizons_that_do_not_fit_are_left_out_series_by_series_and_none_at_all_
 def test_a_predictor_that_learns_is_taught_by_another_run_and_what_breaks_is_a_row(tmp_path, monkeypatch):
     (tmp_path / "learners.py").write_text(LEARNERS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    names = ["learners:Learner", "learners:Broken", "learners:later", "arima"]
-    study = run_study(described(*names, seeds="[0]", layers="[1]", origins="2"), tmp_path / "out")
+    names = '["learners:Learner", "learners:Broken", "learners:later", "learners:shy"]'
+    study = run_study(described(methods=names, seeds="[0]", layers="[1]", origins="2"), tmp_path / "out")
     rows = {(row.source, row.method): row for row in study.rows if row.horizon == 10}
     other = [one.loads for one in recorded().load_series() if one.run == "E16-aux-loss"]
     mean = np.concatenate(other).mean(axis=0)
     series = next(one for one in recorded().load_series() if one.name == "E16-none/layer1")
-    constant = [
-        find("persistence", "predictor").__class__("mean", lambda history, horizon: np.tile(mean, (horizon, 1)))
-    ]
+    constant = [Target("mean", lambda history, horizon: np.tile(mean, (horizon, 1)), "predictor")]
     judged = audit_predictors(constant, [series], horizons=[1, 10], origins=2).rows
     error = np.mean([one.errors.step for one in judged if one.horizon == 10])
     assert rows["recorded", "learners:Learner"].error == pytest.approx(error)
@@ -144,8 +146,8 @@ def test_a_predictor_that_learns_is_taught_by_another_run_and_what_breaks_is_a_r
     assert rows["recorded", "learners:Broken"].failure == "raises"
     assert "cannot learn" in rows["recorded", "learners:Broken"].words
     assert rows["generated", "learners:later"].failure == "raises", "one broken forecast is no mean of the others"
-    assert rows["generated", "arima"].failure == "unable"
-    assert "needs at least" in rows["generated", "arima"].words
+    assert rows["generated", "learners:shy"].failure == "unable"
+    assert rows["generated", "learners:shy"].words == "it needs at least one moon"
     [line] = [one for one in horizon_summaries(study) if (one.method, one.horizon) == ("learners:Broken", 10)]
     assert (line.rows, line.failures) == (2, 2)
     assert np.isnan(line.error)

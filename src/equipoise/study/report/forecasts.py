@@ -119,7 +119,7 @@ def _against_horizon(study: Study) -> Iterator[Section]:
                 title,
                 f"Relative error {named}, against the steps ahead. Lines are means over the layers of a run or the "
                 "seeds of a generated series, bands from the least to the largest. The line without markers is the "
-                "noise floor; no forecast can be expected in the shade below it. Errors have the same scale in all panels.",
+                "noise floor; no forecast can be expected in the shade below it. Errors have one scale in all panels.",
                 legend=[Key("noise floor", "--ink", "line"), *method_keys(methods)],
                 panels=panels,
                 folded=[("The lines in numbers", Table(["series", "horizon", "noise floor", *methods], told))],
