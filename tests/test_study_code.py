@@ -78,6 +78,6 @@ def test_built_in_methods_have_code_of_their_own_and_their_settings_count():
 
 
 def test_names_that_lead_nowhere_are_refused():
-    for name in ("nonsense", "no_such_module:f", "missing.py:f"):
+    for name in ("nonsense", "no_such_module:f", "missing.py:f", "..up:f", "cmd:'open"):
         with pytest.raises(TargetNotFound):
             code_of(name, "router")

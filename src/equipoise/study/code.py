@@ -45,7 +45,10 @@ def code_of(method: str, role: str) -> str:
 def _parts(method: str, role: str) -> Iterator[tuple[str, bytes]]:
     """Yield what makes up the code, under names that are the same wherever it is installed."""
     if method.startswith(PREFIX):
-        words = shlex.split(method.removeprefix(PREFIX))
+        try:
+            words = shlex.split(method.removeprefix(PREFIX))
+        except ValueError as error:
+            raise TargetNotFound(f"target {method!r} is no command: {error}") from error
         yield from ((word, _read(Path(word))) for word in words if Path(word).is_file())
         return
     if (entry := CATALOGUES[role].get(method)) is not None:
@@ -59,7 +62,8 @@ def _parts(method: str, role: str) -> Iterator[tuple[str, bytes]]:
     if place.endswith(".py"):
         yield place, _read(Path(place))
         return
-    if not place or _found(place.partition(".")[0]) is None:
+    top = place.partition(".")[0]
+    if not top or _found(top) is None:
         resolve(method, role)  # looks in the working directory from then on, or says what is wrong
     files = _modules(place)
     yield from ((name, _read(files[name])) for name in sorted(files))
