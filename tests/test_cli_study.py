@@ -10,9 +10,9 @@ import time
 import polars
 import pytest
 
+from command_line import environment, run
 from equipoise import cli
 from study_cases import FAILING, SMALL
-from test_cli import environment, run
 
 TINY = """
 title = "Tiny"
