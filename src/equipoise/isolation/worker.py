@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
 from typing import Any
 
 from equipoise.errors import EquipoiseError, TargetError
@@ -59,7 +58,7 @@ def _answer(host: Host, request: dict[str, Any]) -> dict[str, Any]:
     try:
         match request["do"]:
             case "call":
-                return {"ok": asdict(host.call(request["arguments"], request["keywords"]))}
+                return {"ok": vars(host.call(request["arguments"], request["keywords"]))}
             case "accepts":
                 return {"ok": host.accepts(request["shape"])}
             case "attribute":
