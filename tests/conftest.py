@@ -1,4 +1,7 @@
-"""Hypothesis profiles: the suite is the same on every run; ``EQUIPOISE_PROFILE=nightly`` explores."""
+"""Hypothesis profiles: the suite is the same on every run; ``EQUIPOISE_PROFILE=nightly`` explores.
+
+With ``-n``, a worker that has done its half takes over from the other: a few files hold most of the slow tests.
+"""
 
 import os
 
@@ -10,3 +13,9 @@ pytest.register_assert_rewrite("judges")
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", max_examples=3000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("EQUIPOISE_PROFILE", "ci"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import command_line
 import device_oracles
 import equipoise
 from equipoise.audit import Cluster, audit_placers, audit_schedulers, summarise_placements, summarise_schedules
@@ -301,9 +301,7 @@ def folder(tmp_path):
 
 
 def run(folder, *arguments):
-    command = [sys.executable, "-m", "equipoise", "audit", *arguments]
-    environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=120)
+    return command_line.run(folder, "audit", *arguments)
 
 
 def test_command_audits_schedulers_in_exact_json(folder):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import equipoise
+from command_line import run
 from equipoise import metrics
 from equipoise.audit import audit_stream, summarise
 from equipoise.audit.comparators import FixedBias, LastPrices, exact_bias
@@ -15,7 +16,7 @@ from equipoise.audit.stream import BALANCED_AT, FIXED_BIAS, LAST_PRICES, steps_u
 from equipoise.reference.routing.topk import topk
 from equipoise.targets import Target
 from equipoise.traces import drifting
-from test_cli import folder, run
+from test_cli import folder
 
 __all__ = ["folder"]
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from command_line import run
 from equipoise.audit.baseline import SCHEMA, Baseline, hashes
 from equipoise.errors import InvalidFile
 from equipoise.traces import Instance, LoadInstance
-from test_cli import folder, run
+from test_cli import folder
 
 __all__ = ["folder"]
 

@@ -10,7 +10,7 @@ import pytest
 from equipoise.checks.registry import select
 from equipoise.checks.run import run_check, run_checks
 from equipoise.checks.settings import Settings
-from equipoise.isolation.subject import Isolated
+from equipoise.isolation.subject import CALL_SECONDS, Isolated
 from equipoise.targets import CATALOGUES
 
 ROLES = ("router", "scheduler", "placer", "predictor")
@@ -27,12 +27,20 @@ CORRECT = [
 ]
 
 
+@pytest.fixture(scope="module")
+def subject():
+    """A process that takes one balancer after the other; one that hangs or crashes ends it, and it starts again."""
+    with Isolated("topk", "router") as subject:
+        yield subject
+
+
 @pytest.mark.parametrize(("role", "name"), [(role, name) for role in ROLES for name in FAULTY[role]])
-def test_a_faulty_balancer_is_caught_by_the_check_made_for_its_defect(role, name):
+def test_a_faulty_balancer_is_caught_by_the_check_made_for_its_defect(subject, role, name):
     entry = CHECKS[role][FAULTY[role][name]]
-    with Isolated(f"miniature_{role}s:{name}", role, call_seconds=0.5) as subject:
-        assert entry.skipped(subject.capabilities | {"returns weights"}) is None
-        outcome = run_check(subject, entry, Settings(max_gap=1.0, examples=60, seconds=6, shrink_seconds=0.1))
+    subject.take(f"miniature_{role}s:{name}", role)
+    subject.call_seconds = 0.5
+    assert entry.skipped(subject.capabilities | {"returns weights"}) is None
+    outcome = run_check(subject, entry, Settings(max_gap=1.0, examples=60, seconds=6, shrink_seconds=0.1))
     assert outcome.finding is not None
     assert outcome.finding.check == FAULTY[role][name]
     assert "\n" not in outcome.finding.message
@@ -45,8 +53,9 @@ def test_every_check_kills_at_least_one_faulty_balancer(role):
 
 
 @pytest.mark.parametrize(("role", "name"), CORRECT)
-def test_no_check_flags_a_correct_balancer(role, name):
-    with Isolated(name, role) as subject:
-        report = run_checks(subject, list(CHECKS[role].values()), Settings(examples=12, seconds=1))
+def test_no_check_flags_a_correct_balancer(subject, role, name):
+    subject.take(name, role)
+    subject.call_seconds = CALL_SECONDS
+    report = run_checks(subject, list(CHECKS[role].values()), Settings(examples=12, seconds=1))
     assert [(finding.check, finding.message, finding.case) for finding in report.findings] == []
     assert report.ran >= 3

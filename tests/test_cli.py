@@ -1,5 +1,6 @@
 """The command line as a process: output, exit codes, wrong input, interruption."""
 
+import importlib
 import json
 import os
 import signal
@@ -9,6 +10,11 @@ import time
 
 import numpy as np
 import pytest
+
+from command_line import environment, run
+from equipoise import cli
+from equipoise.solvers.child import ChildFailed
+from equipoise.solvers.engines import ENGINES
 
 ROUTERS = """
 import numpy as np
@@ -37,15 +43,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-def environment():
-    return {**os.environ, "NO_COLOR": "1"}
-
-
-def run(folder, *arguments):
-    command = [sys.executable, "-m", "equipoise", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment(), timeout=120)
-
-
 def test_help_imports_no_array_library_and_no_solver():
     code = (
         "import sys\n"
@@ -55,6 +52,16 @@ def test_help_imports_no_array_library_and_no_solver():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["check", "routers:breaks", "--examples", "5"], ["audit", "routers:breaks"], ["frobnicate"]]
+)
+def test_the_processes_of_these_tests_do_what_the_command_does(folder, words):
+    command = [sys.executable, "-m", "equipoise", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment(), timeout=120)
+    forked = run(folder, *words)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (done.returncode, done.stdout, done.stderr)
 
 
 def test_what_solve_certifies_verify_accepts(folder):
@@ -145,6 +152,26 @@ def test_doctor_finds_every_engine_working_and_names_versions(folder):
     assert {entry["outcome"] for entry in document["engines"]} == {"works"}
     assert len(document["engines"]) > 6
     assert {"equipoise", "python", "ortools", "pulp", "numpy"} <= set(document["versions"])
+
+
+@pytest.mark.parametrize(
+    "together", [ChildFailed("died"), TimeoutError("late"), ["broken", *["works"] * (len(ENGINES) - 1)]]
+)
+def test_doctor_tries_alone_what_did_not_work_together(together, monkeypatch, capsys):
+    def call(module, function, *arguments, time_limit):
+        if isinstance(together, Exception):
+            raise together
+        return together
+
+    alone = []
+    doctor = importlib.import_module("equipoise.cli.doctor")
+    monkeypatch.setattr("equipoise.solvers.child.call", call)
+    monkeypatch.setattr(doctor, "_try", lambda engine, limit: alone.append((engine, limit)) or f"{engine.name} broke")
+    assert cli.run(["doctor", "--format", "json"]) == 3
+    outcomes = [entry["outcome"] for entry in json.loads(capsys.readouterr().out)["engines"]]
+    count = 1 if isinstance(together, list) else len(ENGINES)
+    assert alone == [(engine, doctor.SECONDS) for engine in ENGINES[:count]]
+    assert outcomes == [f"{engine.name} broke" for engine, _ in alone] + ["works"] * (len(ENGINES) - count)
 
 
 WRONG = {

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from command_line import run
 from equipoise.checks import store
 from equipoise.checks.cases import RouterCase
 from equipoise.checks.run import Finding
 from equipoise.errors import InvalidFile
-from test_cli import folder, run
+from test_cli import folder
 
 __all__ = ["folder"]
 

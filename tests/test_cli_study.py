@@ -10,10 +10,10 @@ import time
 import polars
 import pytest
 
+from command_line import environment, run
 from equipoise import cli
 from equipoise.cli.show import show_table
 from study_cases import FAILING, SMALL
-from test_cli import environment, run
 
 TINY = """
 title = "Tiny"

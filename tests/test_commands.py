@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from command_line import run
 from equipoise.commands import Command
 from equipoise.errors import TargetError, TargetNotFound
 from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.subject import Isolated
 from equipoise.targets import find
-from test_cli import folder, run
+from test_cli import folder
 
 __all__ = ["folder"]
 

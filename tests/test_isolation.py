@@ -93,6 +93,23 @@ def test_a_hanging_target_is_gone_when_its_time_is_up():
         os.kill(worker, 0)
 
 
+def test_a_process_takes_another_target_and_starts_again_where_the_last_one_ended_it():
+    with Isolated("sound_schedulers:even_as_lists", "scheduler", call_seconds=0.5) as subject:
+        first = subject._process.pid
+        subject.take("sound_routers:plain_top_k")
+        assert (subject.role, subject._process.pid) == ("router", first)
+        assert subject.capabilities == InProcess("sound_routers:plain_top_k").capabilities
+        assert np.array_equal(subject.call(SCORES, 2).value, top(SCORES, 2))
+        subject.take("miniature_routers:hangs", "router")
+        with pytest.raises(Misbehaviour):
+            subject.call(SCORES, 1)
+        with pytest.raises(TargetNotFound):
+            subject.take("miniature_routers:no_such")
+        subject.take("sound_routers:plain_top_k")
+        assert subject._process.pid != first
+        assert np.array_equal(subject.call(SCORES, 2).value, top(SCORES, 2))
+
+
 def test_isolated_and_in_process_targets_answer_alike():
     with Isolated("sound_routers:plain_top_k", "router") as isolated:
         inside = InProcess("sound_routers:plain_top_k", "router")

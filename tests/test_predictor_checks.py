@@ -1,6 +1,7 @@
 """`equipoise check --role predictor` as a process: what breaks is shown with a better answer and can be replayed."""
 
-from test_cli import folder, run
+from command_line import run
+from test_cli import folder
 
 __all__ = ["folder"]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import equipoise
+from command_line import run
 from equipoise import (
     AssignmentProblem,
     CommunicationProblem,
@@ -24,7 +25,6 @@ from equipoise import (
 from equipoise.certificates.certificate import KINDS
 from equipoise.checks import known
 from study_cases import SMALL
-from test_cli import run
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
 GENERATOR = Path(__file__).parents[1] / "benchmarks" / "schemas.py"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from equipoise.solvers.engines import Engine
 
 WORKS = "works"
+SECONDS = 60.0
 PACKAGES = ("numpy", "numba", "ortools", "pulp", "click", "rich", "msgspec", "array-api-compat", "highspy", "torch")
 CLASH = (
     "highspy is installed: it cannot be loaded in one process with ortools (or-tools issue 5246). Equipoise keeps them "
@@ -38,7 +39,8 @@ def doctor(form: str) -> int:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
     engines = [
-        {"engine": engine.name, "problem": engine.problem.__name__, "outcome": _try(engine)} for engine in ENGINES
+        {"engine": engine.name, "problem": engine.problem.__name__, "outcome": outcome}
+        for engine, outcome in zip(ENGINES, _outcomes(), strict=True)
     ]
     advice = [CLASH] if importlib.util.find_spec("highspy") is not None else []
     broken = [entry for entry in engines if entry["outcome"] != WORKS]
@@ -54,8 +56,31 @@ def doctor(form: str) -> int:
     return 3 if broken else 0
 
 
-def _try(engine: Engine) -> str:
-    """Solve a small problem in a child process, where a broken installation cannot take us down."""
+def _outcomes() -> list[str]:
+    """Try every engine in child processes, where a broken installation cannot take us down.
+
+    All share one, which is quick; what does not work there, or died with it, is tried in a process of its own.
+    """
+    from equipoise.solvers import child
+    from equipoise.solvers.engines import ENGINES
+
+    try:
+        outcomes = child.call(__name__, "tried_here", time_limit=SECONDS)
+    except Exception:  # whatever it was, the engine that it comes from shows it again
+        outcomes = [""] * len(ENGINES)
+    pairs = zip(ENGINES, outcomes, strict=True)
+    return [outcome if outcome == WORKS else _try(engine, SECONDS) for engine, outcome in pairs]
+
+
+def tried_here() -> list[str]:
+    """Try every engine in this process, but for those that need their own."""
+    from equipoise.solvers.engines import ENGINES
+
+    return [_try(engine, None) for engine in ENGINES]
+
+
+def _try(engine: Engine, time_limit: float | None) -> str:
+    """Solve a small problem; with a time limit, in a child process."""
     import numpy as np
 
     from equipoise.errors import EquipoiseError
@@ -82,7 +107,7 @@ def _try(engine: Engine) -> str:
         PlacementProblem: PlacementProblem([3, 2], 4, 2, engine.form or "even"),
     }
     try:
-        answer = claim(samples[engine.problem], engine.name, time_limit=60)
+        answer = claim(samples[engine.problem], engine.name, time_limit)
     except EquipoiseError as error:
         return str(error)
     return WORKS if answer.objective is not None else f"failed: {answer.message}"

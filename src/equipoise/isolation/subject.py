@@ -90,8 +90,7 @@ class Isolated:
         self.target, self.role = target, role or ""
         self.call_seconds, self._memory = call_seconds, memory
         self._process: subprocess.Popen[bytes] | None = None
-        about = self._start()
-        self.role, self.capabilities = about["role"], frozenset(about["capabilities"])
+        self._know(self._start())
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +99,21 @@ class Isolated:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def take(self, target: str, role: str | None = None) -> None:
+        """Host another target in the same process, which keeps the modules that it has imported.
+
+        Raises
+        ------
+        TargetNotFound
+            If it cannot be found or made; the process has ended then.
+        """
+        self.target, self.role = target, role or ""
+        if self._process is None:
+            self._know(self._start())
+        else:
+            self._send({"do": "take", "target": self.target, "role": self.role})
+            self._know(self._told())
 
     def fresh(self) -> None:
         """Make the target anew."""
@@ -157,25 +171,35 @@ class Isolated:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._replies: queue.Queue[Any] = queue.Queue()
+        self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(self._process, self._replies), daemon=True).start()
+        return self._told()
+
+    def _told(self) -> dict[str, Any]:
+        """Return what the worker says of the target that it has just made."""
         reply = self._wait(START_SECONDS, "starting")
         if "refused" in reply:
             self.close()
             raise TargetNotFound(reply["refused"])
         return dict(reply["ok"])
 
+    def _know(self, about: dict[str, Any]) -> None:
+        self.role, self.capabilities = about["role"], frozenset(about["capabilities"])
+
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._process is None:
             self._start()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
-            send(self._process.stdin, request)  # type: ignore[arg-type]
+        self._send(request)
         reply = self._wait(self.call_seconds, "a call")
         if "error" in reply:
             raise Misbehaviour(reply["kind"], reply["error"])
         return reply["ok"]
+
+    def _send(self, request: dict[str, Any]) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
+            send(self._process.stdin, request)  # type: ignore[arg-type]
 
     def _wait(self, seconds: float, what: str) -> Any:
         process = self._process
@@ -202,7 +226,7 @@ def answered(reply: Reply) -> Reply:
     return reply
 
 
-def _listen(process: subprocess.Popen[bytes], replies: queue.Queue[Any]) -> None:
+def _listen(process: subprocess.Popen[bytes], replies: queue.SimpleQueue[Any]) -> None:
     assert process.stdout is not None
     try:
         while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
 from typing import Any
 
 from equipoise.errors import EquipoiseError, TargetError
@@ -29,29 +28,37 @@ def serve(target: str, role: str) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
-    try:
-        known, make = resolve(target, role or None)
-        host = Host(make)
-        send(replies, {"ok": {"role": known, "capabilities": host.capabilities()}})
-    except EquipoiseError as error:
-        send(replies, {"refused": str(error)})
-        return
-    except (Exception, SystemExit) as error:
-        send(replies, {"refused": f"{target} cannot be made: {describe(error)}"})
-        return
-    while True:
+    host, reply = _host(target, role)
+    send(replies, reply)
+    while host is not None:
         try:
             request = receive(requests)
         except EOFError:
             return
-        send(replies, _answer(host, request))
+        if request["do"] == "take":
+            host, reply = _host(request["target"], request["role"])
+        else:
+            reply = _answer(host, request)
+        send(replies, reply)
+
+
+def _host(target: str, role: str) -> tuple[Host | None, dict[str, Any]]:
+    """Return the target's host and what it can do; no host and the reason if there is no such target."""
+    try:
+        known, make = resolve(target, role or None)
+        host = Host(make)
+        return host, {"ok": {"role": known, "capabilities": host.capabilities()}}
+    except EquipoiseError as error:
+        return None, {"refused": str(error)}
+    except (Exception, SystemExit) as error:
+        return None, {"refused": f"{target} cannot be made: {describe(error)}"}
 
 
 def _answer(host: Host, request: dict[str, Any]) -> dict[str, Any]:
     try:
         match request["do"]:
             case "call":
-                return {"ok": asdict(host.call(request["arguments"], request["keywords"]))}
+                return {"ok": vars(host.call(request["arguments"], request["keywords"]))}
             case "train":
                 host.train(request["series"])
                 return {"ok": None}
