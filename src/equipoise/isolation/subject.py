@@ -38,6 +38,9 @@ class Subject(Protocol):
     def reset(self) -> None:
         """Call its own ``reset()``."""
 
+    def train(self, series: list[Any]) -> None:
+        """Let it learn from the series of one run, just after :meth:`fresh`."""
+
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call the target; raise :class:`Misbehaviour` if it does not answer."""
 
@@ -71,6 +74,7 @@ class InProcess:
         self.capabilities = frozenset(self._host.capabilities())
         self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
         self.save, self.load, self.accepts = self._host.save, self._host.load, self._host.accepts
+        self.train = self._host.train
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call the target here."""
@@ -108,6 +112,10 @@ class Isolated:
     def reset(self) -> None:
         """Call the target's own ``reset()``."""
         self._ask({"do": "reset"})
+
+    def train(self, series: list[Any]) -> None:
+        """Let the target learn; that may take as long as its start."""
+        self._ask({"do": "train", "series": series}, max(START_SECONDS, self.call_seconds))
 
     def accepts(self, shape: list[int]) -> bool:
         """Ask the target whether it takes inputs of this shape."""
@@ -161,14 +169,14 @@ class Isolated:
             raise TargetNotFound(reply["refused"])
         return dict(reply["ok"])
 
-    def _ask(self, request: dict[str, Any]) -> Any:
+    def _ask(self, request: dict[str, Any], seconds: float | None = None) -> Any:
         if self._process is None:
             self._start()
         assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
             send(self._process.stdin, request)  # type: ignore[arg-type]
-        reply = self._wait(self.call_seconds, "a call")
+        reply = self._wait(self.call_seconds if seconds is None else seconds, "a call")
         if "error" in reply:
             raise Misbehaviour(reply["kind"], reply["error"])
         return reply["ok"]

@@ -54,6 +54,9 @@ def _answer(host: Host, request: dict[str, Any]) -> dict[str, Any]:
                 return {"ok": asdict(host.call(request["arguments"], request["keywords"]))}
             case "accepts":
                 return {"ok": host.accepts(request["shape"])}
+            case "train":
+                host.train(request["series"])
+                return {"ok": None}
             case "attribute":
                 return {"ok": host.attribute(request["name"])}
             case action:
