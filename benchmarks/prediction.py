@@ -3,9 +3,9 @@
     python benchmarks/prediction.py [TABLE ...]            # print
     python benchmarks/prediction.py [TABLE ...] --write    # put them into the page
 
-recorded, generated, value: what `equipoise audit` prints, without seconds and worst cases. learners: errors of ARIMA
-and the LSTM beside the others. alarms: how often a stationary series is called transient. states: windows and states of
-the recorded runs. replacements: how often to place anew.
+recorded, generated, value: what `equipoise audit` prints, without seconds and worst cases. learners, learners-value:
+ARIMA and the LSTM beside the others. alarms: how often a stationary series is called transient. states: windows and
+states of the recorded runs. replacements: how often to place anew.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from itertools import pairwise
 import numpy as np
 from pages import fill
 
-from equipoise.audit import Cluster, audit_predictors, summarise_forecasts
+from equipoise.audit import Cluster, audit_predictors, audit_values, summarise_forecasts, summarise_values
 from equipoise.audit.replacements import hindsight_plan, interval_plan
 from equipoise.audit.values import least_peak
 from equipoise.reference.placement.floors import round_robin
+from equipoise.reference.prediction.catalogue import PREDICTORS
 from equipoise.series import noise_floor, sliding_range, sliding_variance, transient
 from equipoise.targets import find
 from equipoise.traces import recorded
@@ -96,17 +97,36 @@ def states():
     )
 
 
-def learners():
-    """Every predictor on one layer of the three runs with 16 experts, two origins each."""
+def all_on_three_series():
+    """Every predictor, and one layer of the three runs with 16 experts."""
     series = [one for one in recorded().load_series() if one.loads.shape[1] == 16 and one.name.endswith("layer1")]
-    names = ("persistence", "ema", "last-window", "sw-avg", "arima", "lstm")
-    result = audit_predictors([find(name, "predictor") for name in names], series, origins=2)
+    return [find(name, "predictor") for name in PREDICTORS], series
+
+
+def learners():
+    """Errors of every predictor, two origins each."""
+    result = audit_predictors(*all_on_three_series(), origins=2)
     rows = []
     for one in summarise_forecasts(result.rows):
         pairs = (("step", "step_unweighted", "mean", "mean_unweighted"), (one.errors, one.floor))
         cells = [" / ".join(f"{getattr(side, field):.2%}" for side in pairs[1]) for field in pairs[0]]
         rows.append([one.method, str(one.horizon), *cells, str(one.forecasts)])
     return table(["predictor", "horizon", "per step", "unweighted", "of mean", "unweighted", "forecasts"], rows)
+
+
+def learners_value():
+    """What the forecasts of every predictor are worth, two origins each."""
+    result = audit_values(*all_on_three_series(), find("micromoe", "placer"), origins=2)
+    rows = [
+        [
+            one.method,
+            f"{one.mean_balancedness:.4f} / {one.min_balancedness:.4f}",
+            f"{one.mean_beyond_hindsight:.2%} / {one.max_beyond_hindsight:.2%}",
+            f"{one.certified}/{one.placements}",
+        ]
+        for one in summarise_values(result.rows)
+    ]
+    return table(["placed on", "balancedness", "beyond hindsight", "certified"], rows)
 
 
 def replacements(count=8, length=100):
@@ -160,6 +180,7 @@ TABLES = {
     "recorded": recorded_runs,
     "generated": generated_series,
     "learners": learners,
+    "learners-value": learners_value,
     "alarms": alarms,
     "states": states,
     "value": value,
