@@ -143,3 +143,23 @@ def test_what_was_learnt_from_the_same_series_is_learnt_once_and_shared_by_nobod
         subject.train([lesson])
         assert subject.call(np.ones((1, 3)), 1).value.tolist() == [[lesson.sum()] * 3]
     assert Learner.lessons == 2
+
+
+class LearnsNothing(Learner):
+    def train(self, series):
+        raise ArithmeticError("too much")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: InProcess("x", "predictor", LearnsNothing),
+        lambda: Isolated("miniature_predictors:CannotLearnFromOneLayer", "predictor"),
+    ],
+)
+def test_a_lesson_that_fails_is_misbehaviour_wherever_the_target_runs(make):
+    subject = make()
+    with pytest.raises(Misbehaviour) as raised:
+        subject.train([np.ones((2, 3))])
+    subject.close()
+    assert raised.value.kind == "raises"

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from equipoise.errors import TargetNotFound
+from equipoise.errors import TargetError, TargetNotFound
 from equipoise.isolation.host import Host, Reply
 from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.wire import receive, send
-from equipoise.targets import resolve
+from equipoise.targets import describe, resolve
 
 CALL_SECONDS = 5.0
 START_SECONDS = 60.0
@@ -74,7 +74,15 @@ class InProcess:
         self.capabilities = frozenset(self._host.capabilities())
         self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
         self.save, self.load, self.accepts = self._host.save, self._host.load, self._host.accepts
-        self.train = self._host.train
+
+    def train(self, series: list[Any]) -> None:
+        """Let the target learn here."""
+        try:
+            self._host.train(series)
+        except TargetError as error:
+            raise Misbehaviour(error.kind, str(error)) from error
+        except Exception as error:
+            raise Misbehaviour("raises", f"it raised {describe(error)}") from error
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call the target here."""
