@@ -1,20 +1,28 @@
-"""Tables of docs/prediction.md that no command prints: ``python benchmarks/prediction.py [TABLE ...]``.
+"""Tables of docs/prediction.md.
 
-alarms: how often a stationary series is called transient. states: windows and states of the recorded runs.
-learners: errors of ARIMA and the LSTM beside the others. replacements: how often to place anew.
+    python benchmarks/prediction.py [TABLE ...]            # print
+    python benchmarks/prediction.py [TABLE ...] --write    # put them into the page
+
+recorded, generated, value: what `equipoise audit` prints, without seconds and worst cases. learners, learners-value:
+ARIMA and the LSTM beside the others. alarms: how often a stationary series is called transient. states: windows and
+states of the recorded runs. replacements: how often to place anew.
 """
 
 from __future__ import annotations
 
+import argparse
+import subprocess
 import sys
 from itertools import pairwise
 
 import numpy as np
+from pages import fill
 
-from equipoise.audit import Cluster, audit_predictors, summarise_forecasts
+from equipoise.audit import Cluster, audit_predictors, audit_values, summarise_forecasts, summarise_values
 from equipoise.audit.replacements import hindsight_plan, interval_plan
 from equipoise.audit.values import least_peak
 from equipoise.reference.placement.floors import round_robin
+from equipoise.reference.prediction.catalogue import PREDICTORS
 from equipoise.series import noise_floor, sliding_range, sliding_variance, transient
 from equipoise.targets import find
 from equipoise.traces import recorded
@@ -23,11 +31,32 @@ SEED = 0
 
 
 def table(columns, rows):
-    print("| " + " | ".join(columns) + " |")
-    print("|" + "---:|" * len(columns))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    print()
+    head, *body = ["| " + " | ".join(row) + " |" for row in (columns, *rows)]
+    return "\n".join([head, "|" + "---:|" * len(columns), *body]) + "\n"
+
+
+def audited(*options):
+    """The table that an audit prints, without what depends on the machine or is a name."""
+    command = [sys.executable, "-m", "equipoise", "audit", "--role", "predictor", *options, "--format", "markdown"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rows = [line.strip("|").split("|") for line in printed.splitlines() if line.startswith("|")]
+    kept = [index for index, name in enumerate(rows[0]) if name.strip() not in ("seconds", "worst")]
+    return "\n".join("|" + "|".join(row[index] for index in kept) + "|" for row in rows) + "\n"
+
+
+def recorded_runs():
+    """Errors on the recorded runs."""
+    return audited()
+
+
+def generated_series():
+    """Errors on generated series."""
+    return audited("--trace", "generated")
+
+
+def value():
+    """What forecasts are worth."""
+    return audited("--value")
 
 
 def alarms(series=20, steps=1099):
@@ -42,7 +71,7 @@ def alarms(series=20, steps=1099):
             row.append(f"{moving.mean():.2%} ({moving.any(axis=1).sum()}/{series})")
         rows.append(row)
     settings = [f"tolerance {t}, margin {m}" for t, m in ((0, 0), (0, 1), (0, 2), (0, 3), (0.05, 3))]
-    table(["experts", "tokens a step", *settings], rows)
+    return table(["experts", "tokens a step", *settings], rows)
 
 
 def states():
@@ -62,29 +91,49 @@ def states():
             floor = np.mean([noise_floor(p, trace.top_k(run)).step for p in parts])
             numbers = [f"{value:.3f}" for value in (*spread, reach)]
             rows.append([run, f"{start} to {end}", *numbers, f"{floor:.2%}", f"{moving:.0%}"])
-    table(
+    return table(
         ["run", "steps", "deviation, w=10", "deviation, w=100", "range, w=100", "noise floor", "transient"],
         rows,
     )
 
 
-def learners():
-    """Every predictor on one layer of the three runs with 16 experts, two origins each."""
+def all_on_three_series():
+    """Every predictor, and one layer of the three runs with 16 experts."""
     series = [one for one in recorded().load_series() if one.loads.shape[1] == 16 and one.name.endswith("layer1")]
-    names = ("persistence", "ema", "last-window", "sw-avg", "arima", "lstm")
-    result = audit_predictors([find(name, "predictor") for name in names], series, origins=2)
+    return [find(name, "predictor") for name in PREDICTORS], series
+
+
+def learners():
+    """Errors of every predictor, two origins each."""
+    result = audit_predictors(*all_on_three_series(), origins=2)
     rows = []
     for one in summarise_forecasts(result.rows):
         pairs = (("step", "step_unweighted", "mean", "mean_unweighted"), (one.errors, one.floor))
         cells = [" / ".join(f"{getattr(side, field):.2%}" for side in pairs[1]) for field in pairs[0]]
         rows.append([one.method, str(one.horizon), *cells, str(one.forecasts)])
-    table(["predictor", "horizon", "per step", "unweighted", "of mean", "unweighted", "forecasts"], rows)
+    return table(["predictor", "horizon", "per step", "unweighted", "of mean", "unweighted", "forecasts"], rows)
+
+
+def learners_value():
+    """What the forecasts of every predictor are worth, two origins each."""
+    result = audit_values(*all_on_three_series(), find("micromoe", "placer"), origins=2)
+    rows = [
+        [
+            one.method,
+            f"{one.mean_balancedness:.4f} / {one.min_balancedness:.4f}",
+            f"{one.mean_beyond_hindsight:.2%} / {one.max_beyond_hindsight:.2%}",
+            f"{one.certified}/{one.placements}",
+        ]
+        for one in summarise_values(result.rows)
+    ]
+    return table(["placed on", "balancedness", "beyond hindsight", "certified"], rows)
 
 
 def replacements(count=8, length=100):
     """Cost over the mean load of a device, less 1, for placements every so many blocks, by the price of a move."""
     placer, average = find("micromoe", "placer"), find("ema", "predictor")
     series = [one for one in recorded().load_series() if one.name in ("E16-none/layer1", "E64-none/layer1")]
+    parts = []
     for one in series:
         first = len(one.loads) - count * length
         blocks = one.loads[first:].reshape(count, length, -1).sum(axis=1)
@@ -121,13 +170,39 @@ def replacements(count=8, length=100):
         rows.append(["best in hindsight", "any", label, *(f"{plan.cost / mean - 1:.2%}" for plan in best)])
         stay = sum(least_peak(block, start, cluster.devices)[0] for block in blocks)
         rows.append(["never placed anew", "-", "0", *[f"{stay / mean - 1:.2%}"] * len(prices)])
-        print(
-            f"{one.name}: {len(blocks)} blocks of {length} steps, {cluster.slots} slots on {cluster.devices} devices\n"
-        )
-        table(["placed on", "every", "moved", *(f"price {price}" for price in prices)], rows)
+        sizes = f"{len(blocks)} blocks of {length} steps, {cluster.slots} slots on {cluster.devices} devices"
+        columns = ["placed on", "every", "moved", *(f"price {price}" for price in prices)]
+        parts.append(f"{one.name}: {sizes}\n\n{table(columns, rows)}")
+    return "\n".join(parts)
+
+
+TABLES = {
+    "recorded": recorded_runs,
+    "generated": generated_series,
+    "learners": learners,
+    "learners-value": learners_value,
+    "alarms": alarms,
+    "states": states,
+    "value": value,
+    "replacements": replacements,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}; default: all")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    unknown = [name for name in options.tables if name not in TABLES]
+    if unknown:
+        parser.error(f"there is no table {unknown[0]}; allowed: {', '.join(TABLES)}")
+    for name in options.tables or TABLES:
+        text = TABLES[name]()
+        if options.write:
+            fill("prediction.md", f"prediction.py {name}", text)
+        else:
+            print(f"### {name}\n\n{text}", flush=True)
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ("alarms", "states", "learners", "replacements"):
-        print(f"### {name}\n", flush=True)
-        {"alarms": alarms, "states": states, "learners": learners, "replacements": replacements}[name]()
+    main()

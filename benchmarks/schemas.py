@@ -20,11 +20,13 @@ from typing import Any
 import msgspec
 
 import equipoise
+from equipoise.audit.forecasts import ForecastRow, ForecastSummary, SeriesState
 from equipoise.audit.judge import Row
 from equipoise.audit.placements import PlacementRow, PlacementSummary
 from equipoise.audit.run import Summary
 from equipoise.audit.schedules import ScheduleRow, ScheduleSummary
 from equipoise.audit.stream import StreamSummary
+from equipoise.audit.values import ValueRow, ValueSummary
 from equipoise.certificates.certificate import KINDS
 from equipoise.study.forecasts import HorizonComparison, HorizonSummary
 from equipoise.study.rows import Row as StudyRow
@@ -41,7 +43,6 @@ TRUTH: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number"}
 ROLE: Schema = {"enum": ["router", "scheduler", "placer", "predictor"]}
-WORDS: Schema = {"type": "object", "additionalProperties": TEXT}
 
 
 def nullable(schema: Schema) -> Schema:
@@ -50,6 +51,10 @@ def nullable(schema: Schema) -> Schema:
 
 def many(items: Schema) -> Schema:
     return {"type": "array", "items": items}
+
+
+def by_name(values: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": values}
 
 
 def record(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
@@ -61,6 +66,7 @@ def record(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
     }
 
 
+WORDS: Schema = by_name(TEXT)
 ARRAY = record(
     dtype={**TEXT, "description": "NumPy's, with byte order"},
     shape=many(COUNT),
@@ -165,6 +171,15 @@ VECTORS = record(
 )
 
 
+BASELINE = record(
+    schema={"const": "equipoise-baseline/1"},
+    environment=WORDS,
+    made={"type": "object", "description": "how the audit was made: role, passes, sizes, horizons, ..."},
+    instances={**WORDS, "description": "hash by name"},
+    gaps=by_name(by_name(by_name({"anyOf": [NUMBER, {"const": "inf"}]}))) | {"description": "by target and instance"},
+)
+
+
 def typed(*types: type) -> tuple[list[Schema], Schema]:
     """References to dataclasses, and the definitions; infinities and NaN are written as null."""
 
@@ -176,11 +191,15 @@ def typed(*types: type) -> tuple[list[Schema], Schema]:
     for definition in definitions.values():
         if "description" in definition:  # Python 3.13 takes the indentation off docstrings, earlier ones leave it
             definition["description"] = inspect.cleandoc(definition["description"])
-        if definition.get("title") in {kind.__name__ for kind in types}:
-            for name, schema in definition.get("properties", {}).items():
-                if schema == NUMBER:
-                    definition["properties"][name] = nullable(NUMBER)
+        for name, schema in definition.get("properties", {}).items():
+            if schema == NUMBER:
+                definition["properties"][name] = nullable(NUMBER)
     return list(references), definitions
+
+
+def flat(kind: type) -> Schema:
+    """A dataclass without others in it."""
+    return typed(kind)[1][kind.__name__]
 
 
 def audit(name: str, rows: type, summaries: tuple[type, ...], **head: Schema) -> Schema:
@@ -217,7 +236,7 @@ def certificate() -> Schema:
     return {"anyOf": references, "$defs": definitions}
 
 
-CLUSTERS: Schema = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": COUNT}}
+CLUSTERS: Schema = by_name(by_name(COUNT))
 
 
 def schemas() -> dict[str, Schema]:
@@ -248,6 +267,25 @@ def schemas() -> dict[str, Schema]:
             clusters=CLUSTERS,
         ),
         "equipoise-study-1": study(),
+        "equipoise-audit-predictor-1": audit(
+            "equipoise-audit-predictor/1",
+            ForecastRow,
+            (ForecastSummary,),
+            trace=TEXT,
+            omitted=many(TEXT),
+            states=many(flat(SeriesState)),
+        ),
+        "equipoise-audit-value-1": audit(
+            "equipoise-audit-value/1",
+            ValueRow,
+            (ValueSummary,),
+            trace=TEXT,
+            placer=TEXT,
+            horizon=COUNT,
+            omitted=many(TEXT),
+            clusters=CLUSTERS,
+        ),
+        "equipoise-baseline-1": BASELINE,
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}

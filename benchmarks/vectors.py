@@ -75,6 +75,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "predictor": {
         "drift": "shares move steadily",
         "huge": "counts beyond what float32 counts",
+        "long": "steps enough for models that need many, which take no shorter history",
         "jump": "the favourite expert changes within one step",
         "one-hot": "all load on one expert",
         "periodic": "loads repeat",
@@ -288,6 +289,12 @@ def predictor() -> Entries:
     yield "idle-steps-9x3", "zero", made, one([[5, 3, 2], [0, 0, 0], [5, 3, 2]] * 3, 3)
     yield "short-2x4", "short", made, one([[4, 3, 2, 1], [4, 3, 1, 2]], 100)
     yield "huge-6x2", "huge", made, one([[2**28 + step, 2**28 - step] for step in range(6)], 2)
+    yield "falling-32x2", "long, drift", made, one([[320 - 10 * step, 90 - step] for step in range(32)], 12)
+    yield "constant-32x3", "long", made, one([[5, 3, 1]] * 32, 4)
+    yield "empty-32x2", "long, zero", made, one(np.zeros((32, 2)), 2)
+    idle = np.insert(noise.multinomial(500, [0.7, 0.3], 32), 0, 0, axis=1)
+    yield "idle-expert-32x3", "long, stationary, zero", made, one(idle, 6)
+    yield "any-32x2", "long", made, one(noise.randint(0, 60, (32, 2)), 5)
 
 
 ROLES = {"router": router, "scheduler": scheduler, "placer": placer, "predictor": predictor}

@@ -34,6 +34,15 @@ def raises(history, horizon):
 
 
 @faulty("predictor_answers")
+class CannotLearnFromOneLayer:
+    def train(self, series):
+        self.first, self.second = series
+
+    def __call__(self, history, horizon):
+        return held(mean(history), horizon)
+
+
+@faulty("predictor_answers")
 def returns_nothing(history, horizon):
     pass
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from command_line import run
 from equipoise.audit.baseline import SCHEMA, Baseline, hashes
 from equipoise.errors import InvalidFile
-from equipoise.traces import Instance, LoadInstance
+from equipoise.traces import Instance, LoadInstance, LoadSeries
 from test_cli import folder
 
 __all__ = ["folder"]
@@ -102,9 +102,11 @@ def test_the_hash_tells_scores_k_sequence_and_loads_apart():
         Instance("n", scores, 2, "s"),
         Instance("n", scores, 1, "t"),
         LoadInstance("n", np.arange(6)),
+        LoadSeries("n", np.arange(6).reshape(2, 3), "r"),
+        LoadSeries("n", np.arange(6).reshape(2, 3), "s"),
     ]
     assert hashes([Instance("n", np.asfortranarray(scores), 1, "s")]) == hashes([one])
-    assert len({hashes([other])["n"] for other in [one, *others]}) == 7
+    assert len({hashes([other])["n"] for other in [one, *others]}) == 9
     assert list(hashes([one], "file: ")) == ["file: n"]
 
 
@@ -184,12 +186,15 @@ def test_a_broken_target_makes_no_baseline(folder):
         ("--role", "placer", "eplb", "--trace", "loads.npz", "--against", "others.npz", "--slots", 12, "--devices", 4)
         + ("--time-limit", 0.1),
         ("topk", "--trace", "trace.npz", "--stream"),
+        ("--role", "predictor", "ema", "--trace", "series.npz", "--horizon", 5),
+        ("--role", "predictor", "ema", "--trace", "series.npz", "--horizon", 5, "--value"),
     ],
 )
 def test_every_audit_is_as_good_as_its_own_baseline_and_refuses_another_one(folder, options):
     rng = np.random.default_rng(0)
     for name in ("loads.npz", "others.npz"):
         np.savez(folder / name, load=rng.integers(1, 50, (2, 8)))
+    np.savez(folder / "series.npz", load=rng.integers(1, 50, (20, 1, 8)))
     stored = ("--baseline", "b.json")
     assert run(folder, "audit", *options, *stored, "--update-baseline").returncode == 0
     again = run(folder, "audit", *options, *stored)
@@ -198,6 +203,35 @@ def test_every_audit_is_as_good_as_its_own_baseline_and_refuses_another_one(fold
     other = run(folder, "audit", "topk", "--trace", "trace.npz", *stored)
     assert other.returncode == 2
     assert "the baseline was made with" in other.stderr
+
+
+FORECASTS = """
+import os
+import numpy as np
+from equipoise.errors import TargetUnable
+
+def mine(history, horizon):
+    if os.path.exists("unable"):
+        raise TargetUnable("too little is known")
+    return np.tile(history[-1] if os.path.exists("worse") else history.mean(axis=0), (horizon, 1))
+"""
+
+
+def test_a_predictor_that_got_worse_or_gives_no_forecast_any_more_fails_the_audit(folder):
+    (folder / "mine.py").write_text(FORECASTS)
+    loads = np.random.default_rng(0).multinomial(1000, np.full(4, 0.25), (40, 1))
+    np.savez(folder / "series.npz", load=loads)
+    command = ("audit", "mine:mine", "--trace", "series.npz", "--horizon", 10, "--origins", 2, "--baseline", "b.json")
+    assert run(folder, *command, "--update-baseline").returncode == 0
+    same = run(folder, *command)
+    assert (same.returncode, "None of 8 gaps is worse" in same.stdout) == (0, True), same.stderr
+    for change, words in (("worse", "| mine:mine | layer0 after 30, horizon 10 | mean |"), ("unable", "inf%")):
+        (folder / change).touch()
+        worse = run(folder, *command, "--format", "markdown")
+        assert worse.returncode == 1, worse.stderr
+        assert words in worse.stdout
+    other = run(folder, *command, "--horizon", 5)
+    assert "made with horizons [10], this audit has [5, 10]" in other.stderr
 
 
 @pytest.mark.parametrize(

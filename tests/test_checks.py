@@ -4,6 +4,7 @@ Of every role, ``miniature_<role>s`` has the faulty balancers and ``sound_<role>
 """
 
 import importlib
+import os
 
 import pytest
 
@@ -14,8 +15,9 @@ from equipoise.isolation.subject import CALL_SECONDS, Isolated
 from equipoise.targets import CATALOGUES
 
 ROLES = ("router", "scheduler", "placer", "predictor")
-UNTRIED = ("arima", "lstm")
-"""Built-in predictors that take seconds a call, or training first."""
+SLOW = {"arima": "statsmodels", "lstm": "torch"}
+"""Built-in predictors that take up to a second a call, or to be trained, and what they need; for nightly runs."""
+NIGHTLY = os.environ.get("EQUIPOISE_PROFILE") == "nightly"
 CHECKS = {role: {entry.name: entry for entry in select(role)} for role in ROLES}
 FAULTY = {role: importlib.import_module(f"miniature_{role}s").FAULTY for role in ROLES}
 SOUND = {role: importlib.import_module(f"sound_{role}s").CORRECT for role in ROLES}
@@ -23,7 +25,7 @@ CORRECT = [
     (role, name)
     for role in ROLES
     for name in [*(f"sound_{role}s:{name}" for name in SOUND[role]), *CATALOGUES[role]]
-    if name not in UNTRIED
+    if NIGHTLY or name not in SLOW
 ]
 
 
@@ -54,8 +56,10 @@ def test_every_check_kills_at_least_one_faulty_balancer(role):
 
 @pytest.mark.parametrize(("role", "name"), CORRECT)
 def test_no_check_flags_a_correct_balancer(subject, role, name):
+    pytest.importorskip(SLOW.get(name, "equipoise"))
     subject.take(name, role)
     subject.call_seconds = CALL_SECONDS
-    report = run_checks(subject, list(CHECKS[role].values()), Settings(examples=12, seconds=1))
+    seconds = 4 if name in SLOW else 1
+    report = run_checks(subject, list(CHECKS[role].values()), Settings(examples=12, seconds=seconds))
     assert [(finding.check, finding.message, finding.case) for finding in report.findings] == []
     assert report.ran >= 3

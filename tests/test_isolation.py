@@ -138,3 +138,45 @@ def test_whatever_a_target_returns_becomes_plain_or_a_reason():
     assert plain({"a": (1, "x")})[0] == {"a": [1, "x"]}
     for odd in (object(), [[1], [1, 2]], np.array(["word"]), np.array([1j]), {"a": object()}):
         assert plain(odd)[1]
+
+
+class Learner:
+    """Counts its lessons, and forgets what it learnt when it is called."""
+
+    lessons = 0
+
+    def train(self, series):
+        Learner.lessons += 1
+        self.learnt = [one.sum() for one in series]
+
+    def __call__(self, history, horizon):
+        return np.full((horizon, history.shape[1]), float(self.learnt.pop()))
+
+
+def test_what_was_learnt_from_the_same_series_is_learnt_once_and_shared_by_nobody():
+    subject = InProcess("learner", "predictor", Learner)
+    for lesson in (np.ones((2, 3)), np.ones((2, 3)), np.ones((3, 3))):
+        subject.fresh()
+        subject.train([lesson])
+        assert subject.call(np.ones((1, 3)), 1).value.tolist() == [[lesson.sum()] * 3]
+    assert Learner.lessons == 2
+
+
+class LearnsNothing(Learner):
+    def train(self, series):
+        raise ArithmeticError("too much")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: InProcess("x", "predictor", LearnsNothing),
+        lambda: Isolated("miniature_predictors:CannotLearnFromOneLayer", "predictor"),
+    ],
+)
+def test_a_lesson_that_fails_is_misbehaviour_wherever_the_target_runs(make):
+    subject = make()
+    with pytest.raises(Misbehaviour) as raised:
+        subject.train([np.ones((2, 3))])
+    subject.close()
+    assert raised.value.kind == "raises"

@@ -51,10 +51,13 @@ def documents(tmp_path_factory):
     problem = {"scores": SCORES.tolist(), "top_k": 2, "capacity": [6, 6, 6, 6], "mask": [True] * 12}
     (folder / "problem.json").write_text(json.dumps(problem))
     np.savez(folder / "loads.npz", load=np.random.default_rng(1).integers(0, 50, (2, 8)))
+    np.savez(folder / "series.npz", load=np.random.default_rng(3).integers(0, 50, (20, 1, 8)))
     np.savez(folder / "trace.npz", scores=np.random.default_rng(2).random((2, 16, 4)), top_k=2)
     (folder / "routers.py").write_text(
         "import numpy as np\n\n\ndef worst(scores, top_k):\n    return np.argsort(scores, axis=1)[:, :top_k]\n"
         "\n\ndef breaks(scores, top_k):\n    raise ValueError('no')\n"
+        "\n\ndef cannot(history, horizon):\n    from equipoise.errors import TargetUnable\n"
+        "    raise TargetUnable('too little is known')\n"
     )
 
     def written(code, *arguments):
@@ -83,6 +86,10 @@ def documents(tmp_path_factory):
         "equipoise-study-1": [written(1, "study", "study.toml")],
         "equipoise-audit-placer-1": [written(0, "audit", "eplb", "random", "--trace", "loads.npz", "--time-limit", 1)],
     }
+    predictor = ("audit", "--role", "predictor", "ema", "routers:cannot", "--trace", "series.npz", "--horizon", 5)
+    found["equipoise-audit-predictor-1"] = [written(0, *predictor, "--baseline", "b.json", "--update-baseline")]
+    found["equipoise-audit-value-1"] = [written(0, *predictor, "--value")]
+    found["equipoise-baseline-1"] = [json.loads((folder / "b.json").read_text())]
     for kind, stated in PROBLEMS.items():
         certificate = solve(stated).certificate
         if certificate is not None:

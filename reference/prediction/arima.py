@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,10 @@ class Arima:
 
     order: tuple[int, int, int] = (5, 1, 5)
     window: int = 200
+
+    def __post_init__(self) -> None:
+        with contextlib.suppress(ImportError):  # said when it is called
+            import statsmodels.tsa.arima.model  # noqa: F401 - takes seconds, which no call should pay
 
     @property
     def least(self) -> int:

@@ -17,12 +17,14 @@ from equipoise.series import shares
 class Lstm:
     r"""One LSTM for all experts: from an expert's relative loads ``x_1 .. x_t`` (E times the share) to the next change.
 
-    .. math:: \hat x_{t+1} = x_t + W h_t, \quad h_t = \mathrm{LSTM}(x_t, h_{t-1})
+    .. math:: \hat x_{t+1} = x_t + \sigma W h_t, \quad h_t = \mathrm{LSTM}((x_t - \mu) / \sigma, h_{t-1})
 
-    and recursively with the forecast in place of x, scaled to sum to one after every step. The paper leaves the network
-    open. Chosen here: shared by the experts, since the experts of two runs have nothing in common but their number;
-    ``hidden`` units; W starts at zero, which is persistence; Adam on the mean absolute error of one step over random
-    stretches of ``stretch`` steps; a fixed seed. A forecast starts with the last ``stretch`` steps.
+    with mean and standard deviation of what it is shown, so that no level is new to it; and recursively with the
+    forecast in place of x, scaled to sum to E after every step. The paper leaves the network open. Chosen here: shared
+    by the experts, since the experts of two runs have nothing in common but their number; ``hidden`` units; W starts at
+    zero, which is persistence; Adam on the mean absolute error of the step after random stretches of ``stretch`` steps,
+    in units of :math:`\sigma`; a fixed seed. A forecast starts with the last ``stretch`` steps; an expert whose share
+    is the same in all of them is forecast to keep it.
 
     ``train`` makes a new network every time. Training again on the same series gives the same network.
     """
@@ -30,6 +32,8 @@ class Lstm:
     def __init__(self, hidden: int = 32, stretch: int = 64, updates: int = 200, seed: int = 0) -> None:
         self.hidden, self.stretch, self.updates, self.seed = hidden, stretch, updates, seed
         self._network: Any = None
+        with contextlib.suppress(TargetUnable):  # said when it is called
+            _torch()  # takes seconds, which no call should pay
 
     def train(self, series: Sequence[npt.NDArray[Any]]) -> None:
         """Learn from the series ``[S, E]`` of one run.
@@ -53,16 +57,14 @@ class Lstm:
         with _one_thread(torch):
             for _ in range(self.updates):
                 x = torch.from_numpy(self._batch(tracks, random))
-                change = head(recurrent(x[:, :-1, None])[0])[:, :, 0]
-                loss = (x[:, :-1] + change - x[:, 1:]).abs().mean()
+                mean, spread = _level(torch, x[:, :-1])
+                z = (x - mean) / spread
+                change = head(recurrent(z[:, :-1, None])[0][:, -1])
+                loss = (z[:, -2:-1] + change - z[:, -1:]).abs().mean()
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
         self._network = recurrent, head
-
-    def accepts(self, steps: int, experts: int, horizon: int) -> bool:
-        """Say whether it has been trained."""
-        return self._network is not None
 
     def __call__(self, history: npt.NDArray[Any], horizon: int) -> npt.NDArray[np.float64]:
         """Return ``[horizon, E]`` for ``history[S, E]``.
@@ -78,14 +80,16 @@ class Lstm:
         recurrent, head = self._network
         experts = history.shape[1]
         with torch.no_grad(), _one_thread(torch):
-            known = torch.from_numpy(_relative(history[-self.stretch :])).T[:, :, None]
-            hidden, state = recurrent(known)
-            now, forecast = known[:, -1, 0], []
+            known = torch.from_numpy(_relative(history[-self.stretch :])).T
+            moves = (known != known[:, :1]).any(dim=1, keepdim=True)
+            mean, spread = _level(torch, known)
+            hidden, state = recurrent(((known - mean) / spread)[:, :, None])
+            now, forecast = known[:, -1:], []
             for _ in range(horizon):
-                now = (now + head(hidden[:, -1])[:, 0]).clamp(min=0)
+                now = (now + moves * spread * head(hidden[:, -1])).clamp(min=0)
                 now = now * experts / now.sum().clamp(min=1e-9)
-                forecast.append(now.numpy())
-                hidden, state = recurrent(now[:, None, None], state)
+                forecast.append(now[:, 0].numpy())
+                hidden, state = recurrent(((now - mean) / spread)[:, :, None], state)
         return loads_of(np.array(forecast, np.float64), history)
 
     def _batch(self, tracks: list[npt.NDArray[np.float32]], random: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -101,6 +105,12 @@ class Lstm:
 def _relative(series: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     relative: npt.NDArray[np.float32] = (shares(series) * series.shape[1]).astype(np.float32)
     return relative
+
+
+def _level(torch: Any, known: Any) -> tuple[Any, Any]:
+    """Return mean and standard deviation of every row, the latter 1 where nothing moves."""
+    spread, mean = torch.std_mean(known, dim=1, correction=0, keepdim=True)
+    return mean, torch.where(spread > 1e-6, spread, torch.ones_like(spread))
 
 
 @contextlib.contextmanager

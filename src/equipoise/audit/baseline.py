@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from equipoise.errors import InvalidFile
 from equipoise.files import write_whole
-from equipoise.traces import Instance, LoadInstance
+from equipoise.traces import Instance, LoadInstance, LoadSeries
 
 SCHEMA = "equipoise-baseline/1"
 _LARGEST = 64 << 20
@@ -172,17 +173,20 @@ class Baseline:
         return Comparison(worse, better, compared, tolerance)
 
 
-def hashes(instances: Iterable[Instance | LoadInstance], prefix: str = "") -> dict[str, str]:
-    """Return 16 hexadecimal digits by name: the hash of scores, K and sequence, or of loads."""
+def hashes(instances: Iterable[Instance | LoadInstance | LoadSeries], prefix: str = "") -> dict[str, str]:
+    """Return 16 hexadecimal digits by name: the hash of scores, K and sequence, of loads, or of loads and their run."""
     return {prefix + instance.name: _hash(instance) for instance in instances}
 
 
-def _hash(instance: Instance | LoadInstance) -> str:
-    array, about = (
-        (instance.scores, [instance.top_k, instance.sequence])
-        if isinstance(instance, Instance)
-        else (instance.load, [])
-    )
+def _hash(instance: Instance | LoadInstance | LoadSeries) -> str:
+    array: npt.NDArray[Any]
+    match instance:
+        case Instance():
+            array, about = instance.scores, [instance.top_k, instance.sequence]
+        case LoadInstance():
+            array, about = instance.load, []
+        case LoadSeries():
+            array, about = instance.loads, [instance.run]
     array = np.ascontiguousarray(array)
     head = json.dumps([array.dtype.str, array.shape, *about])
     return hashlib.sha256(head.encode() + array.tobytes()).hexdigest()[:16]

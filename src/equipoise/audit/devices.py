@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.audit.rows import DeviceRow
 from equipoise.audit.run import environment
 from equipoise.errors import InvalidProblem, OracleError, TargetError
 from equipoise.problems import PlacementProblem, SchedulingProblem
@@ -65,26 +66,6 @@ class Cluster:
         """Return the placement ``[P]`` of one layer."""
         placed: Integers = target.place(load[None], self.slots, self.groups, self.nodes, self.devices)[0]
         return placed
-
-
-class DeviceRow(Protocol):
-    """One balancer on one instance."""
-
-    @property
-    def method(self) -> str:
-        """Name of the balancer."""
-
-    @property
-    def instance(self) -> str:
-        """Name of the instance."""
-
-    @property
-    def evidence(self) -> str:
-        """What stands behind the optimum: "certified", or another word."""
-
-    @property
-    def error(self) -> str | None:
-        """What broke."""
 
 
 Answer = TypeVar("Answer")

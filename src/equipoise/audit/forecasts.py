@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from equipoise.audit.devices import mean_of
+from equipoise.audit.rows import SeriesRow
 from equipoise.audit.run import environment
 from equipoise.errors import InvalidProblem, TargetError, TargetUnable
 from equipoise.series import Errors, forecast_errors, noise_floor, transient
@@ -24,37 +26,28 @@ ORIGINS = 4
 
 
 @dataclass(frozen=True)
-class ForecastRow:
+class ForecastRow(SeriesRow):
     """One forecast of one series, made after ``origin`` steps, up to one horizon.
 
     Attributes
     ----------
-    instance
-        Name of the series.
     state
         "stable" or "transient" at the origin, by :func:`equipoise.series.transient`, which sees the history alone.
     errors, floor
         Relative errors, and those expected of one who knows the true shares.
     seconds
         Of the call, which forecasts up to the longest horizon.
-    error
-        What broke; the predictor is at fault.
-    unable
-        Why there is no forecast, in the predictor's own words; it is not at fault.
     """
 
-    method: str
-    instance: str
-    generated: bool
-    experts: int
-    origin: int
-    horizon: int
     state: str
     floor: Errors
     errors: Errors | None = None
     seconds: float | None = None
-    error: str | None = None
-    unable: str | None = None
+
+    @property
+    def gaps(self) -> dict[str, float]:
+        """The four errors; infinite where there is no forecast."""
+        return asdict(self.errors or Errors(math.inf, math.inf, math.inf, math.inf))
 
 
 @dataclass(frozen=True)
@@ -253,10 +246,11 @@ def _forecast(target: Target, case: _Case, obstacle: TargetError | None) -> Iter
     """Ask once, unless something stands against it, and judge at every horizon."""
     loads, origin = case.series.loads, case.origin
     forecast, seconds, broke = asked(target, loads[:origin], max(case.floors, default=1), obstacle)
-    about = (target.name, case.series.name, case.series.generated, loads.shape[1], origin)
+    about = (target.name, case.series.name, loads.shape[1], case.series.generated, origin)
+    error, unable = reasons(broke)
     for horizon, floor in case.floors.items():
         errors = forecast_errors(forecast[:horizon], loads[origin : origin + horizon]) if forecast is not None else None
-        yield ForecastRow(*about, horizon, case.state, floor, errors, seconds, *reasons(broke))
+        yield ForecastRow(*about, horizon, case.state, floor, errors, seconds, error=error, unable=unable)
 
 
 def _omitted(series: Sequence[LoadSeries], horizons: Sequence[int]) -> list[str]:

@@ -25,6 +25,7 @@ from equipoise.audit.devices import (
     timed,
     worst_of,
 )
+from equipoise.audit.rows import DeviceRow
 from equipoise.errors import InvalidProblem
 from equipoise.executors import in_order
 from equipoise.problems import PlacementProblem
@@ -41,7 +42,7 @@ TIME_LIMIT = 2.0
 
 
 @dataclass(frozen=True)
-class PlacementRow:
+class PlacementRow(DeviceRow):
     """One placement on one instance; peaks in tokens, exact.
 
     Attributes
@@ -61,16 +62,9 @@ class PlacementRow:
         "certified" if the split's optimum and both bounds carry accepted certificates.
     """
 
-    method: str
     placed_on: str
-    instance: str
     workload: str
     scored_on: str
-    experts: int
-    slots: int
-    devices: int
-    evidence: str = "none"
-    error: str | None = None
     held_against: str = "grouped"
     mean: Fraction | None = None
     even_peak: Fraction | None = None
@@ -85,11 +79,6 @@ class PlacementRow:
     split_balancedness: float | None = None
     duplicates: int | None = None
     seconds: float | None = None
-
-    @property
-    def balancer(self) -> str:
-        """The placer's name."""
-        return self.method
 
     @property
     def where(self) -> str:
@@ -219,9 +208,10 @@ def _judged(
         for workload, seen in zip(workloads, column, strict=True):
             placed, seconds, error = timed(cluster.place, target, seen.total)
             for scored_on, scored, bound in zip(workloads, column, bounds, strict=True):
-                about = (target.name, seen.name, scored.name, workload, scored_on, len(scored.total))
+                sizes = (len(scored.total), cluster.slots, cluster.devices)
+                about = (target.name, scored.name, *sizes, seen.name, workload, scored_on)
                 if placed is None:
-                    rows.append(PlacementRow(*about, cluster.slots, cluster.devices, error=error))
+                    rows.append(PlacementRow(*about, error=error))
                 else:
                     rows.append(_judge(about, cluster, scored, placed, bound, seconds))
     return rows
@@ -236,7 +226,7 @@ def summarise_placements(rows: Sequence[PlacementRow]) -> list[PlacementSummary]
 
 
 def _judge(
-    about: tuple[str, str, str, str, str, int],
+    about: tuple[str, str, int, int, int, str, str, str],
     cluster: Cluster,
     scored: LoadInstance,
     placed: Integers,
@@ -257,8 +247,6 @@ def _judge(
     certified = best.evidence == "certified" and even.certificate is not None and free.certificate is not None
     return PlacementRow(
         *about,
-        cluster.slots,
-        cluster.devices,
         evidence="certified" if certified else "claimed",
         held_against="grouped" if grouped else "flat",
         mean=mean,

@@ -22,6 +22,7 @@ from equipoise.audit.devices import (
     timed,
     worst_of,
 )
+from equipoise.audit.rows import DeviceRow
 from equipoise.executors import in_order
 from equipoise.problems import SchedulingProblem, TrafficProblem
 from equipoise.problems.scheduling import hosts_of
@@ -35,7 +36,7 @@ from equipoise.traces import LoadInstance
 
 
 @dataclass(frozen=True)
-class ScheduleRow:
+class ScheduleRow(DeviceRow):
     """One scheduler on one instance, in tokens.
 
     ``optimum`` is the least peak of whole tokens on the same placement; ``balancedness`` the mean over the peak.
@@ -44,14 +45,7 @@ class ScheduleRow:
     split and no flows is routed by ranges (MicroMoE). ``evidence`` is "certified" if every optimum is.
     """
 
-    method: str
     placement: str
-    instance: str
-    experts: int
-    slots: int
-    devices: int
-    evidence: str = "none"
-    error: str | None = None
     peak: int | None = None
     optimum: int | None = None
     mean: Fraction | None = None
@@ -62,16 +56,6 @@ class ScheduleRow:
     traffic: int | None = None
     least_traffic: int | None = None
     seconds: float | None = None
-
-    @property
-    def balancer(self) -> str:
-        """The scheduler's name."""
-        return self.method
-
-    @property
-    def where(self) -> str:
-        """The instance's name."""
-        return self.instance
 
     @property
     def gaps(self) -> dict[str, float]:
@@ -155,7 +139,7 @@ def summarise_schedules(rows: Sequence[ScheduleRow]) -> list[ScheduleSummary]:
 def _judge(
     target: Target, placement: str, instance: LoadInstance, cluster: Cluster, problem: SchedulingProblem, best: Solution
 ) -> ScheduleRow:
-    about = (target.name, placement, instance.name, problem.num_experts, cluster.slots, cluster.devices)
+    about = (target.name, instance.name, problem.num_experts, cluster.slots, cluster.devices, placement)
     schedule, seconds, error = timed(target.schedule, instance.load, problem.hosts)
     if schedule is None or best.objective is None:
         return ScheduleRow(*about, error=error)

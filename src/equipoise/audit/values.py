@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +18,7 @@ from equipoise.audit.devices import (
     relative,
 )
 from equipoise.audit.forecasts import asked, origins_of, reasons, taught
+from equipoise.audit.rows import SeriesRow
 from equipoise.audit.run import environment
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.problems import SchedulingProblem
@@ -34,7 +36,7 @@ HORIZON, SCORED = 100, 10
 
 
 @dataclass(frozen=True)
-class ValueRow:
+class ValueRow(SeriesRow):
     """One placement, made at ``origin`` for the next ``horizon`` steps; tokens, exact.
 
     Attributes
@@ -52,20 +54,17 @@ class ValueRow:
         Peak beyond that of the same placer on the truth, relatively; negative where the placer did better on less.
     """
 
-    method: str
-    instance: str
-    generated: bool
-    experts: int
-    origin: int
-    horizon: int
     scored: int
     evidence: str = "none"
-    error: str | None = None
-    unable: str | None = None
     peak: int | None = None
     mean: Fraction | None = None
     balancedness: float | None = None
     beyond_hindsight: float | None = None
+
+    @property
+    def gaps(self) -> dict[str, float]:
+        """Peak over mean, less one; infinite where nothing was placed on."""
+        return {"peak": math.inf if self.peak is None else relative(self.peak, self.mean or 0)}
 
 
 @dataclass(frozen=True)
@@ -208,9 +207,9 @@ class _Scene:
             beyond_hindsight=relative(peak, self.hindsight[0]),
         )
 
-    def _about(self, method: str) -> tuple[str, str, bool, int, int, int, int]:
+    def _about(self, method: str) -> tuple[str, str, int, bool, int, int, int]:
         one = self.series
-        return method, one.name, one.generated, one.loads.shape[1], self.origin, self.horizon, len(self.steps)
+        return method, one.name, one.loads.shape[1], one.generated, self.origin, self.horizon, len(self.steps)
 
 
 def _served(steps: Integers, placed: Integers, cluster: Cluster) -> tuple[int, str]:

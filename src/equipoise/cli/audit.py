@@ -102,15 +102,14 @@ def audit(
     placement = device.pop("placement") if role == "predictor" else None
     given = {f"--{name.replace('_', '-')}": value is not None for name, value in device.items()}
     _refuse(given, ["scheduler", "placer"], role)
-    stored = {"--baseline": baseline is not None, "--update-baseline": update_baseline}
     spread = {"--workers": workers is not None, "--dask": dask is not None}
-    _refuse({**stored, "--tolerance": tolerance is not None, **spread}, ["router", "scheduler", "placer"], role)
+    _refuse(spread, ["router", "scheduler", "placer"], role)
+    gate = Gate(baseline, update_baseline, tolerance)
     if role == "predictor":
         if value:
-            return audit_values(found, path, form, horizons=horizons, origins=origins, placement=placement)
+            return audit_values(found, path, form, gate, horizons=horizons, origins=origins, placement=placement)
         _refuse({"--placement": placement is not None}, ["scheduler"], f"{role} without --value")
-        return audit_predictors(found, path, form, horizons=horizons, origins=origins)
-    gate = Gate(baseline, update_baseline, tolerance)
+        return audit_predictors(found, path, form, gate, horizons=horizons, origins=origins)
     if role != "router":
         return audit_devices(role, found, path, form, gate, workers, dask, **device)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from equipoise.cli.baseline import Gate
 from equipoise.cli.show import number, pair, percent, progress, show_audit
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def predictor_options(function: Any) -> Any:
 
 
 def audit_predictors(
-    targets: Sequence[Target], path: str, form: str, *, horizons: Sequence[int], origins: int | None
+    targets: Sequence[Target], path: str, form: str, gate: Gate, *, horizons: Sequence[int], origins: int | None
 ) -> int:
     """Audit predictors, show the result and return the exit code."""
     from dataclasses import asdict
@@ -56,23 +57,21 @@ def audit_predictors(
 
     found, omitted = _found(targets)
     series = _series(path)
+    horizons, origins = sorted(set(horizons or forecasts.HORIZONS)), origins or forecasts.ORIGINS
+    _expect(gate, found, series, horizons=horizons, origins=origins)
     with progress(len(series) * len(found)) as advance:
-        result = forecasts.audit_predictors(
-            found,
-            series,
-            horizons=horizons or forecasts.HORIZONS,
-            origins=origins or forecasts.ORIGINS,
-            progress=advance,
-        )
+        result = forecasts.audit_predictors(found, series, horizons=horizons, origins=origins, progress=advance)
     omitted = [*result.omitted, *omitted]
     if not result.rows:
         raise click.UsageError(f"no horizon fits any series of {path}: {'; '.join(omitted)}")
+    gate.judge(result.rows, certified=True)
     head = {
         "schema": SCHEMA,
         "trace": path,
         "environment": result.environment,
         "omitted": omitted,
         "states": [asdict(state) for state in result.states],
+        **gate.head(),
     }
     columns: dict[str, Callable[[Any], str]] = {
         "predictor": lambda s: s.method,
@@ -91,13 +90,14 @@ def audit_predictors(
     stable = f"{sum(row.state == 'stable' for row in first)} of {len(first)} at horizon {first[0].horizon}"
     summaries = forecasts.summarise_forecasts(result.rows)
     show_audit(head, summaries, result.rows, columns, WORDS.format(stable=stable), _title(series, path), form)
-    return _end(result.rows, omitted, form)
+    return _end(result.rows, omitted, form, gate)
 
 
 def audit_values(
     targets: Sequence[Target],
     path: str,
     form: str,
+    gate: Gate,
     *,
     horizons: Sequence[int],
     origins: int | None,
@@ -114,9 +114,12 @@ def audit_values(
     found, omitted = _found(targets)
     series = _series(path)
     placer = find(placement or "micromoe", "placer")
-    horizon = horizons[0] if horizons else values.HORIZON
+    horizon, origins = horizons[0] if horizons else values.HORIZON, origins or 1
+    _expect(gate, found, series, horizons=[horizon], origins=origins, placement=placer.name)
     with progress(len(series) * len(found)) as advance:
-        result = values.audit_values(found, series, placer, horizon=horizon, origins=origins or 1, progress=advance)
+        result = values.audit_values(found, series, placer, horizon=horizon, origins=origins, progress=advance)
+    names = {target.name for target in found}
+    gate.judge([row for row in result.rows if row.method in names], result.certified)
     columns: dict[str, Callable[[Any], str]] = {
         "placed on": lambda s: s.method,
         "balancedness": lambda s: pair(number, s.mean_balancedness, s.min_balancedness),
@@ -130,9 +133,9 @@ def audit_values(
     sizes = "; ".join(f"{e} experts: {c.slots} slots on {c.devices} devices" for e, c in result.clusters.items())
     words = VALUE_WORDS.format(placer=result.placer, horizon=horizon, scored=result.rows[0].scored, sizes=sizes)
     summaries = values.summarise_values(result.rows)
-    head |= {"horizon": horizon, "omitted": omitted, "environment": result.environment}
+    head |= {"horizon": horizon, "omitted": omitted, "environment": result.environment, **gate.head()}
     show_audit(head, summaries, result.rows, columns, words, _title(series, path), form)
-    code = _end(result.rows, omitted, form)
+    code = _end(result.rows, omitted, form, gate)
     return code if result.certified else 3
 
 
@@ -147,12 +150,19 @@ def _found(named: Sequence[Target]) -> tuple[Sequence[Target], list[str]]:
     return [find(entry.name, "predictor") for entry in built_in if not entry.only_named], slow
 
 
-def _end(rows: Sequence[Any], omitted: Sequence[str], form: str) -> int:
-    """Say what did not run and why; return 1 if something broke."""
+def _expect(gate: Gate, found: Sequence[Target], series: Sequence[LoadSeries], **made: Any) -> None:
+    from equipoise.audit.baseline import hashes
+
+    gate.expect({"role": "predictor", **made}, lambda: hashes(series), [target.name for target in found])
+
+
+def _end(rows: Sequence[Any], omitted: Sequence[str], form: str, gate: Gate) -> int:
+    """Say what did not run and why, and what moved; return 1 if something broke or got worse."""
     if form != "json":
         for sentence in [*omitted, *dict.fromkeys(f"{row.method}: {row.unable}" for row in rows if row.unable)]:
             click.echo(f"Not run: {sentence}.")
-    return 1 if any(row.error for row in rows) else 0
+    gate.show(form)
+    return 1 if gate.failed or any(row.error for row in rows) else 0
 
 
 def _title(series: Sequence[LoadSeries], path: str) -> str:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from equipoise.errors import TargetNotFound
+from equipoise.errors import TargetError, TargetNotFound
 from equipoise.isolation.host import Host, Reply
 from equipoise.isolation.misbehaviour import Misbehaviour
 from equipoise.isolation.wire import receive, send
-from equipoise.targets import resolve
+from equipoise.targets import describe, resolve
 
 CALL_SECONDS = 5.0
 START_SECONDS = 60.0
@@ -37,6 +37,9 @@ class Subject(Protocol):
 
     def reset(self) -> None:
         """Call its own ``reset()``."""
+
+    def train(self, series: list[Any]) -> None:
+        """Let it learn from the series of one run, just after :meth:`fresh`."""
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call the target; raise :class:`Misbehaviour` if it does not answer."""
@@ -71,6 +74,15 @@ class InProcess:
         self.capabilities = frozenset(self._host.capabilities())
         self.fresh, self.reset, self.attribute = self._host.fresh, self._host.reset, self._host.attribute
         self.save, self.load, self.accepts = self._host.save, self._host.load, self._host.accepts
+
+    def train(self, series: list[Any]) -> None:
+        """Let the target learn here."""
+        try:
+            self._host.train(series)
+        except TargetError as error:
+            raise Misbehaviour(error.kind, str(error)) from error
+        except Exception as error:
+            raise Misbehaviour("raises", f"it raised {describe(error)}") from error
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call the target here."""
@@ -124,8 +136,8 @@ class Isolated:
         self._ask({"do": "reset"})
 
     def train(self, series: list[Any]) -> None:
-        """Let a predictor learn from the series ``[S, E]`` of one run."""
-        self._ask({"do": "train", "series": series})
+        """Let the target learn from the series ``[S, E]`` of one run; that may take as long as its start."""
+        self._ask({"do": "train", "series": series}, max(START_SECONDS, self.call_seconds))
 
     def accepts(self, shape: list[int]) -> bool:
         """Ask the target whether it takes inputs of this shape."""
@@ -186,11 +198,11 @@ class Isolated:
     def _know(self, about: dict[str, Any]) -> None:
         self.role, self.capabilities = about["role"], frozenset(about["capabilities"])
 
-    def _ask(self, request: dict[str, Any]) -> Any:
+    def _ask(self, request: dict[str, Any], seconds: float | None = None) -> Any:
         if self._process is None:
             self._start()
         self._send(request)
-        reply = self._wait(self.call_seconds, "a call")
+        reply = self._wait(self.call_seconds if seconds is None else seconds, "a call")
         if "error" in reply:
             raise Misbehaviour(reply["kind"], reply["error"])
         return reply["ok"]

@@ -36,7 +36,7 @@ def drifting(
 
 
 def generated_series(
-    steps: int = 1000, tokens: int = 8192, experts: tuple[int, ...] = (16, 64), seed: int = 0
+    steps: int = 8000, tokens: int = 8192, experts: tuple[int, ...] = (16, 64), seed: int = 0
 ) -> list[LoadSeries]:
     """Return loads drawn from multinomials of known shares, four kinds for every number of experts (our definition).
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from equipoise import strategies
 from equipoise.checks.cases import PredictorCase
 from equipoise.checks.failure import Failure
-from equipoise.checks.predictor.view import any_history, compare, forecast, horizons
+from equipoise.checks.predictor.view import any_history, compare, forecast, fresh, horizons
 from equipoise.checks.registry import check, family
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
@@ -62,21 +62,21 @@ def idle_expert() -> st.SearchStrategy[PredictorCase]:
 @check("predictor", any_history)
 def predictor_answers(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """Every history gets one finite load per step of the horizon and expert."""
-    subject.fresh()
+    fresh(subject, case.history)
     forecast(subject, case.history, case.horizon)
 
 
 @check("predictor", one_step)
 def predictor_takes_a_history_of_one_step(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """One step is a history: right after a start, nothing else is known (variances of one step are NaN)."""
-    subject.fresh()
+    fresh(subject, case.history)
     forecast(subject, case.history, case.horizon)
 
 
 @check("predictor", no_load, unless=("smooths",))
 def predictor_forecasts_no_load_after_none(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """Without any token so far the forecast is zero: shares of nothing must not become NaN."""
-    subject.fresh()
+    fresh(subject, case.history)
     given = forecast(subject, case.history, case.horizon)
     compare(given, np.zeros_like(given), case.history, "after steps without tokens")
 
@@ -84,7 +84,7 @@ def predictor_forecasts_no_load_after_none(subject: Subject, case: PredictorCase
 @check("predictor", falling)
 def predictor_forecasts_no_negative_load(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """Falling loads end at zero: an extrapolated line must be cut there."""
-    subject.fresh()
+    fresh(subject, case.history)
     forecast(subject, case.history, case.horizon)
 
 
@@ -94,7 +94,7 @@ def predictor_conserves_the_total(subject: Subject, case: PredictorCase, setting
 
     Unless the predictor declares "changes totals".
     """
-    subject.fresh()
+    fresh(subject, case.history)
     given = forecast(subject, case.history, case.horizon).sum(axis=1)
     total = float(case.history[0].sum())
     off = np.abs(given - total) > 1e-6 * max(1.0, total)
@@ -106,7 +106,7 @@ def predictor_conserves_the_total(subject: Subject, case: PredictorCase, setting
 @check("predictor", constant)
 def predictor_keeps_a_constant_series(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """What has never changed is forecast to stay (a moving average that starts at zero does not)."""
-    subject.fresh()
+    fresh(subject, case.history)
     given = forecast(subject, case.history, case.horizon)
     compare(given, np.tile(case.history[:1], (case.horizon, 1)), case.history, "after the same step again and again")
 
@@ -114,7 +114,7 @@ def predictor_keeps_a_constant_series(subject: Subject, case: PredictorCase, set
 @check("predictor", idle_expert, unless=("smooths",))
 def predictor_gives_idle_experts_no_load(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """An expert without any token so far gets none, unless the predictor declares "smooths"."""
-    subject.fresh()
+    fresh(subject, case.history)
     given = forecast(subject, case.history, case.horizon)
     idle = ~case.history.any(axis=0)
     wanted = np.where(idle, 0.0, given)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from equipoise import strategies
 from equipoise.checks.cases import PredictorCase
 from equipoise.checks.failure import Failure
-from equipoise.checks.predictor.view import forecast
+from equipoise.checks.predictor.view import forecast, fresh
 from equipoise.checks.registry import check, family
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
@@ -39,7 +39,7 @@ def predictor_is_no_worse_than_the_last_step(subject: Subject, case: PredictorCa
     With ``max_gap`` it must come so close to the noise floor: the error per step over that of the true shares, less 1.
     """
     known, truth = case.history[: -case.horizon], case.history[-case.horizon :]
-    subject.fresh()
+    fresh(subject, case.history)
     error = forecast_errors(forecast(subject, known, case.horizon), truth).step
     mean = np.tile(known.mean(axis=0), (case.horizon, 1))
     if settings.max_gap is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from equipoise.checks.cases import PredictorCase
 from equipoise.checks.failure import Failure
-from equipoise.checks.predictor.view import any_history, compare, forecast, read
+from equipoise.checks.predictor.view import any_history, compare, forecast, fresh, read
 from equipoise.checks.registry import check
 from equipoise.checks.settings import Settings
 from equipoise.isolation.subject import Subject
@@ -13,18 +13,18 @@ from equipoise.isolation.subject import Subject
 @check("predictor", any_history, unless=("random",))
 def predictor_is_deterministic(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """The same history gives the same forecast every time it is started afresh, unless it declares "random"."""
-    subject.fresh()
+    fresh(subject, case.history)
     first = forecast(subject, case.history, case.horizon)
-    subject.fresh()
+    fresh(subject, case.history)
     compare(forecast(subject, case.history, case.horizon), first, case.history, "asked again")
 
 
 @check("predictor", any_history, unless=("random", "stateful"))
 def predictor_depends_on_the_history_alone(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """What it was asked before does not matter, unless it declares "stateful": replay and audits rely on it."""
-    subject.fresh()
+    fresh(subject, case.history)
     plain = forecast(subject, case.history, case.horizon)
-    subject.fresh()
+    fresh(subject, case.history)
     forecast(subject, case.history[::-1] + 1, case.horizon + 1)
     compare(forecast(subject, case.history, case.horizon), plain, case.history, "asked about another history before")
 
@@ -32,7 +32,7 @@ def predictor_depends_on_the_history_alone(subject: Subject, case: PredictorCase
 @check("predictor", any_history)
 def predictor_leaves_its_input_alone(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """The history is the caller's record: it must not be written into."""
-    subject.fresh()
+    fresh(subject, case.history)
     reply = subject.call(case.history, case.horizon)
     read(reply, case.history, case.horizon)
     if reply.changed_input:
@@ -42,7 +42,7 @@ def predictor_leaves_its_input_alone(subject: Subject, case: PredictorCase, sett
 @check("predictor", any_history)
 def predictor_returns_memory_of_its_own(subject: Subject, case: PredictorCase, settings: Settings) -> None:
     """The forecast is no view of the history: the next step would be written into both."""
-    subject.fresh()
+    fresh(subject, case.history)
     reply = subject.call(case.history, case.horizon)
     read(reply, case.history, case.horizon)
     if reply.aliased_input:

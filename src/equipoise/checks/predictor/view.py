@@ -1,7 +1,8 @@
-"""How the predictor checks look at a predictor: its forecast, or a failure that says why it is none."""
+"""How the predictor checks look at a predictor: made afresh, its forecast, or a failure that says why it is none."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,20 @@ horizons = st.integers(1, 6)
 def any_history() -> st.SearchStrategy[PredictorCase]:
     """A few steps of any loads."""
     return st.builds(PredictorCase, strategies.load_histories(), horizons)
+
+
+def fresh(subject: Subject, history: npt.NDArray[Any]) -> None:
+    """Make the predictor anew; one that learns is trained on a run with as many experts whose shares stay."""
+    subject.fresh()
+    if "has train" in subject.capabilities:
+        subject.train([_lesson(history.shape[1])])
+
+
+@cache
+def _lesson(experts: int) -> npt.NDArray[np.int64]:
+    """``[200, E]`` draws around the same shares; the generator is NumPy's frozen one."""
+    random = np.random.RandomState(experts)
+    return random.multinomial(1000, random.dirichlet(np.ones(experts)), 200)
 
 
 def forecast(subject: Subject, history: npt.NDArray[Any], horizon: int) -> Reals:
