@@ -15,42 +15,37 @@ from typing import Any
 import numba as nb
 import numpy as np
 
+from equipoise.solvers.assignment.express.core import insert
 from equipoise.solvers.assignment.express.rows import FAR
+
+_BLOCK = 512
 
 
 @nb.njit(cache=True)
 def boundary(sparse: Any, price: Any, places: Any, token: int, floor: int, best: Any, edge: Any) -> None:
     """Recompute ``edge[token] = (worst inside, best outside)`` of a token with ``places`` places in its list."""
     start, node, value = sparse[0], sparse[1], sparse[2]
+    dump = len(price) - 1
     count = places[token] + 1
-    found = 0
+    best[:count] = -FAR
     for arc in range(start[token], start[token + 1]):
-        if node[arc] == len(price) - 1:
-            continue
-        number = value[arc] - price[node[arc]]
-        if found == count:
-            if number <= best[found - 1]:
-                continue
-            spot = found - 1
-        else:
-            spot = found
-            found += 1
-        while spot > 0 and best[spot - 1] < number:
-            best[spot] = best[spot - 1]
-            spot -= 1
-        best[spot] = number
-    edge[token, 0] = FAR if count == 1 else max(best[count - 2], floor) if found >= count - 1 else floor
-    edge[token, 1] = max(best[count - 1], floor) if found == count else floor
+        reduced = value[arc] - price[node[arc]]
+        if reduced > best[count - 1] and node[arc] != dump:
+            insert(best, count, reduced)
+    edge[token, 0] = FAR if count == 1 else max(best[count - 2], floor)
+    edge[token, 1] = max(best[count - 1], floor)
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, parallel=True)
 def boundaries(sparse: Any, price: Any, places: Any, floor: int) -> Any:
     """All boundaries; ``price`` has an entry for node E."""
     tokens = len(sparse[0]) - 1
     edge = np.empty((tokens, 2), np.int64)
-    best = np.empty(places.max() + 2 if tokens else 1, np.int64)
-    for token in range(tokens):
-        boundary(sparse, price, places, token, floor, best, edge)
+    most = places.max() + 1 if tokens else 1
+    for block in nb.prange((tokens + _BLOCK - 1) // _BLOCK):
+        best = np.empty(most, np.int64)
+        for token in range(block * _BLOCK, min(tokens, (block + 1) * _BLOCK)):
+            boundary(sparse, price, places, token, floor, best, edge)
     return edge
 
 
@@ -125,30 +120,32 @@ def middle(bids: Any, count: int, room: int, old: int, least: int) -> int:
 
 
 @nb.njit(cache=True)
-def descend(sparse: Any, price: Any, places: Any, room: Any, floor: int, least: int, sweeps: int) -> int:
-    """Sweep over the experts, in place; ``room[E]`` is what each may hold inside the core, ``least`` the least price.
+def descend(
+    sparse: Any, price: Any, places: Any, room: Any, floor: int, least: int, edge: Any, sweeps: int, quiet: int
+) -> int:
+    """Sweep over the experts, in place, until what a sweep finds out of balance is at most ``quiet`` tokens.
 
-    Invariant: ``edge`` is every token's boundary under the current prices. Returns the sweeps made; a sweep that
-    moves no price is the last.
+    ``room[E]`` is what each expert may hold inside the core, ``least`` the least price. Invariant: ``edge`` is every
+    token's boundary under the current prices. Returns the imbalance that the last sweep found.
     """
     by_start, by_owner, by_value = sparse[4], sparse[6], sparse[7]
     experts = len(room)
     tokens = len(sparse[0]) - 1
-    edge = boundaries(sparse, price, places, floor)
-    best = np.empty(places.max() + 2 if tokens else 1, np.int64)
-    longest = 0
-    for expert in range(experts):
-        longest = max(longest, by_start[expert + 1] - by_start[expert])
-    bids = np.empty(longest, np.int64)
-    for sweep in range(sweeps):
-        moved = False
+    best = np.empty(places.max() + 1 if tokens else 1, np.int64)
+    bids = np.empty(max(1, (by_start[1:] - by_start[:-1]).max()), np.int64)
+    found = 0
+    for _ in range(sweeps):
+        found = 0
         for expert in range(experts):
             count = bids_of(sparse, price, edge, expert, bids)
             old = price[expert]
+            held = 0
+            for i in range(count):
+                held += bids[i] >= old
             new = middle(bids, count, room[expert], old, least)
             if new == old:
                 continue
-            moved = True
+            found += abs(held - room[expert]) if held > room[expert] or new > least else 0
             price[expert] = new
             for i in range(by_start[expert], by_start[expert + 1]):
                 token = by_owner[i]
@@ -156,12 +153,12 @@ def descend(sparse: Any, price: Any, places: Any, room: Any, floor: int, least: 
                 if min(before, after) > edge[token, 0] or max(before, after) < edge[token, 1]:
                     continue
                 boundary(sparse, price, places, token, floor, best, edge)
-        if not moved:
-            return sweep + 1
-    return sweeps
+        if found <= quiet:
+            break
+    return found
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, parallel=True)
 def reach(sparse: Any, price: Any, edge: Any, room: Any, half: Any, below: Any, above: Any) -> None:
     """Windows, in place: how far each price would have to move to gain or lose ``half`` more tokens than it should.
 
@@ -169,11 +166,8 @@ def reach(sparse: Any, price: Any, edge: Any, room: Any, half: Any, below: Any, 
     reach that far, the old window is doubled.
     """
     by_start = sparse[4]
-    longest = 0
-    for expert in range(len(room)):
-        longest = max(longest, by_start[expert + 1] - by_start[expert])
-    bids = np.empty(longest, np.int64)
-    for expert in range(len(room)):
+    for expert in nb.prange(len(room)):
+        bids = np.empty(by_start[expert + 1] - by_start[expert], np.int64)
         count = bids_of(sparse, price, edge, expert, bids)
         held = 0
         for i in range(count):
@@ -190,18 +184,21 @@ def reach(sparse: Any, price: Any, edge: Any, room: Any, half: Any, below: Any, 
             below[expert] = min(FAR // 2, 2 * below[expert] + 1)
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, parallel=True)
 def near(sparse: Any, price: Any, edge: Any, below: Any, above: Any) -> Any:
     """Mark the tokens with an arc inside the windows."""
-    by_start, by_owner = sparse[4], sparse[6]
-    mark = np.zeros(len(sparse[0]) - 1, np.bool_)
-    longest = 0
-    for expert in range(len(below)):
-        longest = max(longest, by_start[expert + 1] - by_start[expert])
-    bids = np.empty(longest, np.int64)
-    for expert in range(len(below)):
-        count = bids_of(sparse, price, edge, expert, bids)
-        for i in range(count):
-            if -below[expert] <= bids[i] - price[expert] <= above[expert]:
-                mark[by_owner[by_start[expert] + i]] = True
+    start, node, value = sparse[0], sparse[1], sparse[2]
+    tokens, dump = len(start) - 1, len(price) - 1
+    mark = np.zeros(tokens, np.bool_)
+    for block in nb.prange((tokens + _BLOCK - 1) // _BLOCK):
+        for token in range(block * _BLOCK, min(tokens, (block + 1) * _BLOCK)):
+            for arc in range(start[token], start[token + 1]):
+                e = node[arc]
+                if e == dump:
+                    continue
+                reduced = value[arc] - price[e]
+                ahead = reduced - (edge[token, 1] if reduced >= edge[token, 0] else edge[token, 0])
+                if -below[e] <= ahead <= above[e]:
+                    mark[token] = True
+                    break
     return mark

@@ -27,8 +27,9 @@ from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.claim import Claim
-from equipoise.solvers.assignment.express.core import Core, gather, load_of, rehold, subset, write_back
+from equipoise.solvers.assignment.express.core import Core, load_of, part, rehold, write_back
 from equipoise.solvers.assignment.express.descent import boundaries, descend, near, reach
+from equipoise.solvers.assignment.express.passes import gather, unproved
 from equipoise.solvers.assignment.express.paths import repair
 from equipoise.solvers.assignment.express.rounding import rounded
 from equipoise.solvers.assignment.express.rows import FAR, Rows
@@ -46,6 +47,21 @@ SAMPLE = 1 << 23
 
 SPREAD = 4
 """Standard deviations of sampling noise that a window covers."""
+
+SWEEPS = 40
+"""Of a descent at most."""
+
+CALM = 0.5
+"""Imbalance at which the descent on a sample ends, in standard deviations of its sampling noise."""
+
+QUIET = 0.25
+"""Imbalance an expert at which the last descent ends; exact repair does the rest."""
+
+DESCENTS = 6
+"""Passes after which only exact repair is left."""
+
+WIDE = 32
+"""Ranks on either side of a price that still matter after one sweep over all tokens."""
 
 FIRST = 8
 """Ranks on either side of a price with which exact repair begins."""
@@ -95,12 +111,6 @@ def few_threads(size: int) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
-def wider(window: Integers, step: int) -> Integers:
-    """Windows for the next attempt: eight times as wide, then 64 times, then everything."""
-    bits = 3 * (step + 1)
-    return np.full_like(window, FAR // 2) if step > 2 else np.minimum(window, (FAR // 2 - 1) >> bits) + 1 << bits
-
-
 def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fraction:
     token, place = np.nonzero(chosen >= 0)
     scores = problem.scores[problem.tokens[token], chosen[token, place]]
@@ -123,11 +133,9 @@ class Express:
         self.order = np.random.default_rng(SEED).permutation(self.tokens)
         self.price = np.zeros(self.experts + 1, np.int64)
 
-    def gather(
-        self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None, prove: bool = False
-    ) -> Core:
+    def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
         """Pass over ``tokens`` with the current prices."""
-        return gather(self.rows, tokens, self.top_k, self.drop, self.price, windows, given, prove)
+        return gather(self.rows, tokens, self.top_k, self.drop, self.price, windows, given)
 
     def room(self, core: Core) -> Integers:
         """What each expert may hold inside the core: its share of the level's capacity less what is fixed."""
@@ -142,55 +150,79 @@ class Express:
         """Boundaries of the core's tokens under the current prices."""
         return boundaries(core.sparse, self.price, core.places, self.floor)
 
-    def descend(self, core: Core, sweeps: int) -> None:
-        """Move the prices towards balance inside the core."""
-        descend(core.sparse, self.price, core.places, self.room(core), self.floor, self.least, sweeps)
+    def descend(self, core: Core, sweeps: int, quiet: float) -> Integers:
+        """Move the prices towards balance inside the core; return the boundaries under the new ones."""
+        edge = self.edges(core)
+        descend(
+            core.sparse, self.price, core.places, self.room(core), self.floor, self.least, edge, sweeps, int(quiet)
+        )
+        return edge
 
-    def widen(self, core: Core, width: float, windows: Windows, least: int = 2) -> Windows:
-        """How far a price must move to change its expert's load by the fraction ``width``, as the core shows it."""
+    def unproved(self, core: Core) -> int:
+        """Pass over all tokens: how many hold no top-K set under the current prices."""
+        return int(unproved(self.rows.reader, self.top_k, self.floor, self.price, core.chosen))
+
+    def widen(self, core: Core, edge: Integers, half: Integers, windows: Windows) -> Windows:
+        """How far a price must move to change its expert's load by ``half[e]`` tokens, as the core shows it."""
         below, above = windows[0].copy(), windows[1].copy()
-        half = np.ceil(width * (self.room(core) + core.fixed)).astype(np.int64) + least
-        reach(core.sparse, self.price, self.edges(core), self.room(core), half, below, above)
+        reach(core.sparse, self.price, edge, self.room(core), half, below, above)
         return below, above
+
+    def focus(self, core: Core, edge: Integers, half: int) -> tuple[Core, npt.NDArray[np.bool_]]:
+        """Part of the core whose tokens are within ``half`` ranks of a price, and which of its arcs these have."""
+        far = np.full(self.experts, FAR // 2)
+        windows = self.widen(core, edge, np.full(self.experts, half), (far, far))
+        return part(core, near(core.sparse, self.price, edge, *windows))
+
+    def hold(self, core: Core, edge: Integers) -> int:
+        """Let the core's tokens hold top-K sets under the current prices; return how many had to change."""
+        changed = rehold(core.sparse, self.price, core.places, edge)
+        write_back(core.sparse, core.member, core.chosen, self.experts)
+        return int(changed)
 
     def approach(self) -> tuple[Core, Windows]:
         """Find prices from ever larger samples; return the core of all tokens and its windows."""
         size = min(self.tokens, max(512, min(2 * self.experts, SAMPLE // self.experts)))
         windows = (np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
         core = self.gather(np.sort(self.order[:size]), windows)
-        if self.start is None:
-            self.descend(core, 8)
-        else:
+        if self.start is not None:
             self.price[:-1] = self.start
         levels = math.ceil(math.log(self.tokens / size, GROWTH))
         growth = (self.tokens / size) ** (1 / max(1, levels))
         for level in range(levels):
-            windows = self.widen(core, SPREAD / math.sqrt(size * self.top_k / self.experts), windows)
+            load = size * self.top_k / self.experts
+            edge = self.descend(core, SWEEPS, CALM * self.experts * math.sqrt(load)) if self.start is None or level else self.edges(core)
+            half = np.ceil((self.room(core) + core.fixed) * SPREAD / math.sqrt(load)).astype(np.int64) + 2
+            windows = self.widen(core, edge, half, windows)
             size = self.tokens if level == levels - 1 else round(size * growth)
             core = self.gather(np.sort(self.order[:size]), windows)
-            self.descend(core, 4)
         return core, windows
+
+    def calm(self, core: Core) -> Core:
+        """Bring the prices near balance: a sweep over the whole core, then descent on the part that still matters."""
+        edge = self.descend(core, 1, 0)
+        self.hold(core, edge)
+        inner, _ = self.focus(core, edge, WIDE)
+        self.hold(inner, self.descend(inner, SWEEPS, self.experts * QUIET))
+        return inner
 
     def settle(self, core: Core) -> bool:
         """Solve the core exactly from the sets it holds; False if it is too narrow for that.
 
-        Most of a core is not needed any more: the arcs of the nearest ranks usually suffice, and are tried first.
+        The arcs of the nearest ranks usually suffice and are tried first. They do if no other token wants to change.
         """
-        price, chosen = self.price, core.chosen
-        half = FIRST
+        half, settled = FIRST, False
         while True:
             edge = self.edges(core)
-            rehold(core.sparse, price, core.places, edge)
-            write_back(core.sparse, core.member, chosen, self.experts)
-            below, above = np.full((2, self.experts), FAR // 2)
-            reach(core.sparse, price, edge, self.room(core), np.full(self.experts, half), below, above)
-            small = subset(core, near(core.sparse, price, edge, below, above), self.experts + 1)
-            done = self.balance(small)
-            write_back(small.sparse, small.member, chosen, self.experts)
-            if done or small is core:
-                return done
-            core.held[np.isin(np.repeat(core.member, np.diff(core.start)), small.member)] = small.held
-            half *= 8
+            if self.hold(core, edge) == 0 and settled:
+                return True
+            small, arcs = self.focus(core, edge, half)
+            settled = self.balance(small)
+            core.held[arcs] = small.held
+            write_back(core.sparse, core.member, core.chosen, self.experts)
+            if len(small.node) == len(core.node):
+                return settled
+            half *= 4
 
     def balance(self, core: Core) -> bool:
         """Shift tokens until no expert is overfull and none with a price has room; False if the core is too narrow."""
@@ -212,13 +244,20 @@ class Express:
         if self.top_k == self.experts and not self.drop:
             return np.tile(np.arange(self.experts, dtype=np.int32), (self.tokens, 1)), np.zeros(self.experts, np.int64)
         core, windows = self.approach()
+        wrong = self.tokens
         for step in range(PASSES):
-            settled = self.settle(core)
-            if settled:
-                windows = self.widen(core, 0.0, windows, least=LAST * 4**step)
+            settled = False
+            if wrong > self.experts and step < DESCENTS:
+                inner = self.calm(core)
+                wrong = self.unproved(core)
+                settled = wrong <= self.experts and self.settle(inner)
             else:
-                windows = (wider(windows[0], step), wider(windows[1], step))
-            core = self.gather(core.tokens, windows, core.chosen, prove=settled)
-            if settled and core.changed == 0:
-                return core.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
+                settled = self.settle(core)
+            if settled:
+                wrong = self.unproved(core)
+                if wrong == 0:
+                    return core.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
+            half = np.full(self.experts, LAST * 4**step + 16 * wrong // self.experts)
+            windows = self.widen(core, self.edges(core), half, windows)
+            core = self.gather(core.tokens, windows, core.chosen)
         return None
