@@ -20,6 +20,7 @@ HEAVY |= {"statsmodels", "polars", "matplotlib", "jinja2"}
 ASSIGNMENT_CHECKS = ("assignment", "limited", "group_limited", "verdict")
 DEVICE_CHECKS = ("scheduling", "traffic", "communication", "placement", "components", "deals")
 CHECKER = [f"equipoise.certificates.{name}" for name in ASSIGNMENT_CHECKS + DEVICE_CHECKS]
+CHECKER.append("equipoise.blocks")
 
 
 @cache

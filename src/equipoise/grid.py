@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.blocks import by_blocks
+
 PRICE_BITS = 61
 """Scores and prices stay within ``2**PRICE_BITS``, so that a difference of two never overflows 64 bits."""
 
@@ -143,14 +145,17 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
     wide = np.float64 if scores.dtype.itemsize == 8 else np.float32
     word, one = (np.uint64, np.uint64(1)) if wide is np.float64 else (np.uint32, np.uint32(1))
     below_exponent = word(2 ** np.finfo(wide).nmant - 1)
-    last_bit = np.inf
-    for (chunk,) in _chunks(scores):
+
+    def least_bit(block: slice) -> float:
+        chunk = scores[block]
         magnitude = np.abs(chunk[chunk != 0].astype(wide))
         bits = magnitude.view(word)
         without_last = (bits & (bits - one)).view(wide)
         powers = (bits & below_exponent) == 0
         step = np.where(powers, magnitude, magnitude - without_last)
-        last_bit = min(last_bit, float(step.min(initial=np.inf)))
+        return float(step.min(initial=np.inf))
+
+    last_bit = min(by_blocks(least_bit, *scores.shape))
     return 0 if last_bit == np.inf else 1 - int(np.frexp(last_bit)[1])
 
 

@@ -23,6 +23,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.blocks import by_blocks
 from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
@@ -112,9 +113,13 @@ def few_threads(size: int) -> Iterator[None]:
 
 
 def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fraction:
-    token, place = np.nonzero(chosen >= 0)
-    scores = problem.scores[problem.tokens[token], chosen[token, place]]
-    return total(to_grid(scores, problem.grid.exponent)) * problem.grid.unit
+    scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
+
+    def of_block(rows: slice) -> int:
+        taken = np.take_along_axis(scores[rows], np.maximum(chosen[rows], 0), axis=1)
+        return total(to_grid(taken[chosen[rows] >= 0], problem.grid.exponent))
+
+    return sum(by_blocks(of_block, *chosen.shape)) * problem.grid.unit
 
 
 class Express:

@@ -15,12 +15,12 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.blocks import by_blocks
 from equipoise.certificates.verdict import Verdict
 
 Integers = npt.NDArray[np.int64]
 
 _LARGEST = 2**61  # differences of two such numbers fit 64 bits
-_CHUNK = 1 << 16
 
 
 def check_assignment(
@@ -117,26 +117,34 @@ def _sums(
 
     Where no reduced score above a token's worst lies outside its experts, these are its K largest; others are sought.
     """
-    value = dual = 0
-    rows = max(1, _CHUNK // scores.shape[1])
-    for start in range(0, scores.shape[0], rows):
-        block, among = scores[start : start + rows], real[start : start + rows]
+
+    def of_block(rows: slice) -> tuple[int, int] | None:
+        block, among = scores[rows], real[rows]
         if _too_large(block):
             return None
+        value = dual = 0
         block = block if among.all() else block[among]
         unsure = np.ones(len(block), bool)
         reduced = block - prices
         if experts is not None and len(block):
-            chosen = experts[start : start + rows][among]
+            chosen = experts[rows][among]
             held = np.take_along_axis(block, np.maximum(chosen, 0), axis=1)
-            value += _sum(held[chosen >= 0])
+            value = _sum(held[chosen >= 0])
             kept = np.where(chosen >= 0, held - prices[chosen], 0)
             worst = kept.min(axis=1, keepdims=True)
             unsure = np.count_nonzero(reduced > worst, axis=1) != np.count_nonzero(kept > worst, axis=1)
             unsure |= drop & (worst[:, 0] < 0)
-            dual += _sum(kept[~unsure])
-        best = np.partition(reduced[unsure], -top_k, axis=1)[:, -top_k:]
-        dual += _sum(np.maximum(best, 0) if drop else best)
+            dual = _sum(kept[~unsure])
+        if unsure.any():
+            best = np.partition(reduced[unsure], -top_k, axis=1)[:, -top_k:]
+            dual += _sum(np.maximum(best, 0) if drop else best)
+        return value, dual
+
+    value = dual = 0
+    for sums in by_blocks(of_block, *scores.shape):
+        if sums is None:
+            return None
+        value, dual = value + sums[0], dual + sums[1]
     return value, dual
 
 
