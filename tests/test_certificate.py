@@ -10,8 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from equipoise import AssignmentProblem, solve
-from equipoise.certificates import assignment
+from equipoise import AssignmentProblem, blocks, solve
 from equipoise.certificates.assignment import check_assignment
 from equipoise.certificates.assignment_value import AssignmentCertificate
 from equipoise.certificates.certificate import KINDS
@@ -177,12 +176,14 @@ def test_experts_may_be_integers_of_any_width(dtype):
     assert check_assignment(**{**arrays, "experts": np.array([[0]], dtype)}, **FORM).valid
 
 
-@pytest.mark.parametrize("block", [1, 2, 7, 24, 25])
+@pytest.mark.parametrize("threaded", [0, 2**60])
+@pytest.mark.parametrize("block", [1, 7, 24, 25])
 @given(proof=arbitrary_proofs())
-def test_blocks_of_rows_of_any_size_give_the_same_bound(block, proof):
+def test_blocks_of_rows_of_any_size_give_the_same_bound_in_one_thread_and_in_many(block, threaded, proof):
     whole = proof.production()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assignment, "_CHUNK", block)
+        patch.setattr(blocks, "_BLOCK", block)
+        patch.setattr(blocks, "_THREADED", threaded)
         assert proof.production() == whole
 
 

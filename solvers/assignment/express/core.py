@@ -140,8 +140,8 @@ def part(core: Core, mark: Array) -> tuple[Core, Array]:
     experts = len(core.fixed)
     left = np.bincount(core.node[core.held & ~arcs], minlength=experts + 1)[:experts]
     by = by_node(start, node, value, experts + 1)
-    sizes = (core.places[keep], core.fixed + left)
-    return Core(core.tokens, core.chosen, core.member[keep], start, node, value, held, *by, *sizes), arcs
+    lists = (node, value, held, by[0], by[1], by[2], by[3])
+    return Core(core.tokens, core.chosen, core.member[keep], start, *lists, core.places[keep], core.fixed + left), arcs
 
 
 @nb.njit(cache=True)

@@ -73,8 +73,11 @@ LAST = 64
 ALONE = 1 << 20
 """Scores below which one thread works."""
 
-PASSES = 12
-"""Over all tokens, before another engine is asked."""
+WIDENINGS = 8
+"""Passes after which all arcs are gathered: what is then settled is an optimum."""
+
+PASSES = 10
+"""Passes that gather, before another engine is asked."""
 
 
 def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArray[np.float64] | None = None) -> Claim:
@@ -158,9 +161,7 @@ class Express:
     def descend(self, core: Core, sweeps: int, quiet: float) -> Integers:
         """Move the prices towards balance inside the core; return the boundaries under the new ones."""
         edge = self.edges(core)
-        descend(
-            core.sparse, self.price, core.places, self.room(core), self.floor, self.least, edge, sweeps, int(quiet)
-        )
+        descend(core.sparse, self.price, core.places, self.room(core), self.floor, self.least, edge, sweeps, int(quiet))
         return edge
 
     def unproved(self, core: Core) -> int:
@@ -196,7 +197,8 @@ class Express:
         growth = (self.tokens / size) ** (1 / max(1, levels))
         for level in range(levels):
             load = size * self.top_k / self.experts
-            edge = self.descend(core, SWEEPS, CALM * self.experts * math.sqrt(load)) if self.start is None or level else self.edges(core)
+            known = level == 0 and self.start is not None
+            edge = self.descend(core, 0 if known else SWEEPS, CALM * self.experts * math.sqrt(load))
             half = np.ceil((self.room(core) + core.fixed) * SPREAD / math.sqrt(load)).astype(np.int64) + 2
             windows = self.widen(core, edge, half, windows)
             size = self.tokens if level == levels - 1 else round(size * growth)
@@ -248,6 +250,7 @@ class Express:
         """Return experts and prices on the grid, or None if no proof was found."""
         if self.top_k == self.experts and not self.drop:
             return np.tile(np.arange(self.experts, dtype=np.int32), (self.tokens, 1)), np.zeros(self.experts, np.int64)
+        everything = (np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
         core, windows = self.approach()
         wrong = self.tokens
         for step in range(PASSES):
@@ -262,7 +265,10 @@ class Express:
                 wrong = self.unproved(core)
                 if wrong == 0:
                     return core.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
-            half = np.full(self.experts, LAST * 4**step + 16 * wrong // self.experts)
-            windows = self.widen(core, self.edges(core), half, windows)
+            if step < WIDENINGS:
+                half = np.full(self.experts, LAST * 4**step + 16 * wrong // self.experts)
+                windows = self.widen(core, self.edges(core), half, windows)
+            else:
+                windows = everything
             core = self.gather(core.tokens, windows, core.chosen)
         return None

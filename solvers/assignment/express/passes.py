@@ -47,7 +47,8 @@ def gather(
     places = np.empty(len(member), np.int64)
     _fill(rows.reader, tokens, member, drop, price, below, above, chosen, edge, start, node, value, held, places)
     fixed = load_of(chosen, experts) - np.bincount(node[held], minlength=experts + 1)[:experts]
-    return Core(tokens, chosen, member, start, node, value, held, *by_node(start, node, value, experts + 1), places, fixed)
+    by = by_node(start, node, value, experts + 1)
+    return Core(tokens, chosen, member, start, node, value, held, by[0], by[1], by[2], by[3], places, fixed)
 
 
 @nb.njit(cache=True, parallel=True)
@@ -151,7 +152,6 @@ def _decide(
                     near += close - 1
                     arcs += (close | (reduced[e] <= inside)) - 1
             count[t] = arcs if near > 0 else 0
-    return
 
 
 @nb.njit(cache=True)

@@ -122,30 +122,23 @@ def _sums(
         block, among = scores[rows], real[rows]
         if _too_large(block):
             return None
-        value = dual = 0
         block = block if among.all() else block[among]
-        unsure = np.ones(len(block), bool)
         reduced = block - prices
+        value, dual, unsure = 0, 0, np.ones(len(block), bool)
         if experts is not None and len(block):
             chosen = experts[rows][among]
             held = np.take_along_axis(block, np.maximum(chosen, 0), axis=1)
-            value = _sum(held[chosen >= 0])
             kept = np.where(chosen >= 0, held - prices[chosen], 0)
             worst = kept.min(axis=1, keepdims=True)
             unsure = np.count_nonzero(reduced > worst, axis=1) != np.count_nonzero(kept > worst, axis=1)
             unsure |= drop & (worst[:, 0] < 0)
-            dual = _sum(kept[~unsure])
-        if unsure.any():
-            best = np.partition(reduced[unsure], -top_k, axis=1)[:, -top_k:]
-            dual += _sum(np.maximum(best, 0) if drop else best)
-        return value, dual
+            value, dual = _sum(held[chosen >= 0]), _sum(kept[~unsure])
+        best = np.partition(reduced[unsure], -top_k, axis=1)[:, -top_k:]
+        return value, dual + _sum(np.maximum(best, 0) if drop else best)
 
-    value = dual = 0
-    for sums in by_blocks(of_block, *scores.shape):
-        if sums is None:
-            return None
-        value, dual = value + sums[0], dual + sums[1]
-    return value, dual
+    sums = by_blocks(of_block, *scores.shape)
+    known = [pair for pair in sums if pair is not None]
+    return (sum(value for value, _ in known), sum(dual for _, dual in known)) if len(known) == len(sums) else None
 
 
 def _too_large(numbers: Integers) -> bool:
