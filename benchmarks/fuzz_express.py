@@ -45,7 +45,7 @@ def small(seed: int, index: int) -> AssignmentProblem:
 
 
 def large(seed: int, index: int) -> AssignmentProblem:
-    """Between 100,001 (where express becomes the default) and 4,000,000 arcs, through gates, skewed, rounded or tied."""
+    """Between 100,001 arcs, where express becomes the default, and 4,000,000; gates, skewed, rounded or tied."""
     random = np.random.default_rng([seed, index, 1])
     experts = int(random.choice([16, 64, 100, 256]))
     tokens = 1 + int(100_000 * 40 ** random.random()) // experts

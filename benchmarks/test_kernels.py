@@ -20,7 +20,8 @@ from equipoise.solvers.assignment.express.engine import Express
 from equipoise.solvers.assignment.express.weights import exchange_weights
 from equipoise.solvers.assignment.margin import held_matrix, margin
 from equipoise.solvers.assignment.mend import tokens_of
-from equipoise.solvers.scheduling.express.batch import Network, scheduled
+from equipoise.solvers.scheduling.express.batch import scheduled
+from equipoise.solvers.scheduling.express.network import Network
 
 pytest.importorskip("pytest_benchmark")
 
@@ -32,7 +33,7 @@ PLACEMENTS = {"64-8-2": (64, 8, 2), "256-32-2": (256, 32, 2), "256-64-4": (256, 
 def problem(request):
     """Sigmoid gate, skew 1, K = 8."""
     random = np.random.default_rng(0)
-    tokens, experts = request.param
+    _, experts = request.param
     logits = random.normal(size=request.param) + random.normal(size=experts)
     made = AssignmentProblem((1 / (1 + np.exp(-logits))).astype(np.float32), 8)
     made.grid.values  # noqa: B018  # a cached property: made before the clock starts
