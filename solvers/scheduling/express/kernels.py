@@ -32,7 +32,9 @@ FAR = np.iinfo(np.int64).max
 _Numbers = types.Array(types.int64, 1, "C", readonly=True)
 _Rows = types.Array(types.int64, 2, "C", readonly=True)
 _Indices = types.uint32[::1]
-_Network = types.NamedTuple((types.int64[::1], _Indices, _Indices, types.int64[::1], _Indices), Network)
+_Network = types.NamedTuple(  # type: ignore[no-untyped-call]
+    (types.int64[::1], _Indices, _Indices, types.int64[::1], _Indices), Network
+)
 
 
 class State(NamedTuple):
