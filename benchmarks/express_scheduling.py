@@ -1,6 +1,7 @@
 """How fast are exact splits of many load vectors on one placement? `express` against OR-Tools' max flow and HiGHS.
 
-    python benchmarks/express_scheduling.py [-o DIRECTORY] [--vectors 500] [--rounds 7] [--fuzz SECONDS]
+    python benchmarks/express_scheduling.py [-o DIRECTORY] [--vectors 500] [--rounds 7] [--only 256-64] [--fuzz SECONDS]
+    python benchmarks/express_scheduling.py --write docs/express_scheduling.md    # replaces the marked block there
 
 Placements are random, every expert on different devices; loads are multinomial with Zipf shares, the same shares for
 all vectors of a case, so that each vector is close to the one before and a warm start is worth most. All sides end at
@@ -27,7 +28,8 @@ from measure import Results, Timing, environment, table
 from ortools.graph.python import max_flow
 
 from equipoise import SchedulingProblem, schedule_batch
-from equipoise.solvers.scheduling.express.batch import Network, scheduled
+from equipoise.solvers.scheduling.express.batch import scheduled
+from equipoise.solvers.scheduling.express.network import Network
 
 SIZES = ((64, 8, 2), (64, 16, 2), (256, 32, 2), (256, 64, 2), (256, 64, 4))
 """Experts, devices, replicas of every expert."""
@@ -181,6 +183,8 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("results"))
     parser.add_argument("--vectors", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", help="cases whose name, such as 256-64-4-0.6, begins with this")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also put the tables between its markers")
     parser.add_argument("--fuzz", type=float, help="seconds; measures nothing")
     options = parser.parse_args()
     if options.fuzz is not None:
@@ -192,23 +196,27 @@ def main() -> int:
     header = ["E", "G", "replicas", "Zipf", "express, us", "spread", "max flow / express", "HiGHS / express"]
     header += ["express, all, us", "max flow / express, all", "HiGHS / express, all"]
     rows = []
-    for experts, devices, replicas in SIZES:
-        for zipf in ZIPF:
-            times = compare(*instance(experts, devices, replicas, zipf, options.vectors), options.rounds)
-            own, full = times["express"]
-            row = [experts, devices, replicas, str(zipf), own.median * 1e6, f"{own.spread:.0%}"]
-            row += [times[peer][0].times(own) for peer in ("max flow", "HiGHS")]
-            row += [full.median * 1e6, *(times[peer][1].times(full) for peer in ("max flow", "HiGHS"))]
-            record = {name: {"solve": solve.record(), "all": every.record()} for name, (solve, every) in times.items()}
-            results.add(f"E={experts} G={devices} replicas={replicas} zipf={zipf}", record)
-            rows.append(row)
-            print(table(header, [row]).splitlines()[-1], flush=True)
+    for *size, zipf in ((*size, zipf) for size in SIZES for zipf in ZIPF):
+        name = "-".join(map(str, (*size, zipf)))
+        if not name.startswith(options.only):
+            continue
+        times = compare(*instance(*size, zipf, options.vectors), options.rounds)
+        own, full = times["express"]
+        row = [*size, str(zipf), own.median * 1e6, f"{own.spread:.0%}"]
+        row += [times[peer][0].times(own) for peer in ("max flow", "HiGHS")]
+        row += [full.median * 1e6, *(times[peer][1].times(full) for peer in ("max flow", "HiGHS"))]
+        record = {name: {"solve": solve.record(), "all": every.record()} for name, (solve, every) in times.items()}
+        results.add(name, record)
+        rows.append(row)
+        print(table(header, [row]).splitlines()[-1], flush=True)
     ratios = [[row[column] for row in rows] for column in (6, 7)]
     least = [["max flow", 10, min(ratios[0]), statistics.median(ratios[0])]]
     least += [["HiGHS, warm", 20, min(ratios[1]), statistics.median(ratios[1])]]
     summary = table(["peer", "target", "least ratio", "median ratio"], least)
     command = "python benchmarks/express_scheduling.py"
     results.markdown("Exact scheduling of many load vectors", command, [table(header, rows), summary])
+    if options.write is not None:
+        results.into_page(options.write, [table(header, rows), summary])
     print(summary)
     return 0
 

@@ -45,10 +45,10 @@ def small(seed: int, index: int) -> AssignmentProblem:
 
 
 def large(seed: int, index: int) -> AssignmentProblem:
-    """Between 100,000 and 600,000 arcs, through gates, skewed, rounded or tied."""
+    """Between 100,001 arcs, where express becomes the default, and 4,000,000; gates, skewed, rounded or tied."""
     random = np.random.default_rng([seed, index, 1])
     experts = int(random.choice([16, 64, 100, 256]))
-    tokens = int(random.integers(100_000, 600_000)) // experts
+    tokens = 1 + int(100_000 * 40 ** random.random()) // experts
     logits = random.normal(size=(tokens, experts)) + random.uniform(0, 3) * random.normal(size=experts)
     kind = random.integers(4)
     scores = np.exp(logits - logits.max(axis=1, keepdims=True)) if kind == 0 else 1 / (1 + np.exp(-logits))

@@ -24,6 +24,9 @@ from equipoise.solution import Solution
 from equipoise.solvers.assignment.exchange import NO_MOVE, Booleans, Integers, exchange_graph
 from equipoise.solvers.assignment.mend import tokens_of
 
+LARGE = 100_000
+"""Scores above which the exchange graph is left to compiled code; `express` is the default engine there too."""
+
 
 @dataclass(frozen=True)
 class Margin:
@@ -53,10 +56,9 @@ def margin(problem: AssignmentProblem, solution: Solution) -> Margin:
     """Return ``delta*`` and a bias that attains it for ``solution.experts``; O(E^3) after the exchange graph."""
     if solution.experts is None:
         raise InvalidProblem("solution", f"{solution.status}, without an assignment", "a solution with experts")
-    held = held_matrix(problem, solution.experts)
-    if (held.sum(axis=1) != problem.top_k).any():
+    if (solution.experts[problem.tokens] < 0).any():
         return Margin(None, (), "undefined: the assignment drops tokens, and plain top-K never drops any")
-    weight = exchange_graph(tokens_of(problem), held)[:-1, :-1]
+    weight = _graph(problem, solution.experts)[:-1, :-1]
     mean = minimum_cycle_mean(weight)
     if mean is None:
         bias = _bias(weight, Fraction(1), problem.grid.unit)
@@ -69,6 +71,14 @@ def margin(problem: AssignmentProblem, solution: Solution) -> Margin:
     return Margin(
         delta, bias, f"plain top-K of scores + bias is exactly this assignment, by at least {_decimal(delta)}"
     )
+
+
+def _graph(problem: AssignmentProblem, experts: Integers) -> Integers:
+    if problem.size <= LARGE:
+        return exchange_graph(tokens_of(problem), held_matrix(problem, experts))
+    from equipoise.solvers.assignment.express.weights import exchange_weights
+
+    return exchange_weights(problem, experts)
 
 
 def held_matrix(problem: AssignmentProblem, experts: Integers) -> Booleans:
@@ -91,13 +101,19 @@ def minimum_cycle_mean(weight: Integers) -> Fraction | None:
     for k in range(nodes):
         walks[k + 1] = np.where(walks[k] >= NO_MOVE // 2, NO_MOVE, walks[k] + weight).min(axis=1)
         walks[k + 1][walks[k + 1] >= NO_MOVE // 2] = NO_MOVE
-    best: Fraction | None = None
-    for node in np.flatnonzero(walks[nodes] < NO_MOVE):
-        last = int(walks[nodes, node])
-        means = (Fraction(last - int(walks[k, node]), nodes - k) for k in range(nodes))
-        worst = max(means)
-        best = worst if best is None else min(best, worst)
-    return best
+    ends = np.flatnonzero(walks[nodes] < NO_MOVE)
+    if not ends.size:
+        return None
+    gained = walks[nodes, ends] - walks[:nodes, ends]
+    edges = nodes - np.arange(nodes)[:, None]
+    rough = gained / edges  # floats only choose what is compared exactly
+    error = np.abs(rough).max() * 2.0**-50
+    worst = rough.max(axis=0)
+    means = []
+    for node in np.flatnonzero(worst <= worst.min() + error):
+        close = np.flatnonzero(rough[:, node] >= worst[node] - error)
+        means.append(max(Fraction(int(gained[k, node]), nodes - int(k)) for k in close))
+    return min(means)
 
 
 def _decimal(number: Fraction) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.problems import PlacementProblem, SchedulingProblem
-from equipoise.solvers.scheduling.express.batch import Network, scheduled
+from equipoise.solvers.scheduling.express.batch import scheduled
+from equipoise.solvers.scheduling.express.network import Network
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]

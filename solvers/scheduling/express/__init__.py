@@ -1,4 +1,5 @@
 """Many load vectors on one placement, each split exactly and proved by a bottleneck: our own engine, compiled by numba.
 
-`kernels` solves, `batch` is the door for many vectors, `engine` the one for :func:`equipoise.solve`.
+`network` numbers the pairs, `kernels` solves; `batch` is the door for many vectors, `engine` the one for
+:func:`equipoise.solve`.
 """

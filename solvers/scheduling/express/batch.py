@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from equipoise.certificates.scheduling_value import SchedulingCertificate
 from equipoise.errors import InvalidProblem
 from equipoise.problems import SchedulingProblem
 from equipoise.problems.scheduling import LARGEST_TOTAL
+from equipoise.solvers.scheduling.express.network import Network
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -147,26 +148,6 @@ def schedule_batch(
     return scheduled(rows, form, Network.of(form.hosts))
 
 
-class Network(NamedTuple):
-    """The allowed pairs of a placement, by expert and by device, as the kernels want them."""
-
-    first: Integers
-    device: Indices
-    expert: Indices
-    start: Integers
-    on_device: Indices
-
-    @classmethod
-    def of(cls, hosts: Booleans) -> Self:
-        """Number the pairs of ``hosts[E, G]``."""
-        experts, devices = hosts.shape
-        expert, device = (index.astype(np.uint32) for index in np.nonzero(hosts))
-        on_device = np.argsort(device, kind="stable").astype(np.uint32)
-        first = np.searchsorted(expert, np.arange(experts + 1))
-        start = np.searchsorted(device[on_device], np.arange(devices + 1))
-        return cls(first, device, expert, start, on_device)
-
-
 def scheduled(loads: Integers, form: SchedulingProblem, network: Network) -> Schedules:
     """Split validated ``loads[B, E]`` over the placement of ``form``, whose own load is not looked at."""
     from equipoise.solvers.scheduling.express.kernels import schedule_rows
@@ -175,7 +156,7 @@ def scheduled(loads: Integers, form: SchedulingProblem, network: Network) -> Sch
     shares, denominators = np.empty((count, len(expert)), np.int64), np.empty(count, np.int64)
     peaks, cuts = np.empty((count, 2), np.int64), np.empty((count, form.num_devices), np.bool_)
     answer = (shares, denominators, peaks, cuts)
-    schedule_rows(loads, *network, form.base_load, form.speed, form.fractional, *answer)
+    schedule_rows(loads, network, form.base_load, form.speed, form.fractional, *answer)
     for array in answer:
         array.flags.writeable = False
     return Schedules(loads, expert, device, shares, denominators, cuts, peaks, form)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from equipoise.problems import SchedulingProblem
 from equipoise.solvers.scheduling.claim import Claim
-from equipoise.solvers.scheduling.express.batch import Network, scheduled
+from equipoise.solvers.scheduling.express.batch import scheduled
+from equipoise.solvers.scheduling.express.network import Network
 
 
 def solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:

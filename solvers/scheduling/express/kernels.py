@@ -1,8 +1,7 @@
 """The compiled part: level, relieve, raise the bound; for one load vector after the other.
 
-The pairs (expert, device) that a placement allows are *arcs*, sorted by expert: arc a is replica ``device[a]`` of
-``expert[a]``, and expert e has the arcs ``first[e]`` to ``first[e + 1]``. ``on_device`` lists the arcs by device:
-those of device g are ``on_device[start[g]]`` to ``on_device[start[g + 1]]``.
+The pairs (expert, device) that a placement allows are *arcs*; :class:`Network` numbers them. What is known of the
+devices while one vector is solved is a :class:`State`.
 
 Invariants, once every expert is placed: ``x >= 0``; the arcs of an expert sum to its load (times the unit in which
 tokens are counted); ``held[g]`` is the base load of g plus its arcs. The peak is a fraction that some set of devices
@@ -14,10 +13,12 @@ Every number stays below total load times total speed, hence below 2^62: :class:
 from __future__ import annotations
 
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
+
+from equipoise.solvers.scheduling.express.network import Network
 
 FEW = 8
 """Few devices are above their limits if it is at most one in so many."""
@@ -30,7 +31,32 @@ FAR = np.iinfo(np.int64).max
 
 _Numbers = types.Array(types.int64, 1, "C", readonly=True)
 _Rows = types.Array(types.int64, 2, "C", readonly=True)
-_Indices = types.Array(types.uint32, 1, "C", readonly=True)
+_Indices = types.uint32[::1]
+_Network = types.NamedTuple(  # type: ignore[no-untyped-call]
+    (types.int64[::1], _Indices, _Indices, types.int64[::1], _Indices), Network
+)
+
+
+class State(NamedTuple):
+    """Devices ``[G]`` and arcs ``[A]`` of one vector.
+
+    Attributes
+    ----------
+    limit
+        What a device may hold at the peak so far.
+    held, x
+        What it holds, and the tokens of each arc.
+    hops
+        Hops from a device to one with room; 0 there.
+    queue
+        Devices in the order in which the search meets them.
+    """
+
+    limit: Any
+    held: Any
+    x: Any
+    hops: Any
+    queue: Any
 
 
 @njit(cache=True, error_model="numpy")
@@ -78,12 +104,13 @@ def even_out(one: int, other: int, device: Any, held: Any, x: Any) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def level(load: Any, first: Any, device: Any, speed: Any, plain: bool, limit: Any, held: Any, x: Any) -> None:
+def level(load: Any, network: Any, speed: Any, plain: bool, state: Any) -> None:
     """Place the tokens of every expert that has a choice: poured, or shared evenly and then evened out.
 
     With speeds of 1, neighbours in an expert's list are evened out, sweep after sweep while more than a few
     devices are above their limits; no branch of a sweep depends on the loads, which makes it much faster than pouring.
     """
+    first, device, limit, held, x = network.first, network.device, state.limit, state.held, state.x
     for e in range(len(load)):
         low, high = first[e], first[e + 1]
         if high - low < 2:
@@ -110,18 +137,7 @@ def level(load: Any, first: Any, device: Any, speed: Any, plain: bool, limit: An
 
 
 @njit(cache=True, error_model="numpy")
-def relieve(
-    first: Any,
-    device: Any,
-    expert: Any,
-    start: Any,
-    on_device: Any,
-    limit: Any,
-    held: Any,
-    x: Any,
-    hops: Any,
-    queue: Any,
-) -> bool:
+def relieve(network: Any, state: Any) -> bool:
     """Send tokens from devices above their limit, in waves, one hop at a time towards devices below it.
 
     Returns true when no device is above its limit; false when one is that cannot reach a device below its limit. Then
@@ -134,6 +150,8 @@ def relieve(
     Pushes never bring a device closer to room, so this is push-relabel with exact labels (Goldberg and Tarjan 1988):
     it ends.
     """
+    first, device, expert, start, on_device = network
+    limit, held, x, hops, queue = state
     while True:
         full = 0
         for g in range(len(held)):
@@ -145,7 +163,7 @@ def relieve(
         if full * FEW <= len(held):
             for g in range(len(held)):
                 if held[g] > limit[g]:
-                    _push(g, 0, first, device, expert, start, on_device, limit, held, x, hops)
+                    _push(g, 0, network, state)
                     waiting -= held[g] <= limit[g]
         head = tail = 0
         for g in range(len(held)):
@@ -171,24 +189,14 @@ def relieve(
         for k in range(tail - 1, -1, -1):
             g = queue[k]
             if held[g] > limit[g]:
-                _push(g, hops[g] - 1, first, device, expert, start, on_device, limit, held, x, hops)
+                _push(g, hops[g] - 1, network, state)
 
 
 @njit(cache=True, error_model="numpy")
-def _push(
-    g: int,
-    closer: int,
-    first: Any,
-    device: Any,
-    expert: Any,
-    start: Any,
-    on_device: Any,
-    limit: Any,
-    held: Any,
-    x: Any,
-    hops: Any,
-) -> None:
+def _push(g: int, closer: int, network: Any, state: Any) -> None:
     """Move the surplus of device g to devices ``closer`` hops from room; where that is none, no more than fits."""
+    first, device, expert, start, on_device = network
+    limit, held, x, hops, _ = state
     surplus = held[g] - limit[g]
     for i in range(start[g], start[g + 1]):
         a = on_device[i]
@@ -237,11 +245,12 @@ def proved(demand: int, cut: Any, speed: Any, plain: bool, fractional: bool) -> 
 
 
 @njit(cache=True, error_model="numpy")
-def first_cut(load: Any, first: Any, device: Any, speed: Any, own: Any, total: int, cut: Any) -> int:
+def first_cut(load: Any, network: Any, speed: Any, own: Any, total: int, cut: Any) -> int:
     """Choose the best of the obvious cuts: all devices, one alone, or those of one expert; return what it must hold.
 
     ``own[g]`` is what can only be on device g.
     """
+    first, device = network.first, network.device
     demand, width, expert, alone = total, 0, -1, -1
     for g in range(len(own)):
         width += speed[g]
@@ -270,11 +279,7 @@ def first_cut(load: Any, first: Any, device: Any, speed: Any, own: Any, total: i
 @njit(
     types.void(
         _Rows,
-        _Numbers,
-        _Indices,
-        _Indices,
-        _Numbers,
-        _Indices,
+        _Network,
         _Numbers,
         _Numbers,
         types.boolean,
@@ -288,11 +293,7 @@ def first_cut(load: Any, first: Any, device: Any, speed: Any, own: Any, total: i
 )
 def schedule_rows(
     loads: Any,
-    first: Any,
-    device: Any,
-    expert: Any,
-    start: Any,
-    on_device: Any,
+    network: Any,
     base: Any,
     speed: Any,
     fractional: bool,
@@ -306,6 +307,7 @@ def schedule_rows(
     Writes ``shares[B, arcs]`` in units of ``1 / units[B]`` token, ``peaks[B, 2]`` (numerator and denominator) and
     ``cuts[B, G]``, the devices that prove the peak.
     """
+    first, device = network.first, network.device
     devices = len(base)
     held, limit, hops = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(devices, np.int64)
     queue, whole = np.empty(devices, np.int64), np.empty(len(device), np.int64)
@@ -323,12 +325,13 @@ def schedule_rows(
             if first[e + 1] - first[e] == 1:
                 x[first[e]] = load[e]
                 held[device[first[e]]] += load[e]
-        demand = first_cut(load, first, device, speed, held, total, cut)
+        demand = first_cut(load, network, speed, held, total, cut)
         above, below = proved(demand, cut, speed, plain, fractional)
         for g in range(devices):
             limit[g] = above * speed[g] // below
         unit = 1
-        level(load, first, device, speed, plain, limit, held, x)
+        state = State(limit, held, x, hops, queue)
+        level(load, network, speed, plain, state)
         calm = False
         if fractional:
             for a in range(len(device)):
@@ -343,7 +346,7 @@ def schedule_rows(
                     held[device[a]] += x[a]
             for g in range(devices):
                 limit[g] = above * speed[g] if fractional else above * speed[g] // below
-            calm = relieve(first, device, expert, start, on_device, limit, held, x, hops, queue)
+            calm = relieve(network, state)
             if not calm:
                 demand = 0
                 for g in range(devices):
