@@ -137,8 +137,7 @@ def _sums(
         return value, dual + _sum(np.maximum(best, 0) if drop else best)
 
     sums = by_blocks(of_block, *scores.shape)
-    known = [pair for pair in sums if pair is not None]
-    return (sum(value for value, _ in known), sum(dual for _, dual in known)) if len(known) == len(sums) else None
+    return None if None in sums else (sum(pair[0] for pair in sums if pair), sum(pair[1] for pair in sums if pair))
 
 
 def _too_large(numbers: Integers) -> bool:
