@@ -40,13 +40,13 @@ Windows = tuple[Integers, Integers]
 Proof = tuple[npt.NDArray[np.int32], Integers]
 
 SEED = 20260101
-GROWTH = 12
+GROWTH = 6
 """From one sample to the next at most; a sample's noise sets the windows of the next."""
 
 SAMPLE = 1 << 23
 """Scores in the first sample at most: all of its arcs are in memory at once."""
 
-SPREAD = 4
+SPREAD = 3.5
 """Standard deviations of sampling noise that a window covers."""
 
 SWEEPS = 40
@@ -55,7 +55,7 @@ SWEEPS = 40
 CALM = 0.5
 """Imbalance at which the descent on a sample ends, in standard deviations of its sampling noise."""
 
-QUIET = 0.25
+QUIET = 0.5
 """Imbalance an expert at which the last descent ends; exact repair does the rest."""
 
 DESCENTS = 6
@@ -70,7 +70,7 @@ FIRST = 8
 LAST = 64
 """Ranks on either side of a price within which the proving pass gathers, in case that it finds something to do."""
 
-ALONE = 1 << 20
+ALONE = 1 << 17
 """Scores below which one thread works."""
 
 WIDENINGS = 8
