@@ -19,6 +19,7 @@ from equipoise.solvers.assignment.express.core import insert
 from equipoise.solvers.assignment.express.rows import FAR
 
 _BLOCK = 512
+_PATIENCE = 4
 
 
 @nb.njit(cache=True)
@@ -123,7 +124,7 @@ def middle(bids: Any, count: int, room: int, old: int, least: int) -> int:
 def descend(
     sparse: Any, price: Any, places: Any, room: Any, floor: int, least: int, edge: Any, sweeps: int, quiet: int
 ) -> int:
-    """Sweep over the experts, in place, until what a sweep finds out of balance is at most ``quiet`` tokens.
+    """Sweep over the experts, in place, until what a sweep finds out of balance is at most ``quiet`` tokens or stays.
 
     ``room[E]`` is what each expert may hold inside the core, ``least`` the least price. Invariant: ``edge`` is every
     token's boundary under the current prices. Returns the imbalance that the last sweep found.
@@ -134,7 +135,8 @@ def descend(
     best = np.empty(places.max() + 1 if tokens else 1, np.int64)
     bids = np.empty(max(1, (by_start[1:] - by_start[:-1]).max()), np.int64)
     found = 0
-    for _ in range(sweeps):
+    before = FAR
+    for sweep in range(sweeps):
         found = 0
         for expert in range(experts):
             count = bids_of(sparse, price, edge, expert, bids)
@@ -155,6 +157,10 @@ def descend(
                 boundary(sparse, price, places, token, floor, best, edge)
         if found <= quiet:
             break
+        if sweep % _PATIENCE == _PATIENCE - 1:
+            if found > before - before // 16:
+                break
+            before = found
     return found
 
 

@@ -31,7 +31,7 @@ from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.assignment.express.core import Core, load_of, part, rehold, write_back
 from equipoise.solvers.assignment.express.descent import boundaries, descend, near, reach
 from equipoise.solvers.assignment.express.passes import gather, unproved
-from equipoise.solvers.assignment.express.paths import repair
+from equipoise.solvers.assignment.express.paths import NO_ROOM, TOO_LONG, repair
 from equipoise.solvers.assignment.express.rounding import rounded
 from equipoise.solvers.assignment.express.rows import FAR, Rows
 
@@ -61,6 +61,9 @@ QUIET = 0.5
 DESCENTS = 6
 """Passes after which only exact repair is left."""
 
+WHOLE = 6
+"""Sweeps over a whole core at most."""
+
 WIDE = 32
 """Ranks on either side of a price that still matter after one sweep over all tokens."""
 
@@ -75,6 +78,9 @@ ALONE = 1 << 17
 
 WIDENINGS = 8
 """Passes after which all arcs are gathered: what is then settled is an optimum."""
+
+WORK = 1 << 30
+"""Arcs that repair may look at, about a second's worth, or 16 for every score: what takes longer is no repair."""
 
 PASSES = 10
 """Passes that gather, before another engine is asked."""
@@ -140,6 +146,7 @@ class Express:
         self.least = -FAR // 4 if self.tight else 0
         self.order = np.random.default_rng(SEED).permutation(self.tokens)
         self.price = np.zeros(self.experts + 1, np.int64)
+        self.work = max(WORK, 16 * self.rows.scores.size)
 
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
         """Pass over ``tokens`` with the current prices."""
@@ -174,7 +181,7 @@ class Express:
         reach(core.sparse, self.price, edge, self.room(core), half, below, above)
         return below, above
 
-    def focus(self, core: Core, edge: Integers, half: int) -> tuple[Core, npt.NDArray[np.bool_]]:
+    def focus(self, core: Core, edge: Integers, half: int) -> tuple[Core, npt.NDArray[np.bool_] | slice]:
         """Part of the core whose tokens are within ``half`` ranks of a price, and which of its arcs these have."""
         far = np.full(self.experts, FAR // 2)
         windows = self.widen(core, edge, np.full(self.experts, half), (far, far))
@@ -206,10 +213,16 @@ class Express:
         return core, windows
 
     def calm(self, core: Core) -> Core:
-        """Bring the prices near balance: a sweep over the whole core, then descent on the part that still matters."""
-        edge = self.descend(core, 1, 0)
-        self.hold(core, edge)
-        inner, _ = self.focus(core, edge, WIDE)
+        """Bring the prices near balance: sweeps over the whole core, then descent on the part that still matters."""
+        excess = 0
+        for _ in range(WHOLE):
+            edge = self.descend(core, 1, 0)
+            self.hold(core, edge)
+            load = np.bincount(core.node[core.held], minlength=self.experts)[: self.experts]
+            excess = int(np.maximum(load - self.room(core), 0).sum()) // self.experts
+            if excess <= WIDE // 8:
+                break
+        inner, _ = self.focus(core, edge, max(WIDE, 8 * excess))
         self.hold(inner, self.descend(inner, SWEEPS, self.experts * QUIET))
         return inner
 
@@ -223,12 +236,13 @@ class Express:
             edge = self.edges(core)
             if self.hold(core, edge) == 0 and settled:
                 return True
-            small, arcs = self.focus(core, edge, half)
+            whole = half > len(core.member)
+            small, arcs = (core, slice(None)) if whole else self.focus(core, edge, half)
             settled = self.balance(small)
             core.held[arcs] = small.held
             write_back(core.sparse, core.member, core.chosen, self.experts)
-            if len(small.node) == len(core.node):
-                return settled
+            if whole or self.work <= 0:
+                return settled and whole
             half *= 4
 
     def balance(self, core: Core) -> bool:
@@ -241,7 +255,10 @@ class Express:
         spare = 0 if self.drop else int(self.capacity.sum()) - self.tokens * self.top_k
         balance[-1] = -balance.sum() if self.drop else spare - dummies.sum()
         free = self.top_k - (core.chosen[core.member] >= 0).sum(axis=1)
-        steps = repair(core.sparse, price, balance, dummies, free)
+        search = max(1, len(core.node) * self.top_k)
+        most = self.work // search + 1
+        steps = repair(core.sparse, price, balance, dummies, free, most)
+        self.work -= {NO_ROOM: 1, TOO_LONG: most}.get(steps, steps) * search
         price -= price[-1] if self.drop or spare else price[:-1].min()
         price[-1] = 0
         return bool(steps >= 0)
@@ -261,6 +278,8 @@ class Express:
                 settled = wrong <= self.experts and self.settle(inner)
             else:
                 settled = self.settle(core)
+            if self.work <= 0:
+                return None
             if settled:
                 wrong = self.unproved(core)
                 if wrong == 0:

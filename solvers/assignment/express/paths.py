@@ -21,15 +21,17 @@ import numpy as np
 from equipoise.solvers.assignment.express.rows import FAR
 
 SETTLED = -2
+NO_ROOM = -1
+TOO_LONG = -2
 
 
 @nb.njit(cache=True)
-def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any) -> int:
+def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any, most: int) -> int:
     """Carry out augmentations in place until all balances are zero; return the number of searches.
 
     One search serves many underfull nodes: after the prices have followed its distances all tree edges are tight, and
-    every path of tight edges that is still there may be used. Returns -1 if some excess reaches no room inside the
-    core, -2 if prices leave the range of exact arithmetic.
+    every path of tight edges that is still there may be used. Returns NO_ROOM if some excess reaches no room inside
+    the core or prices leave the range of exact arithmetic, TOO_LONG after ``most`` searches.
     """
     nodes = len(price)
     dist = np.empty(nodes, np.int64)
@@ -41,13 +43,13 @@ def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any) -> in
     while balance.max() > 0:
         found = _search(sparse, price, balance, dummies, dist, tree, heap, spot, sinks)
         if found == 0:
-            return -1
+            return NO_ROOM
         far = dist[sinks[found - 1]]
         for v in range(nodes):
             if dist[v] < far:
                 price[v] += far - dist[v]
                 if price[v] > FAR // 2:
-                    return -2
+                    return NO_ROOM
         moved = False
         for i in range(found):
             while balance[sinks[i]] < 0:
@@ -57,8 +59,10 @@ def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any) -> in
                 _augment(sparse[3], balance, dummies, free, tree, sinks[i], amount)
                 moved = True
         if not moved:
-            return -1
+            return NO_ROOM
         searches += 1
+        if searches >= most:
+            return TOO_LONG if balance.max() > 0 else searches
     return searches
 
 
