@@ -1,9 +1,13 @@
 """`express`: large assignment problems, exactly, in a few passes over the scores.
 
 1. Descent on a sample finds rough prices; larger samples, and only their arcs near a decision, refine them.
-2. A pass over all tokens leaves a core, which is solved exactly by shortest augmenting paths.
-3. A pass with the new prices proves them: no token prefers an expert it does not have. Tokens that do enter a new
-   core, and the last two steps are repeated with wider windows.
+2. A pass over all tokens leaves a core. Sweeps over it, then descent on the tokens next to a price, bring the loads
+   near balance; shortest augmenting paths do the rest, exactly.
+3. A pass with the new prices proves them: no token prefers an expert it does not have. If some do, a new core is
+   gathered around these prices and the last two steps are repeated, in the end on everything.
+
+Capacity that stays free lies where the price is least. Where there is little of it, descent first balances as if there
+were none; then a floor is raised under the prices until the experts on it leave just that much room.
 
 Integers throughout, one fixed seed, no order that depends on threads: the same problem gives the same answer.
 """
@@ -29,7 +33,7 @@ from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.assignment.express.core import Core, load_of, part, rehold, write_back
-from equipoise.solvers.assignment.express.descent import boundaries, descend, near, reach
+from equipoise.solvers.assignment.express.descent import bids_of, boundaries, descend, near, reach
 from equipoise.solvers.assignment.express.passes import gather, unproved
 from equipoise.solvers.assignment.express.paths import NO_ROOM, TOO_LONG, repair
 from equipoise.solvers.assignment.express.rounding import rounded
@@ -61,6 +65,9 @@ QUIET = 0.5
 DESCENTS = 6
 """Passes after which only exact repair is left."""
 
+CHEAP = 32
+"""Experts among which room to spare is looked for at first."""
+
 WHOLE = 6
 """Sweeps over a whole core at most."""
 
@@ -79,8 +86,8 @@ ALONE = 1 << 17
 WIDENINGS = 8
 """Passes after which all arcs are gathered: what is then settled is an optimum."""
 
-WORK = 1 << 30
-"""Arcs that repair may look at, about a second's worth, or 16 for every score: what takes longer is no repair."""
+WORK = 1 << 31
+"""Arcs that repair may look at, a few seconds' worth, or 16 for every score: what takes longer is no repair."""
 
 PASSES = 10
 """Passes that gather, before another engine is asked."""
@@ -146,6 +153,8 @@ class Express:
         self.least = -FAR // 4 if self.tight else 0
         self.order = np.random.default_rng(SEED).permutation(self.tokens)
         self.price = np.zeros(self.experts + 1, np.int64)
+        self.spare = 0 if self.drop else int(self.capacity.sum()) - demand
+        self.floored = False
         self.work = max(WORK, 16 * self.rows.scores.size)
 
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
@@ -153,12 +162,17 @@ class Express:
         return gather(self.rows, tokens, self.top_k, self.drop, self.price, windows, given)
 
     def room(self, core: Core) -> Integers:
-        """What each expert may hold inside the core: its share of the level's capacity less what is fixed."""
+        """What each expert may hold inside the core: its share of the level's capacity less what is fixed.
+
+        Above a floor all capacity counts; without one, as much as the tokens fill.
+        """
         exact = self.capacity * (len(core.tokens) / self.tokens)
         share = np.floor(exact + 1e-9).astype(np.int64)
         if self.tight:
-            missing = len(core.tokens) * self.top_k - int(share.sum())
-            share[np.argsort(share - exact, kind="stable")[:missing]] += 1
+            whole = int(exact.sum() + 1e-6) if self.floored else len(core.tokens) * self.top_k
+            each, more = divmod(whole - int(share.sum()), self.experts)
+            share += each
+            share[np.argsort(share - exact, kind="stable")[:more]] += 1
         return share - core.fixed
 
     def edges(self, core: Core) -> Integers:
@@ -168,8 +182,35 @@ class Express:
     def descend(self, core: Core, sweeps: int, quiet: float) -> Integers:
         """Move the prices towards balance inside the core; return the boundaries under the new ones."""
         edge = self.edges(core)
-        descend(core.sparse, self.price, core.places, self.room(core), self.floor, self.least, edge, sweeps, int(quiet))
-        return edge
+        while True:
+            form = (self.room(core), self.floor, self.least)
+            descend(core.sparse, self.price, core.places, *form, edge, sweeps, int(quiet))
+            if self.floored or not self.tight or self.spare == 0 or sweeps == 0:
+                return edge
+            self.raise_floor(core, edge)
+            edge = self.edges(core)
+
+    def raise_floor(self, core: Core, edge: Integers) -> None:
+        """Find the least price at which the cheapest experts leave as much room as there is to spare."""
+        self.floored = True
+        spare = self.spare * len(core.tokens) / self.tokens
+        room, bids = self.room(core), np.empty(len(core.by_arc), np.int64)
+        cheap = np.argsort(self.price[:-1], kind="stable")[:CHEAP]
+        lists = []
+        for expert in cheap:
+            count = bids_of(core.sparse, self.price, edge, expert, bids)
+            lists.append(np.sort(bids[:count]))
+        low, high = int(self.price[cheap[0]]), int(self.price[cheap[-1]])
+        while low < high:
+            middle = (low + high + 1) // 2
+            free = sum(
+                max(0, int(room[e]) - len(of) + int(np.searchsorted(of, middle)))
+                for e, of in zip(cheap, lists, strict=True)
+                if self.price[e] < middle
+            )
+            low, high = (middle, high) if free <= spare else (low, middle - 1)
+        self.least = low
+        np.maximum(self.price[:-1], low, out=self.price[:-1])
 
     def unproved(self, core: Core) -> int:
         """Pass over all tokens: how many hold no top-K set under the current prices."""
@@ -210,6 +251,8 @@ class Express:
             windows = self.widen(core, edge, half, windows)
             size = self.tokens if level == levels - 1 else round(size * growth)
             core = self.gather(np.sort(self.order[:size]), windows)
+            if self.tight:
+                self.floored, self.least = False, -FAR // 4
         return core, windows
 
     def calm(self, core: Core) -> Core:
@@ -236,6 +279,8 @@ class Express:
             edge = self.edges(core)
             if self.hold(core, edge) == 0 and settled:
                 return True
+            if half == FIRST:
+                half = max(FIRST, 4 * int((load_of(core.chosen, self.experts) - self.capacity).max()))
             whole = half > len(core.member)
             small, arcs = (core, slice(None)) if whole else self.focus(core, edge, half)
             settled = self.balance(small)
@@ -252,15 +297,16 @@ class Express:
         price[-1] = price[-1] if self.drop else price[:-1].min()
         dummies = np.where(price[:-1] == price[-1], np.maximum(self.capacity - load, 0), 0)
         balance = np.append(load + dummies - self.capacity, 0)
-        spare = 0 if self.drop else int(self.capacity.sum()) - self.tokens * self.top_k
-        balance[-1] = -balance.sum() if self.drop else spare - dummies.sum()
+        balance[-1] = -balance.sum() if self.drop else self.spare - dummies.sum()
         free = self.top_k - (core.chosen[core.member] >= 0).sum(axis=1)
-        search = max(1, len(core.node) * self.top_k)
+        search = int(core.places @ np.diff(core.start)) + 1
         most = self.work // search + 1
         steps = repair(core.sparse, price, balance, dummies, free, most)
         self.work -= {NO_ROOM: 1, TOO_LONG: most}.get(steps, steps) * search
-        price -= price[-1] if self.drop or spare else price[:-1].min()
+        price -= price[-1] if self.drop or self.spare else price[:-1].min()
         price[-1] = 0
+        if self.floored:
+            self.least = 0
         return bool(steps >= 0)
 
     def solve(self) -> Proof | None:

@@ -144,6 +144,5 @@ def _too_large(numbers: Integers) -> bool:
     return numbers.size > 0 and (int(numbers.min()) < -_LARGEST or int(numbers.max()) > _LARGEST)
 
 
-def _sum(numbers: Integers) -> int:
-    """Exact sum of up to 2**31 64-bit integers: high and low halves apart."""
+def _sum(numbers: Integers) -> int:  # exact for up to 2**31 numbers: high and low halves apart
     return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())
