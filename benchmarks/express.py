@@ -3,6 +3,7 @@
     python benchmarks/express.py                      everything; writes .json, .md, .svg
     python benchmarks/express.py --only 65536x256     the cases whose name contains this
     python benchmarks/express.py --list               their names
+    python benchmarks/express.py --write              also puts tables and plot into docs/express.md
 
 The sides of a case run in the same rounds, after one call that is not counted (it compiles). `solve` is
 `equipoise.solve` from float32 scores to a certified solution, the solver-free check included; `engine` is its engine
@@ -31,6 +32,8 @@ from equipoise.solvers.solve import claim
 
 PACKAGES = ("equipoise", "numpy", "numba", "ortools", "scipy", "pot", "pulp")
 SKEWS = (0.0, 1.0, 2.0, 3.0)
+DOCS = Path(__file__).parents[1] / "docs"
+PICTURE = "Seconds and memory against the number of tokens, log-log: express, argpartition and min-cost flow"
 LIMIT = 16 << 30
 """Address space of a side that runs in a process of its own; what does not fit is said not to."""
 
@@ -208,6 +211,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--output", type=Path, default=Path("express.json"))
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     jobs: dict[str, Callable[[], dict[str, Any]]] = {case.name: partial(measured, case) for case in cases()}
     jobs[SEQUENCE] = sequence
@@ -223,6 +227,10 @@ def main() -> None:
             print(name, {side: f"{e['median']:.3g}" for side, e in entry.items() if "median" in e}, flush=True)
         results.markdown("express", "python benchmarks/express.py", sections(results.entries))
     plot(results.entries, options.output.with_suffix(".svg"))
+    if options.write:
+        plot(results.entries, DOCS / "images" / "express.svg")
+        parts = [part.replace("## ", "### ") for part in sections(results.entries)]
+        results.into_page(DOCS / "express.md", [*parts[:2], f"![{PICTURE}](images/express.svg)", *parts[2:]])
 
 
 if __name__ == "__main__":

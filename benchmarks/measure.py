@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pages import fill
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -152,12 +154,5 @@ class Results:
 
     def into_page(self, page: Path, sections: Iterable[str]) -> None:
         """Replace what a page has between the markers that bear the JSON file's name; the page is written whole."""
-        begin, end = (f"<!-- {self.path.stem}.py: {word} -->" for word in ("begin", "end"))
-        text = page.read_text()
-        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-            raise SystemExit(f"{page} needs one line {begin} and, after it, one line {end}")
         facts = "; ".join(f"{name} {value}" for name, value in self.facts.items())
-        inside = "\n\n".join([begin, f"Measured on: {facts}.", *sections, end])
-        partial = page.with_suffix(".part")
-        partial.write_text(text.partition(begin)[0] + inside + text.partition(end)[2])
-        partial.replace(page)
+        fill(page.name, f"{self.path.stem}.py", "\n\n".join([f"Measured on: {facts}.", *sections]))
