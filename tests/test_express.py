@@ -71,6 +71,9 @@ FAMILIES = {
     "negative": (-random_scores(skew=3), 2, {}),
     "17 levels": (np.round(random_scores() * 16) / 16, 4, {}),
     "1e38 beside 1e-38": (random_scores() * np.float32([1e38, 1e-38] * 12), 2, {}),
+    "a little room and many experts": (random_scores(3000, 90), 8, {}),
+    "popularities of many magnitudes": (random_scores(3000, 48) ** np.float32(40), 8, {}),
+    "bf16": ((random_scores(3000, 48).view(np.uint32) & 0xFFFF0000).view(np.float32), 8, {}),
     "doubles": (random_scores().astype(float) ** 9, 2, {}),
 }
 
