@@ -4,6 +4,8 @@ With ``-n``, a worker that has done its half takes over from the other: a few fi
 """
 
 import os
+import signal
+import threading
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,10 @@ pytest.register_assert_rewrite("judges")
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", max_examples=3000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("EQUIPOISE_PROFILE", "ci"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    # A suite started in the background ignores Ctrl-C, and so would the commands that it starts and interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
