@@ -107,17 +107,18 @@ def plot(entries: Entries, path: Path) -> None:
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-    for side in ("solve", "engine", "argpartition", FLOW):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for number, side in enumerate(("solve", "engine", "argpartition", FLOW)):
+        look = {"marker": "o", "label": side, "color": f"C{number}"}
         if seconds := points(entries, side):
-            left.loglog(*zip(*seconds, strict=True), marker="o", label=side)
+            left.loglog(*zip(*seconds, strict=True), **look)
         memory = sorted(
             (int(name.split("x")[0]), entry["alone"][side]["peak"] / 2**30)
             for name, entry in entries.items()
             if name.endswith(KIND) and "peak" in entry.get("alone", {}).get(side, {})
         )
         if memory:
-            right.loglog(*zip(*memory, strict=True), marker="o", label=side)
+            right.loglog(*zip(*memory, strict=True), **look)
     left.set(xlabel="tokens (256 experts, K = 8, sigmoid, skew 1)", ylabel="seconds")
     right.set(xlabel="tokens", ylabel="peak memory of the process, GiB")
     for axes in (left, right):
