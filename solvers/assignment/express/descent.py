@@ -135,7 +135,7 @@ def descend(
     best = np.empty(places.max() + 1 if tokens else 1, np.int64)
     bids = np.empty(max(1, (by_start[1:] - by_start[:-1]).max()), np.int64)
     found = 0
-    before = FAR
+    earlier = FAR
     for sweep in range(sweeps):
         found = 0
         for expert in range(experts):
@@ -158,9 +158,9 @@ def descend(
         if found <= quiet:
             break
         if sweep % _PATIENCE == _PATIENCE - 1:
-            if found > before - before // 16:
+            if found > earlier - earlier // 16:
                 break
-            before = found
+            earlier = found
     return found
 
 

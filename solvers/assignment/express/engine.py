@@ -66,7 +66,7 @@ DESCENTS = 6
 """Passes after which only exact repair is left."""
 
 CHEAP = 32
-"""Experts among which room to spare is looked for at first."""
+"""Experts, those of the least prices, among which the floor looks for room to spare."""
 
 WHOLE = 6
 """Sweeps over a whole core at most."""
@@ -222,7 +222,7 @@ class Express:
         reach(core.sparse, self.price, edge, self.room(core), half, below, above)
         return below, above
 
-    def focus(self, core: Core, edge: Integers, half: int) -> tuple[Core, npt.NDArray[np.bool_] | slice]:
+    def focus(self, core: Core, edge: Integers, half: int) -> tuple[Core, npt.NDArray[np.bool_]]:
         """Part of the core whose tokens are within ``half`` ranks of a price, and which of its arcs these have."""
         far = np.full(self.experts, FAR // 2)
         windows = self.widen(core, edge, np.full(self.experts, half), (far, far))
@@ -279,10 +279,9 @@ class Express:
             edge = self.edges(core)
             if self.hold(core, edge) == 0 and settled:
                 return True
-            if half == FIRST:
-                half = max(FIRST, 4 * int((load_of(core.chosen, self.experts) - self.capacity).max()))
+            half = max(half, 4 * int((load_of(core.chosen, self.experts) - self.capacity).max()))
             whole = half > len(core.member)
-            small, arcs = (core, slice(None)) if whole else self.focus(core, edge, half)
+            small, arcs = (core, np.ones(len(core.node), np.bool_)) if whole else self.focus(core, edge, half)
             settled = self.balance(small)
             core.held[arcs] = small.held
             write_back(core.sparse, core.member, core.chosen, self.experts)

@@ -68,7 +68,7 @@ class Host:
 
     def train(self, series: list[np.ndarray[Any, Any]]) -> None:
         """Let a target that was just made learn; what another one learnt from the same series is copied instead."""
-        key = b"".join(one.tobytes() for one in series)
+        key = b"".join(f"{one.shape}{one.dtype}".encode() + one.tobytes() for one in series)
         if key not in self._learnt:
             self.target.train([one.copy() for one in series])
             self._learnt[key] = self.target
