@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 
 
 def expert_choice(scores: npt.NDArray[Any], top_k: int) -> Routing:

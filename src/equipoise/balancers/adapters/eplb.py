@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.adapters.placements import Integers, ToTensor, as_given, read_placement
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, to_tensor_of
+from equipoise.roles.placer import Integers, read_placement
 
 
 class EplbFunction:
@@ -24,4 +25,13 @@ class EplbFunction:
         """Return ``physical_to_logical[L, P]`` for ``load[L, E]``."""
         load = np.asarray(load)
         returned = self.function(self.to_tensor(load.copy()), num_slots, num_groups, num_nodes, num_devices)
-        return read_placement(returned, load.shape[0], load.shape[1], num_slots)
+        return read_placement(returned, load, num_slots)
+
+
+FORM = Form(
+    name="eplb",
+    role="placer",
+    example="rebalance_experts(weight, num_replicas, num_groups, num_nodes, num_gpus)",
+    recognises=lambda found, names: "num_replicas" in names and not isinstance(found, type),
+    adapt=lambda found: EplbFunction(found, to_tensor_of(found)),
+)

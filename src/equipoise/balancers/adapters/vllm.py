@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.adapters.placements import Integers, ToTensor, as_given, read_placement
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, to_tensor_of
+from equipoise.roles.placer import Integers, read_placement
 
 
 class VllmPolicy:
@@ -36,6 +37,20 @@ class VllmPolicy:
         if len(inspect.signature(self.policy.rebalance_experts).parameters) > len(arguments):
             arguments.append(self.last)
         returned = self.policy.rebalance_experts(*arguments)
-        placed = read_placement(returned, load.shape[0], load.shape[1], num_slots)
+        placed = read_placement(returned, load, num_slots)
         self.last = self.to_tensor(placed.copy())
         return placed
+
+
+def _is_policy(found: Any, names: list[str]) -> bool:
+    method = getattr(found, "rebalance_experts", None)
+    return method is not None and "current_expert_table" not in inspect.signature(method).parameters
+
+
+FORM = Form(
+    name="vllm",
+    role="placer",
+    example="Policy.rebalance_experts(weight, num_replicas, num_groups, num_nodes, num_ranks, old_indices=None)",
+    recognises=_is_policy,
+    adapt=lambda found: VllmPolicy(found, to_tensor_of(found.rebalance_experts)),
+)

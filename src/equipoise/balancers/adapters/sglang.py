@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.adapters.placements import Integers, ToTensor, as_given, read_placement
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, to_tensor_of
+from equipoise.roles.placer import Integers, read_placement
 
 
 class SglangFunction:
@@ -32,4 +35,22 @@ class SglangFunction:
             num_nodes=num_nodes,
             algorithm=self.algorithm,
         )
-        return read_placement(returned, load.shape[0], load.shape[1], num_slots)
+        return read_placement(returned, load, num_slots)
+
+
+def _first_algorithm(function: Any) -> Any:
+    """Return the first member of the enumeration that ``algorithm`` is annotated with, or None."""
+    algorithm = inspect.signature(function).parameters.get("algorithm")
+    kind = None if algorithm is None else algorithm.annotation
+    if isinstance(kind, str):
+        kind = getattr(function, "__globals__", {}).get(kind)
+    return next(iter(kind)) if isinstance(kind, type) and issubclass(kind, Enum) else None
+
+
+FORM = Form(
+    name="sglang",
+    role="placer",
+    example="rebalance_experts(tokens_per_expert, num_physical_experts, num_local_physical_experts, ...)",
+    recognises=lambda found, names: {"tokens_per_expert", "num_physical_experts"} <= set(names),
+    adapt=lambda found: SglangFunction(found, _first_algorithm(found), to_tensor_of(found)),
+)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.adapters.placements import Integers, ToTensor, as_given
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, to_tensor_of
+from equipoise.roles.placer import Integers
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.reference.scheduling.even import shares
@@ -36,10 +37,10 @@ class LplbProbabilities:
         try:
             chances = as_numpy(self.solve(self.to_tensor(load.copy())), "log2phy_prob")
         except InvalidProblem as error:
-            raise TargetError(f"the scheduler returned {error.given}") from error
+            raise TargetError(f"it returned {error.given}") from error
         sound = chances.dtype.kind in "fiu" and chances.shape == self.log2phy.shape
         if not sound or not np.isfinite(chances).all() or (chances < 0).any():
-            raise TargetError(f"the scheduler returned no probabilities of shape {self.log2phy.shape}")
+            raise TargetError(f"it returned no probabilities of shape {self.log2phy.shape}")
         used = self.log2phy >= 0
         chances = np.where(used, chances, 0).astype(np.float64)
         chances[chances.sum(axis=1) == 0] = 1
@@ -73,3 +74,12 @@ class LplbFunction:
             return self.solve(given, self.to_tensor(log2phy.copy()))
 
         return LplbProbabilities(solve, log2phy, width, self.to_tensor)(load, hosts)
+
+
+FORM = Form(
+    name="lplb",
+    role="scheduler",
+    example="solve(load, log2phy) -> log2phy_prob",
+    recognises=lambda found, names: "log2phy" in names and not isinstance(found, type),
+    adapt=lambda found: LplbFunction(found, to_tensor_of(found)),
+)

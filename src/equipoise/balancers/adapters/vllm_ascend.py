@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.adapters.placements import Integers, ToTensor, as_given, read_integers, read_placement
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, required_parameters, to_tensor_of
+from equipoise.roles.placer import Integers, read_integers, read_placement
 from equipoise.errors import TargetError
 
 
@@ -46,7 +48,27 @@ class AscendPolicy:
         workload = np.where(placed >= 0, share, 0).reshape(shape)
         returned = self.policy.rebalance_experts(self.to_tensor(self.table.copy()), self.to_tensor(workload))
         if not isinstance(returned, tuple | list) or len(returned) < 2:
-            raise TargetError("the placer returned no (changed, table)")
+            raise TargetError("it returned no (changed, table)")
         if returned[0]:
             self.table = read_integers(returned[-1], "the table", shape)
-        return read_placement(self.table.reshape(layers, num_slots), layers, experts, num_slots)
+        return read_placement(self.table.reshape(layers, num_slots), load, num_slots)
+
+
+def _is_policy(found: Any, names: list[str]) -> bool:
+    method = getattr(found, "rebalance_experts", None)
+    return method is not None and "current_expert_table" in inspect.signature(method).parameters
+
+
+def _adapt(found: Any) -> AscendPolicy:
+    """Make the object of a class, with None for every configuration that it wants."""
+    policy = found(*[None for _ in required_parameters(found)]) if isinstance(found, type) else found
+    return AscendPolicy(policy, to_tensor_of(found.rebalance_experts))
+
+
+FORM = Form(
+    name="vllm-ascend",
+    role="placer",
+    example="Policy(config).rebalance_experts(current_expert_table, expert_workload)",
+    recognises=_is_policy,
+    adapt=_adapt,
+)

@@ -15,22 +15,12 @@ import numpy as np
 
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
+from equipoise.roles import all_roles, role_named
 
 PREFIX = "cmd:"
 """What a target that is a command starts with."""
 
 PROTOCOL = "equipoise-balancer/1"
-
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "router": ("scores", "top_k"),
-    "scheduler": ("load", "hosts"),
-    "placer": ("load", "num_slots", "num_groups", "num_nodes", "num_devices"),
-    "predictor": ("history", "horizon"),
-}
-"""Names under which the arguments of a call are sent."""
-
-ANSWERS = {"router": "experts", "scheduler": "split", "placer": "physical_to_logical", "predictor": "forecast"}
-"""Name under which the answer of each role comes back; a router may add ``weights``."""
 
 START_SECONDS = 30.0
 CALL_SECONDS = 60.0
@@ -67,6 +57,7 @@ class Command:
         except TargetError as error:
             raise TargetNotFound(f"command {target!r} does not introduce itself: {error}") from error
         self.role = _role(target, hello.get("role"), role)
+        self._role = role_named(self.role)
         declared = hello.get("capabilities", [])
         self.capabilities = tuple(map(str, declared)) if isinstance(declared, list) else ()
         if "has reset" in self.capabilities:
@@ -76,13 +67,14 @@ class Command:
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Return the answer as an array; of a router with weights, both."""
-        named = {name: _sent(value) for name, value in zip(ARGUMENTS[self.role], arguments, strict=True)}
+        named = {name: _sent(value) for name, value in zip(self._role.arguments, arguments, strict=True)}
         reply = self._ask({"do": "call", **named, "options": {name: _sent(value) for name, value in options.items()}})
-        answer = _received(reply, ANSWERS[self.role])
+        answer = _received(reply, self._role.answer)
         return (answer, _received(reply, "weights")) if "weights" in reply else answer
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("bias", "load", "shares") and f"has {name}" in self.__dict__.get("capabilities", ()):
+        known = self.__dict__.get("_role")
+        if known is not None and name in known.attributes and f"has {name}" in self.__dict__.get("capabilities", ()):
             value = self._ask({"do": "attribute", "name": name}).get("value")
             return None if value is None else _received({name: value}, name)
         raise AttributeError(name)
@@ -143,8 +135,8 @@ class Command:
 
 
 def _role(target: str, said: Any, asked: str | None) -> str:
-    if said is not None and said not in ARGUMENTS:
-        raise TargetNotFound(f"command {target!r} says its role is {said!r}; allowed: {', '.join(ARGUMENTS)}")
+    if said is not None and said not in all_roles():
+        raise TargetNotFound(f"command {target!r} says its role is {said!r}; allowed: {', '.join(all_roles())}")
     if said is None and asked is None:
         raise TargetNotFound(f"command {target!r} does not say its role; say it with --role")
     if said is not None and asked is not None and said != asked:
