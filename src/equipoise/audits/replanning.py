@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from equipoise.audit.devices import Cluster, Integers
-from equipoise.audit.values import least_peak
+from equipoise.audits.cluster import Cluster, Integers
+from equipoise.audits.forecast_value import least_peak
 from equipoise.errors import InvalidProblem
 
 Placing = Callable[[int, int], Integers]

@@ -1,46 +1,26 @@
-"""A stored audit to hold the next one against: every gap of every target, in a file that diffs well."""
+"""A stored audit to compare the next one with: every gap of every target, in a file that diffs well."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
+from equipoise.audits.measures import Row
+from equipoise.audits.role_audit import RoleAudit
 from equipoise.errors import InvalidFile
 from equipoise.files import write_whole
-from equipoise.traces import Instance, LoadInstance, LoadSeries
 
-SCHEMA = "equipoise-baseline/1"
+SCHEMA = "equipoise-baseline/2"
+OLD = "equipoise-baseline/1"
+"""Read too, but for predictors (it kept one horizon of each series) and placers scored against another record."""
+
 _LARGEST = 64 << 20
 _AGAIN = "--update-baseline makes it anew"
-
-
-class JudgedRow(Protocol):
-    """One balancer on one instance, as a row of any audit."""
-
-    @property
-    def balancer(self) -> str:
-        """Name of the target."""
-
-    @property
-    def where(self) -> str:
-        """Name of the instance."""
-
-    @property
-    def error(self) -> str | None:
-        """What broke."""
-
-    @property
-    def gaps(self) -> Mapping[str, float]:
-        """What a baseline keeps: shares by name, smaller is better, the nearest floats of exact fractions."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +63,11 @@ class Baseline:
     gaps: dict[str, dict[str, dict[str, float]]]
 
     @classmethod
-    def of(cls, made: dict[str, Any], instances: dict[str, str], rows: Iterable[JudgedRow]) -> Self:
+    def of(cls, made: dict[str, Any], instances: dict[str, str], rows: Iterable[Row], kind: RoleAudit) -> Self:
         """Return the baseline that these rows make."""
         gaps: dict[str, dict[str, dict[str, float]]] = {}
         for row in rows:
-            gaps.setdefault(row.balancer, {})[row.where] = dict(row.gaps)
+            gaps.setdefault(row.balancer, {})[row.instance] = kind.gaps(row)
         return cls(made, instances, gaps)
 
     def save(self, path: str | PathLike[str], environment: Mapping[str, str]) -> None:
@@ -119,7 +99,9 @@ class Baseline:
                 raise InvalidFile(f"{path} is larger than any baseline")
             content = json.loads(source.read_bytes())
             schema = content.get("schema")
-            if schema != SCHEMA:
+            made = content["made"]
+            old = schema == OLD and made.get("role") != "predictor" and not made.get("workloads")
+            if schema != SCHEMA and not old:
                 raise InvalidFile(f"{path} is of the schema {schema!r}, this version reads {SCHEMA!r}; {_AGAIN}")
             gaps = {
                 str(target): {
@@ -127,7 +109,12 @@ class Baseline:
                 }
                 for target, rows in content["gaps"].items()
             }
-            return cls(dict(content["made"]), {str(k): str(v) for k, v in content["instances"].items()}, gaps)
+            if old and made.get("role") == "placer":
+                gaps = {
+                    target: {name.rpartition(" of ")[0]: v for name, v in rows.items()} for target, rows in gaps.items()
+                }
+            made = _made_then(made) if old else dict(made)
+            return cls(made, {str(k): str(v) for k, v in content["instances"].items()}, gaps)
         except FileNotFoundError as error:
             raise InvalidFile(f"there is no baseline {path}; --update-baseline makes it") from error
         except OSError as error:
@@ -157,15 +144,15 @@ class Baseline:
             if target not in self.gaps:
                 raise InvalidFile(f"the baseline knows {', '.join(self.gaps)}, not {target!r}; {_AGAIN}")
 
-    def compare(self, rows: Iterable[JudgedRow], tolerance: float = 0.0) -> Comparison:
+    def compare(self, rows: Iterable[Row], kind: RoleAudit, tolerance: float = 0.0) -> Comparison:
         """Return the gaps that moved by more than ``tolerance``, a share; rows of broken targets have none."""
         worse, better, compared = [], [], 0
-        for row in (row for row in rows if row.error is None):
-            known = self.gaps.get(row.balancer, {}).get(row.where, {})
-            for key, now in row.gaps.items():
+        for row in (row for row in rows if not row.at_fault):
+            known = self.gaps.get(row.balancer, {}).get(row.instance, {})
+            for key, now in kind.gaps(row).items():
                 before = known.get(key, math.inf)
                 compared += 1
-                change = Change(row.balancer, row.where, key, before, now)
+                change = Change(row.balancer, row.instance, key, before, now)
                 if now > before + tolerance:
                     worse.append(change)
                 elif before > now + tolerance:
@@ -173,23 +160,14 @@ class Baseline:
         return Comparison(worse, better, compared, tolerance)
 
 
-def hashes(instances: Iterable[Instance | LoadInstance | LoadSeries], prefix: str = "") -> dict[str, str]:
-    """Return 16 hexadecimal digits by name: the hash of scores, K and sequence, of loads, or of loads and their run."""
-    return {prefix + instance.name: _hash(instance) for instance in instances}
-
-
-def _hash(instance: Instance | LoadInstance | LoadSeries) -> str:
-    array: npt.NDArray[Any]
-    match instance:
-        case Instance():
-            array, about = instance.scores, [instance.top_k, instance.sequence]
-        case LoadInstance():
-            array, about = instance.load, []
-        case LoadSeries():
-            array, about = instance.loads, [instance.run]
-    array = np.ascontiguousarray(array)
-    head = json.dumps([array.dtype.str, array.shape, *about])
-    return hashlib.sha256(head.encode() + array.tobytes()).hexdigest()[:16]
+def _made_then(made: dict[str, Any]) -> dict[str, Any]:
+    """Return how an audit was made, in today's words, from a baseline of the first version."""
+    sizes = made.get("sizes") or {}
+    rest = {key: value for key, value in made.items() if key not in ("sizes", "workloads", "stream", "passes")}
+    rest |= {"variant": "stream" if made.get("stream") else "", **sizes}
+    if made["role"] == "placer":
+        rest["against"] = None
+    return rest if made.get("stream") or "passes" not in made else rest | {"passes": made["passes"]}
 
 
 def _written(gap: float) -> float | str:
