@@ -120,9 +120,10 @@ def test_audit_of_a_module_is_pure_json_with_every_row_certified(folder):
     audited = run(folder, "audit", "routers:route", "bip", "--trace", "trace.npz", "--format", "json")
     assert audited.returncode == 0, audited.stderr
     document = json.loads(audited.stdout)
-    assert document["schema"] == "equipoise-audit/1"
-    assert {row["router"] for row in document["rows"]} == {"routers:route", "bip"}
-    assert {row["evidence"] for row in document["rows"]} == {"certified"}
+    assert document["schema"] == "equipoise-audit/2"
+    assert {row["balancer"] for row in document["rows"]} == {"routers:route", "bip"}
+    assert all(row["evidence"] == {"optimum": "certified"} for row in document["rows"])
+    assert {tuple(row["warnings"]) for row in document["rows"]} == {(), ("it prints to standard output",)}
     assert len(document["rows"]) == 6
     assert document["environment"]["ortools"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -85,6 +85,11 @@ def clusters_for(instances: Sequence[LoadInstance], options: Options) -> dict[in
         if instance.load.ndim == 2 and len(instance.load) != devices:
             raise InvalidProblem("source_load", f"of {len(instance.load)} devices", f"{devices} devices")
     return clusters
+
+
+def in_json(clusters: dict[int, Cluster]) -> dict[str, Any]:
+    """Return the sizes by number of experts, for JSON."""
+    return {"clusters": {str(experts): asdict(cluster) for experts, cluster in clusters.items()}}
 
 
 def sizes_in_words(clusters: dict[int, Cluster]) -> str:

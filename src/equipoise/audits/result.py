@@ -119,7 +119,7 @@ class Audit:
         """
         head: dict[str, Any] = {"schema": SCHEMA, "role": self.kind.role, "variant": self.kind.variant}
         head |= {"trace": self.trace, "options": dict(self.options), "environment": self.environment}
-        head |= {"about": _plain(self.shared) if isinstance(self.shared, dict) else {}, "notes": self.notes}
+        head |= {"about": self.kind.about(self.shared), "notes": self.notes}
         head["measures"] = [
             {"name": one.name, "unit": one.unit, "better": one.better, "words": one.words} for one in self.kind.measures
         ]

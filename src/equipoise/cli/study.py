@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from equipoise.cli.show import FORMATS, show_json, show_table
-from equipoise.cli.show import workers_options
+from equipoise.cli.show import FORMATS, show_json, show_table, workers_options
 
 if TYPE_CHECKING:
     from equipoise.study.run import Study
