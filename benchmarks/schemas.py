@@ -9,7 +9,6 @@ with the version that the documents carry under "schema" (certificates: "version
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import sys
@@ -27,7 +26,7 @@ from equipoise.audit.run import Summary
 from equipoise.audit.schedules import ScheduleRow, ScheduleSummary
 from equipoise.audit.stream import StreamSummary
 from equipoise.audit.values import ValueRow, ValueSummary
-from equipoise.certificates.certificate import KINDS
+from equipoise.certificates.certificate import KINDS, certificate_type
 from equipoise.study.forecasts import HorizonComparison, HorizonSummary
 from equipoise.study.rows import Row as StudyRow
 from equipoise.study.statistics import Interval
@@ -227,7 +226,7 @@ def study() -> Schema:
 
 def certificate() -> Schema:
     """A certificate file of any kind."""
-    files = [getattr(importlib.import_module(home), name).FILE for home, name in KINDS.values()]
+    files = [certificate_type(kind).structure() for kind in KINDS]
     references, definitions = typed(*files)
     for kind, reference in zip(KINDS, references, strict=True):
         definition = definitions[reference["$ref"].rpartition("/")[2]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from equipoise.certificates.certificate import Certificate as Certificate
-    from equipoise.certificates.verdict import Verdict as Verdict
+    from equipoise.certificates.check.verdict import Verdict as Verdict
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
     from equipoise.errors import InvalidProblem as InvalidProblem
@@ -69,7 +69,7 @@ _HOME = {
     "SolverNotAvailable": "errors",
     "TargetError": "errors",
     "TrafficProblem": "problems",
-    "Verdict": "certificates.verdict",
+    "Verdict": "certificates.check.verdict",
     "available_solvers": "solvers.solve",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
