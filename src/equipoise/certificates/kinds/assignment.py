@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self, cast
 from equipoise.certificates.certificate import Certificate, Statement
 from equipoise.certificates.check.assignment import check_assignment
 from equipoise.certificates.check.verdict import Verdict
-from equipoise.certificates.codec import Array, Bits, Booleans, Exponent, Flag, Integers, Rational, Whole
+from equipoise.certificates.codec import Array, Bits, Booleans, Exponent, Flag, Integers, Nested, Rational, Whole
 from equipoise.errors import InvalidProblem
 from equipoise.problems import AssignmentProblem
 
@@ -54,6 +54,23 @@ class AssignmentStatement(Statement):
             raise InvalidProblem("top_k", str(self.top_k)[:40], f"1 to E={experts}")
         if self.grid_error > Fraction(2) ** -self.exponent:
             raise InvalidProblem("grid_error", str(self.grid_error)[:40], f"a fraction up to 2^{-self.exponent}")
+
+
+@dataclass(frozen=True, eq=False)
+class WithAssignment(Statement):
+    """A problem that adds something to an assignment problem."""
+
+    assignment: Annotated[AssignmentStatement, Nested(AssignmentStatement)]
+
+    @property
+    def exponent(self) -> int:
+        """Of the grid."""
+        return self.assignment.exponent
+
+    @property
+    def grid_bytes(self) -> int:
+        """Of the scores."""
+        return self.assignment.grid_bytes
 
 
 @dataclass(frozen=True, eq=False)

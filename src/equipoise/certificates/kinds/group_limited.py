@@ -5,22 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Self
 
-from equipoise.certificates.certificate import Statement
 from equipoise.certificates.check.group_limited import check_group_limited
 from equipoise.certificates.check.verdict import Verdict
-from equipoise.certificates.codec import Array, Integers, Nested, Whole
-from equipoise.certificates.kinds.assignment import AssignmentStatement, OnGrid
+from equipoise.certificates.codec import Array, Integers, Whole
+from equipoise.certificates.kinds.assignment import AssignmentStatement, OnGrid, WithAssignment
 from equipoise.errors import InvalidFile
 from equipoise.problems import GroupLimitedProblem
 
 
 @dataclass(frozen=True, eq=False)
-class GroupLimitedStatement(Statement):
+class GroupLimitedStatement(WithAssignment):
     """An assignment problem in grid integers, N groups, and M that a token may use."""
 
     HASHED: ClassVar[str] = "group-limited N={self.num_groups} M={self.topk_groups} {self.assignment.digest}"
 
-    assignment: Annotated[AssignmentStatement, Nested(AssignmentStatement)]
     num_groups: Whole
     topk_groups: Whole
 
@@ -30,16 +28,6 @@ class GroupLimitedStatement(Statement):
         grid, plain = problem.grid, AssignmentStatement.of(problem.assignment)
         assignment = replace(plain, scores=grid.values, exponent=grid.exponent, grid_error=grid.error)
         return cls(assignment, problem.num_groups, problem.topk_groups)
-
-    @property
-    def exponent(self) -> int:
-        """Of the grid."""
-        return self.assignment.exponent
-
-    @property
-    def grid_bytes(self) -> int:
-        """Of the scores."""
-        return self.assignment.grid_bytes
 
     def confirm(self) -> None:
         """Compare M, N and E."""

@@ -8,11 +8,10 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 import msgspec
 import numpy as np
 
-from equipoise.certificates.certificate import Statement
 from equipoise.certificates.check.limited import check_limited
 from equipoise.certificates.check.verdict import Verdict
-from equipoise.certificates.codec import Array, Axes, Booleans, Form, Integers, Nested, Sizes
-from equipoise.certificates.kinds.assignment import AssignmentStatement, OnGrid
+from equipoise.certificates.codec import Array, Axes, Booleans, Form, Integers, Sizes
+from equipoise.certificates.kinds.assignment import AssignmentStatement, OnGrid, WithAssignment
 from equipoise.errors import InvalidFile
 from equipoise.problems import LimitedProblem
 
@@ -68,12 +67,11 @@ class LimitList(Form):
 
 
 @dataclass(frozen=True, eq=False)
-class LimitedStatement(Statement):
+class LimitedStatement(WithAssignment):
     """An assignment problem in grid integers with its limits."""
 
     HASHED: ClassVar[str] = "limited L={L} {self.assignment.digest}"
 
-    assignment: Annotated[AssignmentStatement, Nested(AssignmentStatement)]
     limits: Annotated[Limits, LimitList()]
 
     @classmethod
@@ -81,11 +79,6 @@ class LimitedStatement(Statement):
         """State ``problem`` on its grid."""
         limits = Limits(problem.limit_capacity, problem.limit_tokens, problem.limit_experts)
         return cls(AssignmentStatement.of(problem.assignment), limits)
-
-    @property
-    def exponent(self) -> int:
-        """Of the grid."""
-        return self.assignment.exponent
 
     @property
     def grid_bytes(self) -> int:
