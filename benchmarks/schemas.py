@@ -9,7 +9,6 @@ with the version that the documents carry under "schema" (certificates: "version
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import sys
@@ -23,7 +22,7 @@ import equipoise
 from equipoise.audits.measures import Measure
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.audits.run import role_audit
-from equipoise.certificates.certificate import KINDS
+from equipoise.certificates.certificate import KINDS, certificate_type
 from equipoise.roles import all_roles
 from equipoise.study.forecasts import HorizonComparison, HorizonSummary
 from equipoise.study.rows import Row as StudyRow
@@ -267,7 +266,7 @@ def study() -> Schema:
 
 def certificate() -> Schema:
     """A certificate file of any kind."""
-    files = [getattr(importlib.import_module(home), name).FILE for home, name in KINDS.values()]
+    files = [certificate_type(kind).structure() for kind in KINDS]
     references, definitions = typed(*files)
     for kind, reference in zip(KINDS, references, strict=True):
         definition = definitions[reference["$ref"].rpartition("/")[2]]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import as_numpy
-from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.errors import InvalidProblem
 from equipoise.problems import (
     AssignmentProblem,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import equipoise
 from equipoise import AssignmentProblem, GroupLimitedProblem, InvalidFile, InvalidProblem
 from equipoise.certificates.certificate import Certificate
-from equipoise.certificates.group_limited_value import GroupLimitedCertificate
+from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
 from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.group_limited import cross_check
 from equipoise.solvers.group_limited.dual import best_choices

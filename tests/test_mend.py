@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from equipoise import AssignmentProblem, solve
-from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.solvers.assignment.certify import certify
 from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.assignment.mend import mend

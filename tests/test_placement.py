@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import equipoise
 from device_oracles import all_placements, keeps_groups, least_placement_peak, placement_peak, placements
 from equipoise import Certificate, InvalidFile, InvalidProblem, PlacementProblem, solve
-from equipoise.certificates.deals import GivenUp, deal_below
-from equipoise.certificates.placement import ARGUMENTS, is_lower_bound
-from equipoise.certificates.placement_value import sizes_of
+from equipoise.certificates.check.deals import GivenUp, deal_below
+from equipoise.certificates.check.placement import ARGUMENTS, is_lower_bound
+from equipoise.certificates.kinds.placement import sizes_of
 from equipoise.solvers.placement import cross_check
 from equipoise.solvers.placement.bounds import best_bound, replica_bound
 from equipoise.solvers.placement.certify import certify, peak_of_counts, slots_of

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.grid import PRICE_BITS, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solution import Solution

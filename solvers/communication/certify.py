@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import frozen
-from equipoise.certificates.communication import Multipliers
-from equipoise.certificates.communication_value import CommunicationCertificate
+from equipoise.certificates.check.communication import Multipliers
+from equipoise.certificates.kinds.communication import CommunicationCertificate
 from equipoise.problems import CommunicationProblem, SchedulingProblem
 from equipoise.solution import Solution
 from equipoise.solvers.communication.claim import Claim

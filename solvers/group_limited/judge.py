@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.group_limited_value import GroupLimitedCertificate
+from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
 from equipoise.grid import total
 from equipoise.problems import GroupLimitedProblem
 from equipoise.solution import Solution

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from ortools.graph.python import min_cost_flow
 
-from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.grid import total
 from equipoise.problems import GroupLimitedProblem
 from equipoise.solvers.assignment.certify import certify

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.limited_value import LimitedCertificate
+from equipoise.certificates.kinds.limited import LimitedCertificate
 from equipoise.problems import AssignmentProblem, LimitedProblem
 from equipoise.solution import Solution
 from equipoise.solvers.assignment.certify import claimed_prices, experts_of, nobody, score_of

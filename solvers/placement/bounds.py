@@ -1,4 +1,4 @@
-"""The best lower bound on a placement's peak that a certificate can carry; see equipoise.certificates.placement."""
+"""The best lower bound on a placement's peak that a certificate can carry; see equipoise.certificates.check."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import heapq
 from dataclasses import dataclass
 from fractions import Fraction
 
-from equipoise.certificates.placement import is_lower_bound
-from equipoise.certificates.placement_value import sizes_of
+from equipoise.certificates.check.placement import is_lower_bound
+from equipoise.certificates.kinds.placement import sizes_of
 from equipoise.problems import PlacementProblem
 
 MOST_CANDIDATES = 200_000

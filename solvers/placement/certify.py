@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import frozen
-from equipoise.certificates.placement_value import PlacementCertificate
+from equipoise.certificates.kinds.placement import PlacementCertificate
 from equipoise.problems import PlacementProblem
 from equipoise.solution import Solution
 from equipoise.solvers.placement.bounds import best_bound

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.deals import GivenUp, deal_below
+from equipoise.certificates.check.deals import GivenUp, deal_below
 from equipoise.problems import PlacementProblem
 from equipoise.solvers.placement.bounds import best_bound
 from equipoise.solvers.placement.certify import peak_of_counts, slots_of

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import frozen
-from equipoise.certificates.scheduling import peak_of
-from equipoise.certificates.scheduling_value import SchedulingCertificate
+from equipoise.certificates.check.scheduling import peak_of
+from equipoise.certificates.kinds.scheduling import SchedulingCertificate
 from equipoise.problems import SchedulingProblem
 from equipoise.solution import Solution
 from equipoise.solvers.scheduling.claim import Claim

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import frozen
-from equipoise.certificates.traffic_value import TrafficCertificate
+from equipoise.certificates.kinds.traffic import TrafficCertificate
 from equipoise.problems import TrafficProblem
 from equipoise.solution import Solution
 from equipoise.solvers.traffic.claim import Claim

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from equipoise.audits.result import Audit as Audit
     from equipoise.audits.run import audit as audit
     from equipoise.certificates.certificate import Certificate as Certificate
-    from equipoise.certificates.verdict import Verdict as Verdict
+    from equipoise.certificates.check.verdict import Verdict as Verdict
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
     from equipoise.errors import InvalidProblem as InvalidProblem
@@ -83,7 +83,7 @@ _HOME = {
     "TargetError": "errors",
     "TargetNotFound": "errors",
     "TrafficProblem": "problems",
-    "Verdict": "certificates.verdict",
+    "Verdict": "certificates.check.verdict",
     "audit": "audits.run",
     "available_solvers": "solvers.solve",
     "device_limits": "problems",

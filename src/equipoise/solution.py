@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.certificates.certificate import Certificate
-from equipoise.certificates.verdict import Verdict
+from equipoise.certificates.check.verdict import Verdict
 
 Status = Literal["optimal", "bounded", "infeasible", "unknown"]
 Evidence = Literal["certified", "cross-checked", "claimed"]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import as_numpy, whole_numbers
-from equipoise.certificates.scheduling_value import SchedulingCertificate
+from equipoise.certificates.kinds.scheduling import SchedulingCertificate
 from equipoise.errors import InvalidProblem
 from equipoise.problems import SchedulingProblem
 from equipoise.problems.scheduling import LARGEST_TOTAL

@@ -221,7 +221,7 @@ def _push(g: int, closer: int, network: Any, state: Any) -> None:
 def proved(demand: int, cut: Any, speed: Any, plain: bool, fractional: bool) -> tuple[int, int]:
     """Least peak, as a reduced fraction, at which the devices of ``cut`` can hold ``demand`` tokens.
 
-    The same number as :func:`equipoise.certificates.scheduling.bottleneck` finds.
+    The same number as :func:`equipoise.certificates.check.scheduling.bottleneck` finds.
     """
     width = 0
     for g in range(len(speed)):

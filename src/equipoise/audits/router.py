@@ -25,8 +25,8 @@ from equipoise.audits.data import TOP_K
 from equipoise.audits.measures import LEAST, MEAN, Aggregate, Measure, Row, Values
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.balancers.in_process import InProcess
-from equipoise.certificates.assignment_value import AssignmentCertificate
-from equipoise.certificates.group_limited_value import GroupLimitedCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
+from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
 from equipoise.errors import TargetError
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem, GroupLimitedProblem

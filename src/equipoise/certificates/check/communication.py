@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from equipoise.certificates.verdict import Verdict
+from equipoise.certificates.check.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.assignment import check_assignment
-from equipoise.certificates.verdict import Verdict
+from equipoise.certificates.check.assignment import check_assignment
+from equipoise.certificates.check.verdict import Verdict
 
 Integers = npt.NDArray[np.int64]
 
@@ -41,7 +41,7 @@ def check_group_limited(
     Parameters
     ----------
     scores, top_k, capacity, drop, mask, experts, prices, exponent, error
-        As in :func:`equipoise.certificates.assignment.check_assignment`.
+        As in :func:`equipoise.certificates.check.assignment.check_assignment`.
     groups
         N, a divisor of E, and M.
     """

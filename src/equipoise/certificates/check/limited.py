@@ -18,8 +18,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.assignment import check_assignment
-from equipoise.certificates.verdict import Verdict
+from equipoise.certificates.check.assignment import check_assignment
+from equipoise.certificates.check.verdict import Verdict
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -45,7 +45,7 @@ def check_limited(
     Parameters
     ----------
     scores, top_k, capacity, drop, mask, experts, prices, exponent, error
-        As in :func:`equipoise.certificates.assignment.check_assignment`.
+        As in :func:`equipoise.certificates.check.assignment.check_assignment`.
     limits
         Capacity ``[L]``, tokens ``[L, T]`` and experts ``[L, E]`` of every limit.
     limit_prices

@@ -6,8 +6,8 @@ peak of every placement, by one of three arguments:
 * **mean**: ``B = sum(load) / G``.
 * **replica**: below B, expert e needs ``floor(w_e / B) + 1`` replicas, each a device of its own or a slot; together
   they need more than P slots, or one expert needs more than G devices (least counts: Adams' apportionment).
-* **component**: with free split, see :mod:`equipoise.certificates.components`.
-* **deal**: with even split, see :mod:`equipoise.certificates.deals`.
+* **component**: with free split, see :mod:`equipoise.certificates.check.components`.
+* **deal**: with even split, see :mod:`equipoise.certificates.check.deals`.
 
 The first three ignore groups and nodes, so they bound the hierarchical form too. A placement whose peak is B is
 optimal; otherwise the verdict still carries both bounds.
@@ -18,9 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from equipoise.certificates.components import no_partition_below
-from equipoise.certificates.deals import GivenUp, deal_below
-from equipoise.certificates.verdict import Verdict
+from equipoise.certificates.check.components import no_partition_below
+from equipoise.certificates.check.deals import GivenUp, deal_below
+from equipoise.certificates.check.verdict import Verdict
 
 ARGUMENTS = ("mean", "replica", "component", "deal")
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.blocks import by_blocks
-from equipoise.certificates.verdict import Verdict
+from equipoise.certificates.check.verdict import Verdict
 
 Integers = npt.NDArray[np.int64]
 

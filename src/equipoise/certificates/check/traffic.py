@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.verdict import Verdict
+from equipoise.certificates.check.verdict import Verdict
 
 Integers = npt.NDArray[np.int64]
 

@@ -17,7 +17,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.verdict import Verdict
+from equipoise.certificates.check.verdict import Verdict
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
