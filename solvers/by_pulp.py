@@ -6,7 +6,7 @@ import warnings
 
 import pulp
 
-from equipoise.solvers.status import ClaimStatus
+from equipoise.solvers.claim import ClaimStatus
 
 STATUS: dict[int, ClaimStatus] = {
     pulp.LpSolutionOptimal: "optimal",

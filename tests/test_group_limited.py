@@ -16,10 +16,10 @@ import equipoise
 from equipoise import AssignmentProblem, GroupLimitedProblem, InvalidFile, InvalidProblem
 from equipoise.certificates.certificate import Certificate
 from equipoise.certificates.group_limited_value import GroupLimitedCertificate
-from equipoise.solvers.assignment.claim import Claim
+from equipoise.solvers.claim import Claim
 from equipoise.solvers.group_limited import cross_check
 from equipoise.solvers.group_limited.dual import best_choices
-from equipoise.solvers.group_limited.judge import judge
+from equipoise.solvers.judge import judge
 from equipoise.solvers.solve import claim
 
 WITNESSES = ("ortools-cpsat", "ortools-cpsat-plain", "pulp-cbc")

@@ -118,7 +118,7 @@ def test_missing_package_is_named_and_its_engines_are_not_offered(monkeypatch):
 
 def test_no_engine_takes_what_is_no_problem():
     assert available_solvers("not a problem") == []
-    with pytest.raises(SolverNotAvailable, match="not available for a str; allowed: none"):
+    with pytest.raises(TypeError, match="not str; state one first"):
         solve("not a problem")
 
 

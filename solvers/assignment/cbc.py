@@ -9,8 +9,9 @@ import numpy as np
 import pulp
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, CoarseScores
+from equipoise.solvers.assignment.coarse import CoarseScores
 from equipoise.solvers.by_pulp import quiet, run_cbc
+from equipoise.solvers.claim import Claim
 
 Variables = list[list[Any]]
 

@@ -9,7 +9,7 @@ import pulp
 
 from equipoise.problems import CommunicationProblem
 from equipoise.solvers.by_pulp import quiet, run_cbc
-from equipoise.solvers.communication.claim import Claim
+from equipoise.solvers.claim import Claim
 
 
 def solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:

@@ -6,8 +6,9 @@ import pulp
 
 from equipoise.problems import GroupLimitedProblem
 from equipoise.solvers.assignment.cbc import LARGEST_COST, assignment_model, run_model
-from equipoise.solvers.assignment.claim import Claim, CoarseScores
+from equipoise.solvers.assignment.coarse import CoarseScores
 from equipoise.solvers.by_pulp import quiet
+from equipoise.solvers.claim import Claim
 
 
 def solve(problem: GroupLimitedProblem, time_limit: float | None) -> Claim:

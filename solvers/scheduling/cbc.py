@@ -9,7 +9,7 @@ import pulp
 
 from equipoise.problems import SchedulingProblem
 from equipoise.solvers.by_pulp import quiet, run_cbc
-from equipoise.solvers.scheduling.claim import Claim
+from equipoise.solvers.claim import Claim
 
 LARGEST = 10**9
 """Larger totals leave the range in which CBC's tolerance (1e-6 relative) still separates two integers."""

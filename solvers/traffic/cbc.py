@@ -9,7 +9,7 @@ import pulp
 
 from equipoise.problems import TrafficProblem
 from equipoise.solvers.by_pulp import quiet, run_cbc
-from equipoise.solvers.traffic.claim import Claim
+from equipoise.solvers.claim import Claim
 
 
 def solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
@@ -39,4 +39,4 @@ def _solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
     flows = np.zeros((devices, experts, devices), np.int64)
     for index, variable in f.items():
         flows[index] = round(variable.varValue or 0.0)
-    return Claim(status, Fraction(pulp.value(model.objective) or 0), flows, message)
+    return Claim(status, Fraction(pulp.value(model.objective) or 0), flows, message=message)

@@ -29,9 +29,9 @@ from equipoise.audit.rows import DeviceRow
 from equipoise.errors import InvalidProblem
 from equipoise.executors import in_order
 from equipoise.problems import PlacementProblem
-from equipoise.solution import Solution
-from equipoise.solvers.placement.certify import certify
-from equipoise.solvers.placement.claim import Claim
+from equipoise.solution import PROVED, Solution
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.judge import judge
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.solve import solve
 from equipoise.targets import Target
@@ -135,9 +135,9 @@ def bounded(problem: PlacementProblem, time_limit: float | None) -> Solution:
     """Solve within the limit, if any; if that finds nothing or may not search, bound by a greedy placement."""
     if time_limit != 0:
         solution = solve(problem, time_limit=time_limit)
-        if solution.certificate is not None:
+        if solution.proof is not None and solution.physical_to_logical is not None:
             return solution
-    return certify(problem, Claim("feasible", counts=greedy_counts(problem), message="time limit"), "greedy")
+    return judge(problem, Claim("feasible", answer=greedy_counts(problem), message="time limit"), "greedy")
 
 
 def audit_placers(
@@ -244,7 +244,7 @@ def _judge(
     )
     if split_peak is None or even.lower is None or free.lower is None:  # not after a certificate
         raise AssertionError("a certificate states its bounds")
-    certified = best.evidence == "certified" and even.certificate is not None and free.certificate is not None
+    certified = best.evidence == "certified" and even.proof is not None and free.proof is not None
     return PlacementRow(
         *about,
         evidence="certified" if certified else "claimed",
@@ -253,9 +253,9 @@ def _judge(
         even_peak=even_peak,
         split_peak=split_peak,
         even_bound=even.lower,
-        even_optimal=even.evidence == "certified",
+        even_optimal=even.evidence in PROVED,
         free_bound=free.lower,
-        free_optimal=free.evidence == "certified",
+        free_optimal=free.evidence in PROVED,
         even_excess=relative(even_peak, even.lower),
         split_excess=relative(split_peak, free.lower),
         even_balancedness=balancedness(mean, even_peak),

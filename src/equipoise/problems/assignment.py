@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Self
 
@@ -118,6 +119,11 @@ class AssignmentProblem:
     def real_values(self) -> npt.NDArray[np.int64]:
         """Grid integers of the real tokens alone, ``[len(tokens), E]``: what the engines work on."""
         return self.grid.values if self.mask is None else self.grid.values[self.tokens]
+
+    @property
+    def rounding(self) -> Fraction:
+        """Most that the score of an answer can lose to the grid."""
+        return self.demand * self.grid.error
 
     @property
     def size(self) -> int:

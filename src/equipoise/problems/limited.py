@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -103,6 +104,11 @@ class LimitedProblem:
     def capacities(self) -> npt.NDArray[np.int64]:
         """``[E + L]``: the capacity of every set."""
         return np.concatenate([self.assignment.capacity, self.limit_capacity])
+
+    @property
+    def rounding(self) -> Fraction:
+        """Most that the score of an answer can lose to the grid."""
+        return self.assignment.demand * self.grid.error
 
     @property
     def size(self) -> int:

@@ -14,7 +14,7 @@ from equipoise.certificates.scheduling_value import SchedulingCertificate
 from equipoise.errors import InvalidProblem
 from equipoise.problems import SchedulingProblem
 from equipoise.problems.scheduling import LARGEST_TOTAL
-from equipoise.solvers.scheduling.express.network import Network
+from equipoise.solvers.scheduling.push_relabel.network import Network
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -150,7 +150,7 @@ def schedule_batch(
 
 def scheduled(loads: Integers, form: SchedulingProblem, network: Network) -> Schedules:
     """Split validated ``loads[B, E]`` over the placement of ``form``, whose own load is not looked at."""
-    from equipoise.solvers.scheduling.express.kernels import schedule_rows
+    from equipoise.solvers.scheduling.push_relabel.kernels import schedule_rows
 
     expert, device, count = network.expert, network.device, len(loads)
     shares, denominators = np.empty((count, len(expert)), np.int64), np.empty(count, np.int64)
