@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
@@ -168,7 +169,7 @@ def short(number: Fraction) -> str:
     try:
         return f"{float(number):.12g}"
     except OverflowError:
-        return f"{'-' * (number < 0)}2^{abs(number).numerator.bit_length() - number.denominator.bit_length()}"
+        return f"{Decimal(number.numerator) / number.denominator:.12g}"
 
 
 def _exact(number: Fraction | None) -> str | None:

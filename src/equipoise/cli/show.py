@@ -78,7 +78,7 @@ def show_audit(
 
 
 @contextlib.contextmanager
-def progress(total: int) -> Iterator[Callable[[Any], None]]:
+def progress(total: int, what: str = "instances") -> Iterator[Callable[[Any], None]]:
     """Show a progress bar on a terminal, nothing in a pipe."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -86,7 +86,7 @@ def progress(total: int) -> Iterator[Callable[[Any], None]]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
-        task = shown.add_task("instances", total=total)
+        task = shown.add_task(what, total=total)
         yield lambda instance: shown.advance(task)
 
 
