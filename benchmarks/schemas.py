@@ -149,7 +149,7 @@ SOLUTION = record(
     flows=nullable({**many(many(many(COUNT))), "description": "[G, E, G]"}),
     physical_to_logical=nullable(many({"type": "integer", "minimum": -1})),
     loads=nullable({**many(NUMBER), "description": "tokens of each expert (routing) or device"}),
-    prices=nullable({**many(NUMBER), "description": "[E], in units of the scores"}),
+    prices=nullable({**many(nullable(NUMBER)), "description": "[E], in units of the scores"}),
 )
 
 VERDICT = record(

@@ -25,7 +25,10 @@ PROVED: tuple[Evidence, ...] = ("certified", "searched")
 SCHEMA = "equipoise-solution/1"
 """Of :meth:`Solution.to_dict`, and of what ``equipoise solve --format json`` prints."""
 
-__all__ = ["PROVED", "SCHEMA", "Evidence", "Solution", "Status", "Verdict"]
+ARRAYS = ("experts", "split", "flows", "physical_to_logical", "loads", "prices")
+"""What it has of arrays."""
+
+__all__ = ["ARRAYS", "PROVED", "SCHEMA", "Evidence", "Solution", "Status", "Verdict"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,7 +108,8 @@ class Solution:
         proof: Any = self.proof
         if not isinstance(self.problem, ScoredProblem) or proof is None:
             return None
-        prices: npt.NDArray[np.float64] = np.ldexp(proof.prices.astype(np.float64), -proof.exponent)
+        with np.errstate(over="ignore"):  # prices of the largest scores can leave the floats
+            prices: npt.NDArray[np.float64] = np.ldexp(proof.prices.astype(np.float64), -proof.exponent)
         return prices
 
     @cached_property
@@ -135,7 +139,6 @@ class Solution:
     def to_dict(self) -> dict[str, Any]:
         """Return all but the certificates as JSON has it: exact fractions as strings "p/q", arrays as lists."""
         grid = getattr(self.problem, "grid", None)
-        arrays = ("experts", "split", "flows", "physical_to_logical", "loads", "prices")
         return {
             "schema": SCHEMA,
             "problem": repr(self.problem),
@@ -152,7 +155,7 @@ class Solution:
             "raw_objective": _exact(self.raw_objective),
             "repairs": list(self.repairs),
             "seconds": self.seconds,
-            **{name: None if (array := getattr(self, name)) is None else array.tolist() for name in arrays},
+            **{name: _listed(getattr(self, name)) for name in ARRAYS},
         }
 
     def __repr__(self) -> str:
@@ -169,8 +172,15 @@ def short(number: Fraction) -> str:
     try:
         return f"{float(number):.12g}"
     except OverflowError:
-        return f"{Decimal(number.numerator) / number.denominator:.12g}"
+        return f"{(Decimal(number.numerator) / number.denominator).normalize():.12g}"
 
 
 def _exact(number: Fraction | None) -> str | None:
     return None if number is None else str(number)
+
+
+def _listed(array: npt.NDArray[Any] | None) -> list[Any] | None:
+    """Lists as JSON has them, which has no infinite numbers."""
+    if array is None:
+        return None
+    return array.tolist() if np.isfinite(array).all() else [x if np.isfinite(x) else None for x in array.tolist()]

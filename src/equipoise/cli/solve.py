@@ -6,10 +6,6 @@ import click
 
 from equipoise.cli.show import format_option, show_json, show_table
 
-FACTS = ("problem", "status", "evidence", "objective", "lower", "upper", "grid_error", "peak", "max_vio", "solver")
-FACTS += ("raw_status", "raw_objective", "repairs", "seconds", "certificate")
-"""What a table shows of a solution; JSON has the arrays too."""
-
 EXACT = {"objective", "lower", "upper", "grid_error", "raw_objective"}
 
 
@@ -37,7 +33,7 @@ def solve(
     FILE is a score matrix [T, E] (.npy), or named arrays (.npz, .json) with the keys scores, or logits and gate, and
     optionally top_k, capacity, drop, mask.
     """
-    from equipoise.solution import PROVED
+    from equipoise.solution import ARRAYS, PROVED
     from equipoise.solvers.solve import solve as find_optimum
     from equipoise.traces.read import read_problem
 
@@ -50,7 +46,8 @@ def solve(
     if form == "json":
         show_json(document)
     else:
-        show_table(("", "value"), [[name, _text(document[name], name in EXACT)] for name in FACTS], form)
+        facts = {name: value for name, value in document.items() if name not in {"schema", *ARRAYS}}
+        show_table(("", "value"), [[name, _text(value, name in EXACT)] for name, value in facts.items()], form)
     if output is not None and written is None:
         click.echo(f"no certificate was written to {output}: the answer is not proved optimal", err=True)
     return 0 if solution.evidence in PROVED else 3
