@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pulp
 
@@ -16,9 +18,11 @@ STATUS: dict[int, ClaimStatus] = {
 }
 
 
-def quiet() -> warnings.catch_warnings[None]:
-    """Silence PuLP 3 where it announces the API of PuLP 4."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence PuLP 3 where it announces the API of PuLP 4; around a block, or a function as a decorator."""
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        yield
 
 
 def run_cbc(model: pulp.LpProblem, time_limit: float | None) -> tuple[ClaimStatus, str]:

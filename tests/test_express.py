@@ -1,4 +1,4 @@
-"""`express` against min-cost flow and the solver-free check; large inputs are shrunk by lowering its thresholds."""
+"""`dual-descent` against min-cost flow and the solver-free check; large inputs are shrunk by lowering its thresholds."""
 
 from dataclasses import replace
 

@@ -16,13 +16,9 @@ from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
 
 
+@quiet()
 def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
-    with quiet():
-        return _solve(problem, time_limit)
-
-
-def _solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     experts, devices = range(problem.num_experts), range(problem.num_devices)
     unit = max(1.0, sum(problem.load.tolist()) / problem.num_devices)
     model = pulp.LpProblem("placement", pulp.LpMinimize)

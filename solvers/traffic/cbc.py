@@ -12,13 +12,9 @@ from equipoise.solvers.by_pulp import quiet, run_cbc
 from equipoise.solvers.claim import Claim
 
 
+@quiet()
 def solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
     """Solve with integral flows; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
-    with quiet():
-        return _solve(problem, time_limit)
-
-
-def _solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
     devices, experts = problem.source_load.shape
     model = pulp.LpProblem("traffic", pulp.LpMinimize)
     starts = np.argwhere(problem.source_load).tolist()
