@@ -67,7 +67,7 @@ def differs(problem: AssignmentProblem) -> tuple[str, str]:
         return f"not proved: {solution}", claim.message
     exact = problem.scores.dtype.kind == "i"
     other = flow.solve(problem, None)
-    best = other.objective if exact else certify(problem, other, "ortools-flow").objective
+    best = other.objective if exact else judge(problem, other, "ortools-flow").objective
     return ("" if best == claim.objective else f"{claim.objective} against {best}"), claim.message
 
 

@@ -1,4 +1,4 @@
-"""`dual-descent` against min-cost flow and the solver-free check; large inputs are shrunk by lowering its thresholds."""
+"""`dual-descent` against min-cost flow and the solver-free check; lower thresholds make large inputs small."""
 
 from dataclasses import replace
 
