@@ -142,3 +142,13 @@ def test_certificate_alone_decides_whether_a_solution_is_optimal(monkeypatch):
     solution = solve(PROBLEM)
     assert (solution.status, solution.evidence, solution.certificate) == ("bounded", "claimed", None)
     assert solution.objective == BEST == solution.lower < solution.upper
+
+
+def test_a_proof_that_the_check_rejects_is_mended_like_any_other_answer():
+    chosen, prices = np.array([[0], [0], [1], [2]], np.int32), np.zeros(3, np.int64)
+    solution = judge(PROBLEM, Claim("optimal", BEST, proof=(chosen, prices)), "hasty")
+    assert_certified(solution, PROBLEM)
+    assert solution.repairs == ("moved 1 tokens within capacity",)
+    right = solution.certificate
+    proof = (solution.experts.astype(np.int32), right.prices)
+    assert judge(PROBLEM, Claim("optimal", BEST, proof=proof), "careful").repairs == ()

@@ -20,6 +20,7 @@ from equipoise import (
     PlacementProblem,
     SchedulingProblem,
     TrafficProblem,
+    cli,
     solve,
 )
 from equipoise.solution import PROVED, Solution
@@ -146,3 +147,23 @@ def test_prices_are_there_for_routing_only(kind):
     prices = solve(PROBLEMS[kind]).prices
     assert (prices is not None) == (kind in ("assignment", "limited", "group-limited"))
     assert prices is None or prices.shape == (4,)
+
+
+@pytest.mark.parametrize("form", ["json", "table", "markdown"])
+def test_the_command_line_says_what_the_solution_says(form, tmp_path, capsys):
+    np.save(tmp_path / "scores.npy", PLAIN.scores)
+    assert cli.run(["solve", str(tmp_path / "scores.npy"), "--top-k", "2", "--format", form]) == 0
+    shown, said = capsys.readouterr().out, solve(PLAIN).to_dict()
+    if form == "json":
+        document = json.loads(shown)
+        assert document.pop("certificate") is None
+        assert {**document, "seconds": 0} == {**said, "seconds": 0}
+    else:
+        assert "certified" in shown
+        assert "experts" not in shown
+
+
+def test_scores_beyond_the_floats_total_are_shown_and_not_a_traceback(tmp_path, capsys):
+    np.save(tmp_path / "scores.npy", np.full((3, 2), 1.7e308))
+    assert cli.run(["solve", str(tmp_path / "scores.npy"), "--top-k", "2"]) == 0
+    assert "1.02e+309" in capsys.readouterr().out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
@@ -172,7 +172,7 @@ def short(number: Fraction) -> str:
     try:
         return f"{float(number):.12g}"
     except OverflowError:
-        return f"{(Decimal(number.numerator) / number.denominator).normalize():.12g}"
+        return str(Context(prec=12).divide(Decimal(number.numerator), number.denominator).normalize()).lower()
 
 
 def _exact(number: Fraction | None) -> str | None:

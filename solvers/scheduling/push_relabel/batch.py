@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,13 +99,13 @@ class Schedules:
 
 
 def schedule_batch(
-    loads: Any,
-    hosts: Any = None,
+    loads: npt.ArrayLike,
+    hosts: npt.ArrayLike | None = None,
     *,
-    physical_to_logical: Any = None,
+    physical_to_logical: npt.ArrayLike | None = None,
     num_devices: int | None = None,
-    base_load: Any = None,
-    speed: Any = None,
+    base_load: npt.ArrayLike | None = None,
+    speed: npt.ArrayLike | None = None,
     fractional: bool = False,
 ) -> Schedules:
     """Split every load vector over one placement so that its fullest device has as little as possible.
@@ -118,11 +117,11 @@ def schedule_batch(
     Parameters
     ----------
     loads
-        ``[B, E]`` tokens per expert; B may be 0.
+        Array-like, shape (B, E): tokens per expert; B may be 0.
     hosts
-        ``[E, G]`` booleans; or give ``physical_to_logical`` and ``num_devices``.
+        Array-like, shape (E, G): booleans; or give ``physical_to_logical`` and ``num_devices``.
     base_load, speed
-        ``[G]``, the same for all vectors.
+        Array-like, shape (G,), the same for all vectors.
     fractional
         Whether tokens may be divided; then each vector has a denominator of its own.
 
