@@ -123,15 +123,16 @@ PROBLEM = record(
 ) | {"anyOf": [{"required": ["scores"]}, {"required": ["logits", "gate"]}]}
 
 SOLUTION = record(
+    ("split", "flows", "physical_to_logical", "loads", "prices", "certificate"),
     schema={"const": "equipoise-solution/1"},
     problem=TEXT,
     status={"enum": ["optimal", "bounded", "infeasible", "unknown"]},
-    evidence={"enum": ["certified", "cross-checked", "claimed"]},
+    evidence={"enum": ["certified", "searched", "cross-checked", "claimed"]},
     objective=nullable(FRACTION),
     lower=nullable(FRACTION),
     upper=nullable(FRACTION),
-    grid_error=FRACTION,
-    peak=nullable(COUNT),
+    grid_error=nullable(FRACTION),
+    peak=nullable(NUMBER),
     max_vio=nullable(NUMBER),
     solver=TEXT,
     raw_status=TEXT,
@@ -140,6 +141,11 @@ SOLUTION = record(
     seconds=NUMBER,
     certificate=nullable({**TEXT, "description": "file that it was written to"}),
     experts=nullable(many(many({"type": "integer", "minimum": -1}))),
+    split=nullable({**many(many(NUMBER)), "description": "[E, G]"}),
+    flows=nullable({**many(many(many(COUNT))), "description": "[G, E, G]"}),
+    physical_to_logical=nullable(many({"type": "integer", "minimum": -1})),
+    loads=nullable({**many(NUMBER), "description": "tokens of each expert (routing) or device"}),
+    prices=nullable({**many(nullable(NUMBER)), "description": "[E], in units of the scores"}),
 )
 
 VERDICT = record(

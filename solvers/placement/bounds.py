@@ -13,6 +13,11 @@ from equipoise.problems import PlacementProblem
 MOST_CANDIDATES = 200_000
 
 
+def solver_seconds(time_limit: float | None) -> float | None:
+    """What a solver may use of a limit that includes starting its process and evaluating its answer."""
+    return None if time_limit is None else 0.8 * time_limit
+
+
 @dataclass(frozen=True)
 class Bound:
     """A lower bound and the argument that proves it."""

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
-    from equipoise.solvers.scheduling.express.batch import Schedules as Schedules
-    from equipoise.solvers.scheduling.express.batch import schedule_batch as schedule_batch
+    from equipoise.solvers.scheduling.push_relabel.batch import Schedules as Schedules
+    from equipoise.solvers.scheduling.push_relabel.batch import schedule_batch as schedule_batch
     from equipoise.solvers.solve import available_solvers as available_solvers
     from equipoise.solvers.solve import solve as solve
     from equipoise.traces import read_loads as read_loads
@@ -76,7 +76,7 @@ _HOME = {
     "Routing": "routing",
     "PlacementProblem": "problems",
     "Scheduler": "roles.scheduler",
-    "Schedules": "solvers.scheduling.express.batch",
+    "Schedules": "solvers.scheduling.push_relabel.batch",
     "SchedulingProblem": "problems",
     "Solution": "solution",
     "SolverNotAvailable": "errors",
@@ -95,7 +95,7 @@ _HOME = {
     "read_trace": "traces",
     "recorded": "traces",
     "sequence_limits": "problems",
-    "schedule_batch": "solvers.scheduling.express.batch",
+    "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
 }
 

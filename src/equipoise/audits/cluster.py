@@ -131,4 +131,4 @@ def word_of(solution: Solution) -> str:
     """Return the word of evidence for a row: "bounded" where a bound is proved and not met."""
     if solution.evidence != "claimed":
         return solution.evidence
-    return "bounded" if solution.lower is not None or solution.upper is not None else "claimed"
+    return "bounded" if solution.bound_proof is not None else "claimed"

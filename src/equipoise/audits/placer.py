@@ -29,8 +29,8 @@ from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.problems import PlacementProblem
 from equipoise.solution import Solution
-from equipoise.solvers.placement.certify import certify
-from equipoise.solvers.placement.claim import Claim
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.judge import judge as judge_claim
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.solve import solve
 from equipoise.traces import LoadInstance
@@ -61,9 +61,9 @@ def bounded(problem: PlacementProblem, time_limit: float | None) -> Solution:
     """Solve within the limit, if any; if that finds nothing or may not search, bound by a greedy placement."""
     if time_limit != 0:
         solution = solve(problem, time_limit=time_limit)
-        if solution.lower is not None:
+        if solution.proof is not None:
             return solution
-    return certify(problem, Claim("feasible", counts=greedy_counts(problem), message="time limit"), "greedy")
+    return judge_claim(problem, Claim("feasible", answer=greedy_counts(problem), message="time limit"), "greedy")
 
 
 def columns(instances: Sequence[LoadInstance], options: Options) -> list[list[LoadInstance]]:

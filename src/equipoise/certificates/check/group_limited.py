@@ -68,8 +68,8 @@ def check_group_limited(
     if over.any():
         return Verdict(False, f"token {int(np.argmax(over))} uses more than {most} groups", None, upper)
     if plain.lower + 2 * slip != upper:
-        gap = float(upper - plain.lower - 2 * slip)
-        return Verdict(False, f"the prices leave a gap of {gap:.6g} above the assignment's score", plain.lower, upper)
+        gap = f"{(upper - plain.lower - 2 * slip) / unit} grid steps of 2^{-exponent}"
+        return Verdict(False, f"the prices leave a gap of {gap} above the assignment's score", plain.lower, upper)
     return Verdict(True, "the assignment is feasible and its score equals the dual bound", plain.lower, upper)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from equipoise.certificates.kinds.scheduling import SchedulingCertificate
 from equipoise.errors import InvalidProblem
 from equipoise.problems import SchedulingProblem
 from equipoise.problems.scheduling import LARGEST_TOTAL
-from equipoise.solvers.scheduling.express.network import Network
+from equipoise.solvers.scheduling.push_relabel.network import Network
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -100,13 +99,13 @@ class Schedules:
 
 
 def schedule_batch(
-    loads: Any,
-    hosts: Any = None,
+    loads: npt.ArrayLike,
+    hosts: npt.ArrayLike | None = None,
     *,
-    physical_to_logical: Any = None,
+    physical_to_logical: npt.ArrayLike | None = None,
     num_devices: int | None = None,
-    base_load: Any = None,
-    speed: Any = None,
+    base_load: npt.ArrayLike | None = None,
+    speed: npt.ArrayLike | None = None,
     fractional: bool = False,
 ) -> Schedules:
     """Split every load vector over one placement so that its fullest device has as little as possible.
@@ -118,11 +117,11 @@ def schedule_batch(
     Parameters
     ----------
     loads
-        ``[B, E]`` tokens per expert; B may be 0.
+        Array-like, shape (B, E): tokens per expert; B may be 0.
     hosts
-        ``[E, G]`` booleans; or give ``physical_to_logical`` and ``num_devices``.
+        Array-like, shape (E, G): booleans; or give ``physical_to_logical`` and ``num_devices``.
     base_load, speed
-        ``[G]``, the same for all vectors.
+        Array-like, shape (G,), the same for all vectors.
     fractional
         Whether tokens may be divided; then each vector has a denominator of its own.
 
@@ -150,7 +149,7 @@ def schedule_batch(
 
 def scheduled(loads: Integers, form: SchedulingProblem, network: Network) -> Schedules:
     """Split validated ``loads[B, E]`` over the placement of ``form``, whose own load is not looked at."""
-    from equipoise.solvers.scheduling.express.kernels import schedule_rows
+    from equipoise.solvers.scheduling.push_relabel.kernels import schedule_rows
 
     expert, device, count = network.expert, network.device, len(loads)
     shares, denominators = np.empty((count, len(expert)), np.int64), np.empty(count, np.int64)

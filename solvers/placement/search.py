@@ -1,4 +1,4 @@
-"""`express`: search; exact in the even form while the search ends, a chain and a descent for the free form at scale."""
+"""`placement-search`: exact in the even form while the search ends; a chain and a descent for the free form."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from equipoise.certificates.check.deals import GivenUp, deal_below
 from equipoise.problems import PlacementProblem
+from equipoise.solvers.claim import Claim
 from equipoise.solvers.placement.bounds import best_bound
 from equipoise.solvers.placement.certify import peak_of_counts, slots_of
 from equipoise.solvers.placement.chain import chained
-from equipoise.solvers.placement.claim import Claim
 from equipoise.solvers.placement.descent import descended
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
@@ -26,10 +26,10 @@ def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
         if peak is not None and peak > floor:
             counts = descended(problem, counts, floor)
             peak = peak_of_counts(problem, counts)
-        return Claim("feasible", peak, counts, "chain of devices, or descent")
+        return Claim("feasible", peak, counts, message="chain of devices, or descent")
     counts, ended = dealt(problem, swapped(problem, start))
     peak = problem.even_peak(slots_of(problem, counts))
-    return Claim("optimal" if ended else "feasible", peak, counts, "OPTIMAL" if ended else "search given up")
+    return Claim("optimal" if ended else "feasible", peak, counts, message="OPTIMAL" if ended else "search given up")
 
 
 def dealt(problem: PlacementProblem, counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], bool]:

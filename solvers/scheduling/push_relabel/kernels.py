@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from equipoise.solvers.scheduling.express.network import Network
+from equipoise.solvers.scheduling.push_relabel.network import Network
 
 FEW = 8
 """Few devices are above their limits if it is at most one in so many."""
