@@ -245,7 +245,7 @@ def _way(way: RoleAudit) -> Schema:
         **{key: {} for key in way.group_by},
         instances=COUNT,
         errors=COUNT,
-        certified=by_name(COUNT),
+        evidence=by_name(by_name(COUNT)),
         proved=COUNT,
         worst=TEXT,
         **aggregates,

