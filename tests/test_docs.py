@@ -2,8 +2,8 @@
 
 In a page, a ``python`` block that starts with ``# NAME.py`` is a file of the reader's; a ``console`` block holds
 commands after ``$``, each followed by lines of its output, in order, ``...`` for any number of others. A command exits
-with 0 unless ``# exits with N`` stands behind it. All ``pycon`` blocks of a page are one Python session, a doctest, which
-runs when the commands have run.
+with 0 unless ``# exits with N`` stands behind it. All ``pycon`` blocks of a page are one Python session, a doctest,
+which runs when the commands have run.
 """
 
 import os

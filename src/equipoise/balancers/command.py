@@ -1,4 +1,4 @@
-"""Balancers that are commands, in any language: JSON lines over standard input and output (docs/protocol.md)."""
+"""Balancers that are commands, in any language: JSON lines over pipes, as docs/reference/protocol.md states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The certificate file: one JSON document with a format version, parsed strictly (docs/certificate.md)."""
+"""The certificate file: one JSON document, parsed strictly, as docs/reference/certificate-format.md states."""
 
 from __future__ import annotations
 
