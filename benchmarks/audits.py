@@ -10,10 +10,11 @@ Times of calls differ from run to run and are left out.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pages import DOCS, fill
 
@@ -28,42 +29,32 @@ class Part:
     """One table of a page, with the measures that its picture shows."""
 
     page: str
-    audit: Callable[..., equipoise.Audit]
+    audit: Callable[[], equipoise.Audit]
     drawn: tuple[str, ...] = ()
 
 
-def audit(targets: Any = (), **options: Any) -> Callable[[Path | None], equipoise.Audit]:
-    """Return an audit that is yet to be made; names of DeepSeek's files are completed by their folder."""
-
-    def made(folder: Path | None) -> equipoise.Audit:
-        files = {key: str(folder / name) for key, name in options.items() if folder and name in (PREFILL, DECODE)}
-        return equipoise.audit(targets, **{**options, **files})
-
-    return made
-
-
 PARTS = {
-    "routers": Part(ROUTERS, audit(role="router"), ("relative_regret", "max_vio")),
-    "stream": Part(ROUTERS, audit(role="router", stream=True), ("relative_regret", "max_vio")),
-    "schedulers": Part(DEVICES, audit(role="scheduler"), ("relative_excess",)),
-    "placers": Part(DEVICES, audit(role="placer"), ("even_excess", "split_excess")),
+    "routers": Part(ROUTERS, partial(equipoise.audit, role="router"), ("relative_regret", "max_vio")),
+    "stream": Part(ROUTERS, partial(equipoise.audit, role="router", stream=True), ("relative_regret", "max_vio")),
+    "schedulers": Part(DEVICES, partial(equipoise.audit, role="scheduler"), ("relative_excess",)),
+    "placers": Part(DEVICES, partial(equipoise.audit, role="placer"), ("even_excess", "split_excess")),
 }
 DEEPSEEK = {
-    "deepseek schedulers": Part(DEVICES, audit(role="scheduler", trace=PREFILL)),
-    "deepseek placers": Part(DEVICES, audit(["eplb", "random"], role="placer", trace=PREFILL, time_limit=1)),
+    "deepseek schedulers": Part(DEVICES, partial(equipoise.audit, role="scheduler", trace=PREFILL)),
+    "deepseek placers": Part(
+        DEVICES, partial(equipoise.audit, ["eplb", "random"], role="placer", trace=PREFILL, time_limit=1)
+    ),
     "deepseek against": Part(
-        DEVICES, audit(["eplb", "random"], role="placer", trace=PREFILL, against=DECODE, time_limit=1)
+        DEVICES,
+        partial(equipoise.audit, ["eplb", "random"], role="placer", trace=PREFILL, against=DECODE, time_limit=1),
     ),
 }
 
 
 def without_times(found: equipoise.Audit) -> equipoise.Audit:
-    """Return the audit without columns that no other run would show, and with files named without their folder."""
+    """Return the audit without the columns that no other run would show."""
     measures = tuple(one for one in found.kind.measures if one.unit != "seconds")
-    about = [{k: Path(v).name if isinstance(v, str) else v for k, v in row.about.items()} for row in found.rows]
-    rows = [replace(row, about=named) for row, named in zip(found.rows, about, strict=True)]
-    trace = Path(found.trace).name
-    return replace(found, kind=replace(found.kind, measures=measures), rows=rows, trace=trace)
+    return replace(found, kind=replace(found.kind, measures=measures))
 
 
 def main() -> None:
@@ -74,11 +65,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     parts = PARTS | (DEEPSEEK if options.deepseek else {})
+    if options.deepseek:
+        os.chdir(options.deepseek)  # so that files go by their names
     for name in options.tables or parts:
         if name not in parts:
             parser.error(f"there is no table {name!r}; allowed: {', '.join(parts)}")
         part = parts[name]
-        found = without_times(part.audit(options.deepseek))
+        found = without_times(part.audit())
         if not options.write:
             print(f"### {name}\n\n{found.to_markdown()}\n", flush=True)
             continue

@@ -78,7 +78,9 @@ def _panel(axes: Any, audit: Audit, measure: Measure, balancers: Sequence[str]) 
         axes.plot(mean, [place] * len(mean), "o", color=MEAN, markersize=5, markeredgecolor="white", clip_on=False)
     if measure.unit == "share":
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-    axes.set_xlabel(measure.title or measure.name.replace("_", " "), fontsize=9, color=INK)
+    named = measure.title and " / " not in measure.title  # a title with a stroke names aggregates
+    label = measure.title if named else measure.name.replace("_", " ")
+    axes.set_xlabel(label, fontsize=9, color=INK)
     axes.tick_params(labelsize=8, colors=MUTED, length=0)
     axes.grid(color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)
