@@ -23,7 +23,7 @@ from agreement import capacity
 from equipoise import AssignmentProblem
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.certify import certify
-from equipoise.solvers.assignment.express import engine
+from equipoise.solvers.assignment.dual_descent import engine
 
 
 def small(seed: int, index: int) -> AssignmentProblem:

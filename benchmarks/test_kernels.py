@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from equipoise import AssignmentProblem, SchedulingProblem, solve
+from equipoise.solvers.assignment.dual_descent.engine import Express
+from equipoise.solvers.assignment.dual_descent.weights import exchange_weights
 from equipoise.solvers.assignment.exchange import exchange_graph
-from equipoise.solvers.assignment.express.engine import Express
-from equipoise.solvers.assignment.express.weights import exchange_weights
 from equipoise.solvers.assignment.margin import held_matrix, margin
 from equipoise.solvers.assignment.mend import tokens_of
 from equipoise.solvers.scheduling.express.batch import scheduled

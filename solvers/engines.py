@@ -101,7 +101,7 @@ _PLACEMENT = "equipoise.solvers.placement."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 100_000, "network flow"),
-    Engine("express", _ASSIGNMENT + "express.engine", AssignmentProblem, "numba", 2**40, "express", warm=True),
+    Engine("express", _ASSIGNMENT + "dual_descent.engine", AssignmentProblem, "numba", 2**40, "express", warm=True),
     Engine("ortools-highs", _ASSIGNMENT + "highs", AssignmentProblem, "ortools", 30_000, "HiGHS"),
     Engine("ortools-glop", _ASSIGNMENT + "glop", AssignmentProblem, "ortools", 20_000, "GLOP"),
     Engine("ortools-pdlp", _ASSIGNMENT + "pdlp", AssignmentProblem, "ortools", 30_000, "PDLP"),

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise import AssignmentProblem, InvalidProblem, solve
-from equipoise.solvers.assignment.express import engine, rows
-from equipoise.solvers.assignment.express.descent import rank
-from equipoise.solvers.assignment.express.rounding import rounded
+from equipoise.solvers.assignment.dual_descent import engine, rows
+from equipoise.solvers.assignment.dual_descent.descent import rank
+from equipoise.solvers.assignment.dual_descent.rounding import rounded
 from equipoise.solvers.engines import engine_named
 from strategies_assignment import ALL, INTEGRAL, fewer, problems
 

@@ -32,12 +32,12 @@ from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.claim import Claim
-from equipoise.solvers.assignment.express.core import Core, load_of, part, rehold, write_back
-from equipoise.solvers.assignment.express.descent import bids_of, boundaries, descend, near, reach
-from equipoise.solvers.assignment.express.passes import gather, unproved
-from equipoise.solvers.assignment.express.paths import NO_ROOM, TOO_LONG, repair
-from equipoise.solvers.assignment.express.rounding import rounded
-from equipoise.solvers.assignment.express.rows import FAR, Rows
+from equipoise.solvers.assignment.dual_descent.core import Core, load_of, part, rehold, write_back
+from equipoise.solvers.assignment.dual_descent.descent import bids_of, boundaries, descend, near, reach
+from equipoise.solvers.assignment.dual_descent.passes import gather, unproved
+from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, repair
+from equipoise.solvers.assignment.dual_descent.rounding import rounded
+from equipoise.solvers.assignment.dual_descent.rows import FAR, Rows
 
 Integers = npt.NDArray[np.int64]
 Windows = tuple[Integers, Integers]

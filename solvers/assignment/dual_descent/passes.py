@@ -10,8 +10,8 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from equipoise.solvers.assignment.express.core import Array, Core, by_node, insert, load_of
-from equipoise.solvers.assignment.express.rows import FAR, Rows, reduced_row
+from equipoise.solvers.assignment.dual_descent.core import Array, Core, by_node, insert, load_of
+from equipoise.solvers.assignment.dual_descent.rows import FAR, Rows, reduced_row
 
 _BLOCK = 512
 _GROUPS = 16

@@ -18,7 +18,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from equipoise.solvers.assignment.express.rows import FAR
+from equipoise.solvers.assignment.dual_descent.rows import FAR
 
 SETTLED = -2
 NO_ROOM = -1

@@ -15,8 +15,8 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from equipoise.solvers.assignment.express.core import insert
-from equipoise.solvers.assignment.express.rows import FAR
+from equipoise.solvers.assignment.dual_descent.core import insert
+from equipoise.solvers.assignment.dual_descent.rows import FAR
 
 _BLOCK = 512
 _PATIENCE = 4
