@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise import AssignmentProblem, InvalidProblem, solve
-from equipoise.solvers.assignment.dual_descent import engine, rows
+from equipoise.solvers.assignment.dual_descent import engine
 from equipoise.solvers.assignment.dual_descent.descent import rank
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
+from equipoise.solvers.assignment.dual_descent.tuning import TUNING
 from equipoise.solvers.engines import engine_named
 from strategies_assignment import ALL, INTEGRAL, fewer, problems
 
@@ -86,7 +87,7 @@ def test_hard_families_are_solved_by_express_itself(scores, top_k, form):
 def test_scores_read_as_they_are_and_as_grid_integers_give_the_same_answer(monkeypatch):
     problem = AssignmentProblem(random_scores(3000, 24, 2.0), 4)
     answer = express(problem)
-    monkeypatch.setattr(rows, "_MATERIALISE", 0)
+    monkeypatch.setattr(engine, "TUNING", TUNING._replace(materialise=0))
     other = express(AssignmentProblem(problem.scores, 4))
     np.testing.assert_array_equal(answer.experts, other.experts)
     np.testing.assert_array_equal(answer.certificate.prices, other.certificate.prices)
@@ -122,7 +123,7 @@ def test_a_start_that_is_no_price_per_expert_is_refused(start):
 
 
 def test_without_a_proof_another_engine_answers_and_the_solution_says_so(monkeypatch):
-    monkeypatch.setattr(engine, "PASSES", 0)
+    monkeypatch.setattr(engine, "TUNING", TUNING._replace(passes=0))
     solution = express(AssignmentProblem(random_scores(), 2))
     assert solution.status == "optimal"
     assert solution.raw_status == "OPTIMAL by ortools-flow, since express found no proof"

@@ -18,9 +18,6 @@ import numpy as np
 from equipoise.solvers.assignment.dual_descent.core import insert
 from equipoise.solvers.assignment.dual_descent.rows import FAR
 
-_BLOCK = 512
-_PATIENCE = 4
-
 
 @nb.njit(cache=True)
 def boundary(sparse: Any, price: Any, places: Any, token: int, floor: int, best: Any, edge: Any) -> None:
@@ -38,14 +35,14 @@ def boundary(sparse: Any, price: Any, places: Any, token: int, floor: int, best:
 
 
 @nb.njit(cache=True, parallel=True)
-def boundaries(sparse: Any, price: Any, places: Any, floor: int) -> Any:
+def boundaries(sparse: Any, price: Any, places: Any, floor: int, block: int) -> Any:
     """All boundaries; ``price`` has an entry for node E."""
     tokens = len(sparse[0]) - 1
     edge = np.empty((tokens, 2), np.int64)
     most = places.max() + 1 if tokens else 1
-    for block in nb.prange((tokens + _BLOCK - 1) // _BLOCK):
+    for i in nb.prange((tokens + block - 1) // block):
         best = np.empty(most, np.int64)
-        for token in range(block * _BLOCK, min(tokens, (block + 1) * _BLOCK)):
+        for token in range(i * block, min(tokens, (i + 1) * block)):
             boundary(sparse, price, places, token, floor, best, edge)
     return edge
 
@@ -122,7 +119,16 @@ def middle(bids: Any, count: int, room: int, old: int, least: int) -> int:
 
 @nb.njit(cache=True)
 def descend(
-    sparse: Any, price: Any, places: Any, room: Any, floor: int, least: int, edge: Any, sweeps: int, quiet: int
+    sparse: Any,
+    price: Any,
+    places: Any,
+    room: Any,
+    floor: int,
+    least: int,
+    edge: Any,
+    sweeps: int,
+    quiet: int,
+    tuning: Any,
 ) -> int:
     """Sweep over the experts, in place, until what a sweep finds out of balance is at most ``quiet`` tokens or stays.
 
@@ -157,8 +163,8 @@ def descend(
                 boundary(sparse, price, places, token, floor, best, edge)
         if found <= quiet:
             break
-        if sweep % _PATIENCE == _PATIENCE - 1:
-            if found > earlier - earlier // 16:
+        if sweep % tuning.patience == tuning.patience - 1:
+            if found > earlier - earlier // tuning.progress:
                 break
             earlier = found
     return found
@@ -191,13 +197,13 @@ def reach(sparse: Any, price: Any, edge: Any, room: Any, half: Any, below: Any, 
 
 
 @nb.njit(cache=True, parallel=True)
-def near(sparse: Any, price: Any, edge: Any, below: Any, above: Any) -> Any:
+def near(sparse: Any, price: Any, edge: Any, below: Any, above: Any, block: int) -> Any:
     """Mark the tokens with an arc inside the windows."""
     start, node, value = sparse[0], sparse[1], sparse[2]
     tokens, dump = len(start) - 1, len(price) - 1
     mark = np.zeros(tokens, np.bool_)
-    for block in nb.prange((tokens + _BLOCK - 1) // _BLOCK):
-        for token in range(block * _BLOCK, min(tokens, (block + 1) * _BLOCK)):
+    for i in nb.prange((tokens + block - 1) // block):
+        for token in range(i * block, min(tokens, (i + 1) * block)):
             for arc in range(start[token], start[token + 1]):
                 e = node[arc]
                 if e == dump:

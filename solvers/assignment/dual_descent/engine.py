@@ -38,59 +38,11 @@ from equipoise.solvers.assignment.dual_descent.passes import gather, unproved
 from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, repair
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
 from equipoise.solvers.assignment.dual_descent.rows import FAR, Rows
+from equipoise.solvers.assignment.dual_descent.tuning import TUNING, Tuning
 
 Integers = npt.NDArray[np.int64]
 Windows = tuple[Integers, Integers]
 Proof = tuple[npt.NDArray[np.int32], Integers]
-
-SEED = 20260101
-GROWTH = 6
-"""From one sample to the next at most; a sample's noise sets the windows of the next."""
-
-SAMPLE = 1 << 23
-"""Scores in the first sample at most: all of its arcs are in memory at once."""
-
-SPREAD = 3.5
-"""Standard deviations of sampling noise that a window covers."""
-
-SWEEPS = 40
-"""Of a descent at most."""
-
-CALM = 0.5
-"""Imbalance at which the descent on a sample ends, in standard deviations of its sampling noise."""
-
-QUIET = 0.5
-"""Imbalance an expert at which the last descent ends; exact repair does the rest."""
-
-DESCENTS = 6
-"""Passes after which only exact repair is left."""
-
-CHEAP = 32
-"""Experts, those of the least prices, among which the floor looks for room to spare."""
-
-WHOLE = 6
-"""Sweeps over a whole core at most."""
-
-WIDE = 32
-"""Ranks on either side of a price that still matter after one sweep over all tokens."""
-
-FIRST = 8
-"""Ranks on either side of a price with which exact repair begins."""
-
-LAST = 64
-"""Ranks on either side of a price within which the proving pass gathers, in case that it finds something to do."""
-
-ALONE = 1 << 17
-"""Scores below which one thread works."""
-
-WIDENINGS = 8
-"""Passes after which all arcs are gathered: what is then settled is an optimum."""
-
-WORK = 1 << 31
-"""Arcs that repair may look at, a few seconds' worth, or 16 for every score: what takes longer is no repair."""
-
-PASSES = 10
-"""Passes that gather, before another engine is asked."""
 
 
 def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArray[np.float64] | None = None) -> Claim:
@@ -102,7 +54,7 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     del time_limit
     announce_compilation()
     with few_threads(problem.size):
-        proof = Express(problem, start).solve()
+        proof = Express(problem, start, TUNING).solve()
     if proof is None:
         claim = flow.solve(problem, None)
         return replace(claim, message=f"{claim.message} by ortools-flow, since express found no proof")
@@ -122,7 +74,7 @@ def few_threads(size: int) -> Iterator[None]:
     """One thread where the passes take less time than waking a second one."""
     before = numba.get_num_threads()
     try:
-        numba.set_num_threads(1 if size < ALONE else before)
+        numba.set_num_threads(1 if size < TUNING.alone else before)
         yield
     finally:
         numba.set_num_threads(before)
@@ -141,25 +93,28 @@ def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fractio
 class Express:
     """The state of one solve: prices, refined and with a last entry for the dump, and how to read the scores."""
 
-    def __init__(self, problem: AssignmentProblem, start: npt.NDArray[np.float64] | None = None) -> None:
-        self.rows = Rows.of(problem)
+    def __init__(
+        self, problem: AssignmentProblem, start: npt.NDArray[np.float64] | None = None, tuning: Tuning = TUNING
+    ) -> None:
+        self.tuning = tuning
+        self.rows = Rows.of(problem, tuning)
         self.start = None if start is None else self.rows.refined(start, problem.grid.exponent)
         self.tokens, self.experts = self.rows.scores.shape
         self.top_k, self.drop = problem.top_k, problem.drop
         self.capacity = np.minimum(problem.capacity, self.tokens)
         self.floor = 0 if self.drop else -FAR
         demand = self.tokens * self.top_k
-        self.tight = not self.drop and int(self.capacity.sum()) - demand <= demand // 64
+        self.tight = not self.drop and int(self.capacity.sum()) - demand <= demand // tuning.tight
         self.least = -FAR // 4 if self.tight else 0
-        self.order = np.random.default_rng(SEED).permutation(self.tokens)
+        self.order = np.random.default_rng(tuning.seed).permutation(self.tokens)
         self.price = np.zeros(self.experts + 1, np.int64)
         self.spare = 0 if self.drop else int(self.capacity.sum()) - demand
         self.floored = False
-        self.work = max(WORK, 16 * self.rows.scores.size)
+        self.work = max(tuning.work, tuning.looks * self.rows.scores.size)
 
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
         """Pass over ``tokens`` with the current prices."""
-        return gather(self.rows, tokens, self.top_k, self.drop, self.price, windows, given)
+        return gather(self.rows, tokens, self.top_k, self.drop, self.price, windows, self.tuning, given)
 
     def room(self, core: Core) -> Integers:
         """What each expert may hold inside the core: its share of the level's capacity less what is fixed.
@@ -177,14 +132,14 @@ class Express:
 
     def edges(self, core: Core) -> Integers:
         """Boundaries of the core's tokens under the current prices."""
-        return boundaries(core.sparse, self.price, core.places, self.floor)
+        return boundaries(core.sparse, self.price, core.places, self.floor, self.tuning.block)
 
     def descend(self, core: Core, sweeps: int, quiet: float) -> Integers:
         """Move the prices towards balance inside the core; return the boundaries under the new ones."""
         edge = self.edges(core)
         while True:
             form = (self.room(core), self.floor, self.least)
-            descend(core.sparse, self.price, core.places, *form, edge, sweeps, int(quiet))
+            descend(core.sparse, self.price, core.places, *form, edge, sweeps, int(quiet), self.tuning)
             if self.floored or not self.tight or self.spare == 0 or sweeps == 0:
                 return edge
             self.raise_floor(core, edge)
@@ -195,7 +150,7 @@ class Express:
         self.floored = True
         spare = self.spare * len(core.tokens) / self.tokens
         room, bids = self.room(core), np.empty(len(core.by_arc), np.int64)
-        cheap = np.argsort(self.price[:-1], kind="stable")[:CHEAP]
+        cheap = np.argsort(self.price[:-1], kind="stable")[: self.tuning.cheap]
         lists = []
         for expert in cheap:
             count = bids_of(core.sparse, self.price, edge, expert, bids)
@@ -214,7 +169,7 @@ class Express:
 
     def unproved(self, core: Core) -> int:
         """Pass over all tokens: how many hold no top-K set under the current prices."""
-        return int(unproved(self.rows.reader, self.top_k, self.floor, self.price, core.chosen))
+        return int(unproved(self.rows.reader, self.top_k, self.floor, self.price, core.chosen, self.tuning.block))
 
     def widen(self, core: Core, edge: Integers, half: Integers, windows: Windows) -> Windows:
         """How far a price must move to change its expert's load by ``half[e]`` tokens, as the core shows it."""
@@ -226,7 +181,7 @@ class Express:
         """Part of the core whose tokens are within ``half`` ranks of a price, and which of its arcs these have."""
         far = np.full(self.experts, FAR // 2)
         windows = self.widen(core, edge, np.full(self.experts, half), (far, far))
-        return part(core, near(core.sparse, self.price, edge, *windows))
+        return part(core, near(core.sparse, self.price, edge, *windows, self.tuning.block))
 
     def hold(self, core: Core, edge: Integers) -> int:
         """Let the core's tokens hold top-K sets under the current prices; return how many had to change."""
@@ -236,18 +191,20 @@ class Express:
 
     def approach(self) -> tuple[Core, Windows]:
         """Find prices from ever larger samples; return the core of all tokens and its windows."""
-        size = min(self.tokens, max(512, min(2 * self.experts, SAMPLE // self.experts)))
+        tuning = self.tuning
+        size = min(self.tokens, max(tuning.fewest, min(2 * self.experts, tuning.sample // self.experts)))
         windows = (np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
         core = self.gather(np.sort(self.order[:size]), windows)
         if self.start is not None:
             self.price[:-1] = self.start
-        levels = math.ceil(math.log(self.tokens / size, GROWTH))
+        levels = math.ceil(math.log(self.tokens / size, tuning.growth))
         growth = (self.tokens / size) ** (1 / max(1, levels))
         for level in range(levels):
             load = size * self.top_k / self.experts
             known = level == 0 and self.start is not None
-            edge = self.descend(core, 0 if known else SWEEPS, CALM * self.experts * math.sqrt(load))
-            half = np.ceil((self.room(core) + core.fixed) * SPREAD / math.sqrt(load)).astype(np.int64) + 2
+            quiet = tuning.calm * self.experts * math.sqrt(load)
+            edge = self.descend(core, 0 if known else tuning.sweeps, quiet)
+            half = np.ceil((self.room(core) + core.fixed) * tuning.spread / math.sqrt(load)).astype(np.int64) + 2
             windows = self.widen(core, edge, half, windows)
             size = self.tokens if level == levels - 1 else round(size * growth)
             core = self.gather(np.sort(self.order[:size]), windows)
@@ -257,16 +214,17 @@ class Express:
 
     def calm(self, core: Core) -> Core:
         """Bring the prices near balance: sweeps over the whole core, then descent on the part that still matters."""
+        tuning = self.tuning
         excess = 0
-        for _ in range(WHOLE):
+        for _ in range(tuning.whole):
             edge = self.descend(core, 1, 0)
             self.hold(core, edge)
             load = np.bincount(core.node[core.held], minlength=self.experts)[: self.experts]
             excess = int(np.maximum(load - self.room(core), 0).sum()) // self.experts
-            if excess <= WIDE // 8:
+            if tuning.per_excess * excess <= tuning.wide:
                 break
-        inner, _ = self.focus(core, edge, max(WIDE, 8 * excess))
-        self.hold(inner, self.descend(inner, SWEEPS, self.experts * QUIET))
+        inner, _ = self.focus(core, edge, max(tuning.wide, tuning.per_excess * excess))
+        self.hold(inner, self.descend(inner, tuning.sweeps, self.experts * tuning.quiet))
         return inner
 
     def settle(self, core: Core) -> bool:
@@ -274,12 +232,13 @@ class Express:
 
         The arcs of the nearest ranks usually suffice and are tried first. They do if no other token wants to change.
         """
-        half, settled = FIRST, False
+        half, settled = self.tuning.first, False
         while True:
             edge = self.edges(core)
             if self.hold(core, edge) == 0 and settled:
                 return True
-            half = max(half, 4 * int((load_of(core.chosen, self.experts) - self.capacity).max()))
+            overload = int((load_of(core.chosen, self.experts) - self.capacity).max())
+            half = max(half, self.tuning.per_overload * overload)
             whole = half > len(core.member)
             small, arcs = (core, np.ones(len(core.node), np.bool_)) if whole else self.focus(core, edge, half)
             settled = self.balance(small)
@@ -287,7 +246,7 @@ class Express:
             write_back(core.sparse, core.member, core.chosen, self.experts)
             if whole or self.work <= 0:
                 return settled and whole
-            half *= 4
+            half *= self.tuning.wider
 
     def balance(self, core: Core) -> bool:
         """Shift tokens until no expert is overfull and none with a price has room; False if the core is too narrow."""
@@ -313,11 +272,12 @@ class Express:
         if self.top_k == self.experts and not self.drop:
             return np.tile(np.arange(self.experts, dtype=np.int32), (self.tokens, 1)), np.zeros(self.experts, np.int64)
         everything = (np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
+        tuning = self.tuning
         core, windows = self.approach()
         wrong = self.tokens
-        for step in range(PASSES):
+        for step in range(tuning.passes):
             settled = False
-            if wrong > self.experts and step < DESCENTS:
+            if wrong > self.experts and step < tuning.descents:
                 inner = self.calm(core)
                 wrong = self.unproved(core)
                 settled = wrong <= self.experts and self.settle(inner)
@@ -329,9 +289,9 @@ class Express:
                 wrong = self.unproved(core)
                 if wrong == 0:
                     return core.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
-            if step < WIDENINGS:
-                half = np.full(self.experts, LAST * 4**step + 16 * wrong // self.experts)
-                windows = self.widen(core, self.edges(core), half, windows)
+            if step < tuning.widenings:
+                ranks = tuning.last * tuning.wider**step + tuning.per_wrong * wrong // self.experts
+                windows = self.widen(core, self.edges(core), np.full(self.experts, ranks), windows)
             else:
                 windows = everything
             core = self.gather(core.tokens, windows, core.chosen)

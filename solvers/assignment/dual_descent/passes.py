@@ -12,9 +12,7 @@ import numpy as np
 
 from equipoise.solvers.assignment.dual_descent.core import Array, Core, by_node, insert, load_of
 from equipoise.solvers.assignment.dual_descent.rows import FAR, Rows, reduced_row
-
-_BLOCK = 512
-_GROUPS = 16
+from equipoise.solvers.assignment.dual_descent.tuning import Tuning
 
 
 def gather(
@@ -24,6 +22,7 @@ def gather(
     drop: bool,
     price: Array,
     windows: tuple[Array, Array],
+    tuning: Tuning,
     given: Array | None = None,
 ) -> Core:
     """Top-K sets of ``tokens`` under ``price``, and the core within ``windows``.
@@ -37,7 +36,7 @@ def gather(
     floor = 0 if drop else -FAR
     count = np.empty(len(tokens), np.int64)
     edge = np.empty((len(tokens), 2), np.int64)
-    _decide(rows.reader, tokens, top_k, floor, price, below, above, keep, chosen, edge, count)
+    _decide(rows.reader, tokens, top_k, floor, price, below, above, keep, chosen, edge, count, tuning)
     member = np.flatnonzero(count)
     start = np.zeros(len(member) + 1, np.int64)
     np.cumsum(count[member] + drop, out=start[1:])
@@ -45,21 +44,22 @@ def gather(
     value = np.empty(start[-1], np.int64)
     held = np.empty(start[-1], np.bool_)
     places = np.empty(len(member), np.int64)
-    _fill(rows.reader, tokens, member, drop, price, below, above, chosen, edge, start, node, value, held, places)
+    lists = (start, node, value, held, places)
+    _fill(rows.reader, tokens, member, drop, price, below, above, chosen, edge, *lists, tuning.block)
     fixed = load_of(chosen, experts) - np.bincount(node[held], minlength=experts + 1)[:experts]
     by = by_node(start, node, value, experts + 1)
     return Core(tokens, chosen, member, start, node, value, held, by[0], by[1], by[2], by[3], places, fixed)
 
 
 @nb.njit(cache=True, parallel=True)
-def unproved(reader: Any, top_k: int, floor: int, price: Any, chosen: Any) -> int:
+def unproved(reader: Any, top_k: int, floor: int, price: Any, chosen: Any, block: int) -> int:
     """Count the tokens whose ``chosen`` set is no top-K set under ``price``; none is a proof."""
     tokens, experts = len(chosen), len(price) - 1
-    blocks = (tokens + _BLOCK - 1) // _BLOCK
+    blocks = (tokens + block - 1) // block
     wrong = np.zeros(blocks, np.int64)
-    for block in nb.prange(blocks):
+    for i in nb.prange(blocks):
         reduced = np.empty(experts, np.int64)
-        for t in range(block * _BLOCK, min(tokens, (block + 1) * _BLOCK)):
+        for t in range(i * block, min(tokens, (i + 1) * block)):
             reduced_row(reader, t, price, reduced)
             worst = np.int64(FAR)
             for k in range(top_k):
@@ -69,18 +69,17 @@ def unproved(reader: Any, top_k: int, floor: int, price: Any, chosen: Any) -> in
                 better += reduced[e] > worst
             for k in range(top_k):
                 better -= chosen[t, k] >= 0 and reduced[chosen[t, k]] > worst
-            wrong[block] += better != 0 or worst < floor
+            wrong[i] += better != 0 or worst < floor
     return wrong.sum()
 
 
 @nb.njit(cache=True)
-def largest(row: Any, count: int, best: Any, spare: Any) -> None:
+def largest(row: Any, count: int, groups: int, best: Any, spare: Any) -> None:
     """Put the ``count`` largest of ``row`` into ``best``, descending, -FAR where there are fewer.
 
     The ``count``-th largest maximum of disjoint groups is a lower bound that all but a few numbers fail.
     """
     size = len(row)
-    groups = _GROUPS
     while groups < 2 * count - 2:
         groups *= 2
     bound = np.int64(-FAR)
@@ -116,17 +115,18 @@ def _decide(
     chosen: Any,
     edge: Any,
     count: Any,
+    tuning: Any,
 ) -> None:
     """Top-K set, boundary ``edge[t] = (worst inside, best outside)`` and number of arcs in the core of every token."""
     experts = len(below)
-    blocks = (len(tokens) + _BLOCK - 1) // _BLOCK
-    for block in nb.prange(blocks):
+    blocks = (len(tokens) + tuning.block - 1) // tuning.block
+    for i in nb.prange(blocks):
         reduced = np.empty(experts, np.int64)
         spare = np.empty(experts + 1, np.int64)
         best = np.empty(top_k + 1, np.int64)
-        for t in range(block * _BLOCK, min(len(tokens), (block + 1) * _BLOCK)):
+        for t in range(i * tuning.block, min(len(tokens), (i + 1) * tuning.block)):
             reduced_row(reader, tokens[t], price, reduced)
-            largest(reduced, top_k + 1, best, spare)
+            largest(reduced, top_k + 1, tuning.groups, best, spare)
             inside, outside = max(best[top_k - 1], floor), max(best[top_k], floor)
             same = keep
             if keep:
@@ -188,15 +188,16 @@ def _fill(
     value: Any,
     held: Any,
     places: Any,
+    block: int,
 ) -> None:
     """Write the arcs that :func:`_decide` counted, token by token, experts ascending, and the places they fill."""
     experts = len(below)
-    blocks = (len(member) + _BLOCK - 1) // _BLOCK
-    for block in nb.prange(blocks):
+    blocks = (len(member) + block - 1) // block
+    for i in nb.prange(blocks):
         reduced = np.empty(experts, np.int64)
         candidate = np.empty(experts + 1, np.int64)
         inside_set = np.zeros(experts, np.bool_)
-        for m in range(block * _BLOCK, min(len(member), (block + 1) * _BLOCK)):
+        for m in range(i * block, min(len(member), (i + 1) * block)):
             t = member[m]
             reduced_row(reader, tokens[t], price, reduced)
             taken = 0
@@ -211,8 +212,8 @@ def _fill(
                 found += (reduced[e] + below[e] >= inside) | (reduced[e] == outside)
             arc = start[m]
             filled = 0
-            for i in range(found):
-                e = candidate[i]
+            for j in range(found):
+                e = candidate[j]
                 r = reduced[e]
                 if inside_set[e] and r > inside and r - above[e] > outside:
                     continue

@@ -15,13 +15,12 @@ import numpy.typing as npt
 from numba.extending import overload
 
 from equipoise.problems import AssignmentProblem
+from equipoise.solvers.assignment.dual_descent.tuning import Tuning
 
 FAR = 2**61
 """Beyond every refined value and price; differences of two such numbers still fit 64 bits."""
 
 _VALUE_BITS = 58
-_NOISE_BITS = 20
-_MATERIALISE = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,13 @@ class Rows:
     factor: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, problem: AssignmentProblem) -> Rows:
+    def of(cls, problem: AssignmentProblem, tuning: Tuning) -> Rows:
         """Choose the layout: large float32 matrices are read where they lie, everything else as grid integers."""
         grid = problem.grid
         experts = problem.num_experts
-        lean = problem.scores.dtype == np.float32 and problem.scores.size > _MATERIALISE and abs(grid.exponent) < 900
+        lean = (
+            problem.scores.dtype == np.float32 and problem.scores.size > tuning.materialise and abs(grid.exponent) < 900
+        )
         if lean:
             scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
         else:
@@ -60,7 +61,7 @@ class Rows:
         largest = float(max(-scores.min(), scores.max(), 0)) if lean else float(np.abs(scores.astype(float)).max())
         used = int(np.ceil(np.log2(largest * scale + 2)))
         guard = int(np.ceil(np.log2(experts + 2)))
-        bits = min(_NOISE_BITS, _VALUE_BITS - used - guard)
+        bits = min(tuning.noise_bits, _VALUE_BITS - used - guard)
         shift, mask = (bits + guard, 2**bits - 1) if bits >= 2 else (0, 0)
         factor = np.random.default_rng(experts).integers(1, 2**32, experts)
         return cls(scores, scale, shift, mask, factor)
