@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from equipoise import AssignmentProblem, InvalidProblem, solve
 from equipoise.solvers.assignment.dual_descent import engine
-from equipoise.solvers.assignment.dual_descent.descent import rank
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
+from equipoise.solvers.assignment.dual_descent.selection import rank
 from equipoise.solvers.assignment.dual_descent.tuning import TUNING
 from equipoise.solvers.engines import engine_named
 from strategies_assignment import ALL, INTEGRAL, fewer, problems
@@ -126,13 +126,13 @@ def test_without_a_proof_another_engine_answers_and_the_solution_says_so(monkeyp
     monkeypatch.setattr(engine, "TUNING", TUNING._replace(passes=0))
     solution = express(AssignmentProblem(random_scores(), 2))
     assert solution.status == "optimal"
-    assert solution.raw_status == "OPTIMAL by ortools-flow, since express found no proof"
+    assert solution.raw_status == "OPTIMAL by ortools-flow, since dual descent found no proof"
 
 
 def test_a_wrong_proof_is_mended_and_the_solution_says_so(monkeypatch):
     problem = AssignmentProblem(random_scores(60, 6), 2)
     greedy = np.argsort(-problem.scores, axis=1)[:, :2].astype(np.int32)
-    monkeypatch.setattr(engine.Express, "solve", lambda self: (greedy, np.zeros(6, np.int64)))
+    monkeypatch.setattr(engine.DualDescent, "solve", lambda self: (greedy, np.zeros(6, np.int64)))
     solution = express(problem)
     assert solution.status == "optimal"
     assert solution.objective == by_flow(problem)

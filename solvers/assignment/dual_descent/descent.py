@@ -10,19 +10,39 @@ minimises the dual in this coordinate. The middle, not an end, is what keeps the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from equipoise.solvers.assignment.dual_descent.core import insert
-from equipoise.solvers.assignment.dual_descent.rows import FAR
+from equipoise.solvers.assignment.dual_descent.core import BOUNDARY, Windows, within
+from equipoise.solvers.assignment.dual_descent.rows import FAR, Integers
+from equipoise.solvers.assignment.dual_descent.selection import insert, rank
+
+
+class Goal(NamedTuple):
+    """What a descent is to reach.
+
+    Attributes
+    ----------
+    room
+        ``[E]`` what each expert may hold inside the core.
+    least
+        The least price.
+    sweeps, quiet
+        It ends after so many sweeps, or after one that finds at most so many tokens out of balance.
+    """
+
+    room: Integers
+    least: int
+    sweeps: int
+    quiet: int
 
 
 @nb.njit(cache=True)
-def boundary(sparse: Any, price: Any, places: Any, token: int, floor: int, best: Any, edge: Any) -> None:
-    """Recompute ``edge[token] = (worst inside, best outside)`` of a token with ``places`` places in its list."""
-    start, node, value = sparse[0], sparse[1], sparse[2]
+def boundary(by_token: Any, price: Any, form: Any, token: int, best: Any, edge: Any) -> None:
+    """Recompute ``edge[token]``; ``best`` is scratch."""
+    start, node, value, places = by_token.start, by_token.node, by_token.value, by_token.places
     dump = len(price) - 1
     count = places[token] + 1
     best[:count] = -FAR
@@ -30,64 +50,42 @@ def boundary(sparse: Any, price: Any, places: Any, token: int, floor: int, best:
         reduced = value[arc] - price[node[arc]]
         if reduced > best[count - 1] and node[arc] != dump:
             insert(best, count, reduced)
-    edge[token, 0] = FAR if count == 1 else max(best[count - 2], floor)
-    edge[token, 1] = max(best[count - 1], floor)
+    edge[token].inside = FAR if count == 1 else max(best[count - 2], form.nothing)
+    edge[token].outside = max(best[count - 1], form.nothing)
 
 
 @nb.njit(cache=True, parallel=True)
-def boundaries(sparse: Any, price: Any, places: Any, floor: int, block: int) -> Any:
-    """All boundaries; ``price`` has an entry for node E."""
-    tokens = len(sparse[0]) - 1
-    edge = np.empty((tokens, 2), np.int64)
-    most = places.max() + 1 if tokens else 1
+def boundaries(by_token: Any, price: Any, form: Any, tuning: Any) -> Any:
+    """All boundaries under ``price[E + 1]``."""
+    tokens, block = len(by_token.places), tuning.block
+    edge = np.empty(tokens, BOUNDARY)
+    most = by_token.places.max() + 1 if tokens else 1
     for i in nb.prange((tokens + block - 1) // block):
         best = np.empty(most, np.int64)
         for token in range(i * block, min(tokens, (i + 1) * block)):
-            boundary(sparse, price, places, token, floor, best, edge)
+            boundary(by_token, price, form, token, best, edge)
     return edge
 
 
 @nb.njit(cache=True)
-def bids_of(sparse: Any, price: Any, edge: Any, expert: int, bids: Any) -> int:
+def bids_of(by_node: Any, price: Any, edge: Any, expert: int, bids: Any) -> int:
     """Write the bids of all arcs of ``expert``; return their number."""
-    by_start, by_owner, by_value = sparse[4], sparse[6], sparse[7]
-    first = by_start[expert]
-    count = by_start[expert + 1] - first
+    first = by_node.start[expert]
+    count = by_node.start[expert + 1] - first
     for i in range(count):
-        token = by_owner[first + i]
-        number = by_value[first + i]
-        inside = number - price[expert] >= edge[token, 0]
-        bids[i] = number - (edge[token, 1] if inside else edge[token, 0])
+        mine = edge[by_node.token[first + i]]
+        value = by_node.value[first + i]
+        bids[i] = value - (mine.outside if value - price[expert] >= mine.inside else mine.inside)
     return count
 
 
 @nb.njit(cache=True)
-def rank(numbers: Any, count: int, place: int) -> Any:
-    """Return the ``place``-th largest of ``numbers[:count]`` (from 0), which moves to that place; quickselect.
-
-    Invariant: ``numbers[:low]`` are at least, ``numbers[high+1:]`` at most any number between.
-    """
-    low, high = 0, count - 1
-    while low < high:
-        a, b, c = numbers[low], numbers[(low + high) // 2], numbers[high]
-        pivot = max(min(a, b), min(max(a, b), c))
-        i, j = low, high
-        while i <= j:
-            while numbers[i] > pivot:
-                i += 1
-            while numbers[j] < pivot:
-                j -= 1
-            if i <= j:
-                numbers[i], numbers[j] = numbers[j], numbers[i]
-                i += 1
-                j -= 1
-        if place <= j:
-            high = j
-        elif place >= i:
-            low = i
-        else:
-            break
-    return numbers[place]
+def at_least(bids: Any, count: int, price: int) -> int:
+    """How many of ``bids[:count]`` are at least ``price``."""
+    found = 0
+    for i in range(count):
+        found += bids[i] >= price
+    return found
 
 
 @nb.njit(cache=True)
@@ -96,19 +94,12 @@ def middle(bids: Any, count: int, room: int, old: int, least: int) -> int:
     if count == 0:
         return old
     if room <= 0:
-        top = bids[0]
-        for i in range(1, count):
-            top = max(top, bids[i])
+        top = bids[:count].max()
         return max(old, top + 1) if top < FAR // 2 else old
     if room >= count:
-        low = bids[0]
-        for i in range(1, count):
-            low = min(low, bids[i])
-        return max(least, min(old, low - 1))
+        return max(least, min(old, bids[:count].min() - 1))
     above = rank(bids, count, room - 1)
-    under = bids[room]
-    for i in range(room + 1, count):
-        under = max(under, bids[i])
+    under = bids[room:count].max()
     if above <= least:
         return least
     under = max(under, least)
@@ -118,99 +109,78 @@ def middle(bids: Any, count: int, room: int, old: int, least: int) -> int:
 
 
 @nb.njit(cache=True)
-def descend(
-    sparse: Any,
-    price: Any,
-    places: Any,
-    room: Any,
-    floor: int,
-    least: int,
-    edge: Any,
-    sweeps: int,
-    quiet: int,
-    tuning: Any,
-) -> int:
-    """Sweep over the experts, in place, until what a sweep finds out of balance is at most ``quiet`` tokens or stays.
+def descend(by_token: Any, by_node: Any, price: Any, edge: Any, form: Any, goal: Any, tuning: Any) -> None:
+    """Sweep over the experts, in place, until the :class:`Goal` is reached or sweeps no longer help.
 
-    ``room[E]`` is what each expert may hold inside the core, ``least`` the least price. Invariant: ``edge`` is every
-    token's boundary under the current prices. Returns the imbalance that the last sweep found.
+    Invariant: ``edge`` is every token's boundary under the current prices.
     """
-    by_start, by_owner, by_value = sparse[4], sparse[6], sparse[7]
-    experts = len(room)
-    tokens = len(sparse[0]) - 1
-    best = np.empty(places.max() + 1 if tokens else 1, np.int64)
-    bids = np.empty(max(1, (by_start[1:] - by_start[:-1]).max()), np.int64)
-    found = 0
+    room, least, sweeps, quiet = goal
+    tokens = len(by_token.places)
+    best = np.empty(by_token.places.max() + 1 if tokens else 1, np.int64)
+    bids = np.empty(max(1, (by_node.start[1:] - by_node.start[:-1]).max()), np.int64)
     earlier = FAR
     for sweep in range(sweeps):
         found = 0
-        for expert in range(experts):
-            count = bids_of(sparse, price, edge, expert, bids)
+        for expert in range(len(room)):
+            count = bids_of(by_node, price, edge, expert, bids)
             old = price[expert]
-            held = 0
-            for i in range(count):
-                held += bids[i] >= old
+            held = at_least(bids, count, old)
             new = middle(bids, count, room[expert], old, least)
             if new == old:
                 continue
             found += abs(held - room[expert]) if held > room[expert] or new > least else 0
             price[expert] = new
-            for i in range(by_start[expert], by_start[expert + 1]):
-                token = by_owner[i]
-                before, after = by_value[i] - old, by_value[i] - new
-                if min(before, after) > edge[token, 0] or max(before, after) < edge[token, 1]:
+            for i in range(by_node.start[expert], by_node.start[expert + 1]):
+                token = by_node.token[i]
+                before, after = by_node.value[i] - old, by_node.value[i] - new
+                if min(before, after) > edge[token].inside or max(before, after) < edge[token].outside:
                     continue
-                boundary(sparse, price, places, token, floor, best, edge)
+                boundary(by_token, price, form, token, best, edge)
         if found <= quiet:
             break
-        if sweep % tuning.patience == tuning.patience - 1:
+        if (sweep + 1) % tuning.patience == 0:
             if found > earlier - earlier // tuning.progress:
                 break
             earlier = found
-    return found
 
 
 @nb.njit(cache=True, parallel=True)
-def reach(sparse: Any, price: Any, edge: Any, room: Any, half: Any, below: Any, above: Any) -> None:
-    """Windows, in place: how far each price would have to move to gain or lose ``half`` more tokens than it should.
+def reach(by_node: Any, price: Any, edge: Any, room: Any, half: Any, windows: Any) -> Any:
+    """Windows: how far each price would have to move to gain or lose ``half[E]`` more tokens than it should.
 
     By rank, not by value: the scales of the experts' scores differ by orders of magnitude. Where the core does not
-    reach that far, the old window is doubled.
+    reach that far, the window is twice what it was in ``windows``.
     """
-    by_start = sparse[4]
+    below, above = np.minimum(2 * windows.below + 1, FAR // 2), np.minimum(2 * windows.above + 1, FAR // 2)
     for expert in nb.prange(len(room)):
-        bids = np.empty(by_start[expert + 1] - by_start[expert], np.int64)
-        count = bids_of(sparse, price, edge, expert, bids)
-        held = 0
-        for i in range(count):
-            held += bids[i] >= price[expert]
+        bids = np.empty(by_node.start[expert + 1] - by_node.start[expert], np.int64)
+        count = bids_of(by_node, price, edge, expert, bids)
+        held = at_least(bids, count, price[expert])
         first = min(room[expert], held) - half[expert]
         last = max(room[expert], held) + half[expert] - 1
         if 0 <= first < count:
             above[expert] = max(rank(bids, count, first) - price[expert], 0)
-        else:
-            above[expert] = min(FAR // 2, 2 * above[expert] + 1)
         if 0 <= last < count:
             below[expert] = max(price[expert] - rank(bids, count, last), 0)
-        else:
-            below[expert] = min(FAR // 2, 2 * below[expert] + 1)
+    return Windows(below, above)
 
 
 @nb.njit(cache=True, parallel=True)
-def near(sparse: Any, price: Any, edge: Any, below: Any, above: Any, block: int) -> Any:
+def near(by_token: Any, price: Any, edge: Any, windows: Any, tuning: Any) -> Any:
     """Mark the tokens with an arc inside the windows."""
-    start, node, value = sparse[0], sparse[1], sparse[2]
-    tokens, dump = len(start) - 1, len(price) - 1
+    start, node, value = by_token.start, by_token.node, by_token.value
+    below, above = windows
+    tokens, dump, block = len(start) - 1, len(price) - 1, tuning.block
     mark = np.zeros(tokens, np.bool_)
     for i in nb.prange((tokens + block - 1) // block):
         for token in range(i * block, min(tokens, (i + 1) * block)):
+            inside, outside = edge[token].inside, edge[token].outside
             for arc in range(start[token], start[token + 1]):
                 e = node[arc]
                 if e == dump:
                     continue
                 reduced = value[arc] - price[e]
-                ahead = reduced - (edge[token, 1] if reduced >= edge[token, 0] else edge[token, 0])
-                if -below[e] <= ahead <= above[e]:
+                if within(reduced, reduced >= inside, inside, outside, below[e], above[e]):
                     mark[token] = True
                     break
     return mark

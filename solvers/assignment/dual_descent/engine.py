@@ -1,4 +1,4 @@
-"""`express`: large assignment problems, exactly, in a few passes over the scores.
+"""Dual descent: large assignment problems, exactly, in a few passes over the scores.
 
 1. Descent on a sample finds rough prices; larger samples, and only their arcs near a decision, refine them.
 2. A pass over all tokens leaves a core. Sweeps over it, then descent on the tokens next to a price, bring the loads
@@ -32,16 +32,15 @@ from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.claim import Claim
-from equipoise.solvers.assignment.dual_descent.core import Core, load_of, part, rehold, write_back
-from equipoise.solvers.assignment.dual_descent.descent import bids_of, boundaries, descend, near, reach
-from equipoise.solvers.assignment.dual_descent.passes import gather, unproved
-from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, repair
+from equipoise.solvers.assignment.dual_descent.core import Core, Windows, load_of, rehold
+from equipoise.solvers.assignment.dual_descent.descent import Goal, bids_of, boundaries, descend, near, reach
+from equipoise.solvers.assignment.dual_descent.floor import Floor
+from equipoise.solvers.assignment.dual_descent.passes import Form, gather, unproved
+from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, Supply, repair
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
-from equipoise.solvers.assignment.dual_descent.rows import FAR, Rows
+from equipoise.solvers.assignment.dual_descent.rows import FAR, Array, Integers, Rows
 from equipoise.solvers.assignment.dual_descent.tuning import TUNING, Tuning
 
-Integers = npt.NDArray[np.int64]
-Windows = tuple[Integers, Integers]
 Proof = tuple[npt.NDArray[np.int32], Integers]
 
 
@@ -54,10 +53,10 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     del time_limit
     announce_compilation()
     with few_threads(problem.size):
-        proof = Express(problem, start, TUNING).solve()
+        proof = DualDescent(problem, start, TUNING).solve()
     if proof is None:
         claim = flow.solve(problem, None)
-        return replace(claim, message=f"{claim.message} by ortools-flow, since express found no proof")
+        return replace(claim, message=f"{claim.message} by ortools-flow, since dual descent found no proof")
     chosen, _ = proof
     return Claim("optimal", _score(problem, chosen), proof=proof, message="OPTIMAL")
 
@@ -66,7 +65,7 @@ def announce_compilation() -> None:
     """Say on a terminal why the first call in an installation takes long."""
     folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
     if sys.stderr.isatty() and not any(folder.rglob("paths.repair-*.nbi")):
-        print("express compiles its kernels once; the next call starts at once", file=sys.stderr)
+        print("dual descent compiles its kernels once; the next call starts at once", file=sys.stderr)
 
 
 @contextmanager
@@ -90,8 +89,8 @@ def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fractio
     return sum(by_blocks(of_block, *chosen.shape)) * problem.grid.unit
 
 
-class Express:
-    """The state of one solve: prices, refined and with a last entry for the dump, and how to read the scores."""
+class DualDescent:
+    """The state of one solve: the prices, refined and with a last entry for the dump, and how to read the scores."""
 
     def __init__(
         self, problem: AssignmentProblem, start: npt.NDArray[np.float64] | None = None, tuning: Tuning = TUNING
@@ -102,181 +101,20 @@ class Express:
         self.tokens, self.experts = self.rows.scores.shape
         self.top_k, self.drop = problem.top_k, problem.drop
         self.capacity = np.minimum(problem.capacity, self.tokens)
-        self.floor = 0 if self.drop else -FAR
-        demand = self.tokens * self.top_k
-        self.tight = not self.drop and int(self.capacity.sum()) - demand <= demand // tuning.tight
-        self.least = -FAR // 4 if self.tight else 0
-        self.order = np.random.default_rng(tuning.seed).permutation(self.tokens)
         self.price = np.zeros(self.experts + 1, np.int64)
-        self.spare = 0 if self.drop else int(self.capacity.sum()) - demand
-        self.floored = False
+        self.form = Form(self.top_k, self.drop, 0 if self.drop else -FAR)
+        self.floor = Floor.of(self.capacity, self.tokens * self.top_k, self.drop, tuning)
+        self.order = np.random.default_rng(tuning.seed).permutation(self.tokens)
         self.work = max(tuning.work, tuning.looks * self.rows.scores.size)
-
-    def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
-        """Pass over ``tokens`` with the current prices."""
-        return gather(self.rows, tokens, self.top_k, self.drop, self.price, windows, self.tuning, given)
-
-    def room(self, core: Core) -> Integers:
-        """What each expert may hold inside the core: its share of the level's capacity less what is fixed.
-
-        Above a floor all capacity counts; without one, as much as the tokens fill.
-        """
-        exact = self.capacity * (len(core.tokens) / self.tokens)
-        share = np.floor(exact + 1e-9).astype(np.int64)
-        if self.tight:
-            whole = int(exact.sum() + 1e-6) if self.floored else len(core.tokens) * self.top_k
-            each, more = divmod(whole - int(share.sum()), self.experts)
-            share += each
-            share[np.argsort(share - exact, kind="stable")[:more]] += 1
-        return share - core.fixed
-
-    def edges(self, core: Core) -> Integers:
-        """Boundaries of the core's tokens under the current prices."""
-        return boundaries(core.sparse, self.price, core.places, self.floor, self.tuning.block)
-
-    def descend(self, core: Core, sweeps: int, quiet: float) -> Integers:
-        """Move the prices towards balance inside the core; return the boundaries under the new ones."""
-        edge = self.edges(core)
-        while True:
-            form = (self.room(core), self.floor, self.least)
-            descend(core.sparse, self.price, core.places, *form, edge, sweeps, int(quiet), self.tuning)
-            if self.floored or not self.tight or self.spare == 0 or sweeps == 0:
-                return edge
-            self.raise_floor(core, edge)
-            edge = self.edges(core)
-
-    def raise_floor(self, core: Core, edge: Integers) -> None:
-        """Find the least price at which the cheapest experts leave as much room as there is to spare."""
-        self.floored = True
-        spare = self.spare * len(core.tokens) / self.tokens
-        room, bids = self.room(core), np.empty(len(core.by_arc), np.int64)
-        cheap = np.argsort(self.price[:-1], kind="stable")[: self.tuning.cheap]
-        lists = []
-        for expert in cheap:
-            count = bids_of(core.sparse, self.price, edge, expert, bids)
-            lists.append(np.sort(bids[:count]))
-        low, high = int(self.price[cheap[0]]), int(self.price[cheap[-1]])
-        while low < high:
-            middle = (low + high + 1) // 2
-            free = sum(
-                max(0, int(room[e]) - len(of) + int(np.searchsorted(of, middle)))
-                for e, of in zip(cheap, lists, strict=True)
-                if self.price[e] < middle
-            )
-            low, high = (middle, high) if free <= spare else (low, middle - 1)
-        self.least = low
-        np.maximum(self.price[:-1], low, out=self.price[:-1])
-
-    def unproved(self, core: Core) -> int:
-        """Pass over all tokens: how many hold no top-K set under the current prices."""
-        return int(unproved(self.rows.reader, self.top_k, self.floor, self.price, core.chosen, self.tuning.block))
-
-    def widen(self, core: Core, edge: Integers, half: Integers, windows: Windows) -> Windows:
-        """How far a price must move to change its expert's load by ``half[e]`` tokens, as the core shows it."""
-        below, above = windows[0].copy(), windows[1].copy()
-        reach(core.sparse, self.price, edge, self.room(core), half, below, above)
-        return below, above
-
-    def focus(self, core: Core, edge: Integers, half: int) -> tuple[Core, npt.NDArray[np.bool_]]:
-        """Part of the core whose tokens are within ``half`` ranks of a price, and which of its arcs these have."""
-        far = np.full(self.experts, FAR // 2)
-        windows = self.widen(core, edge, np.full(self.experts, half), (far, far))
-        return part(core, near(core.sparse, self.price, edge, *windows, self.tuning.block))
-
-    def hold(self, core: Core, edge: Integers) -> int:
-        """Let the core's tokens hold top-K sets under the current prices; return how many had to change."""
-        changed = rehold(core.sparse, self.price, core.places, edge)
-        write_back(core.sparse, core.member, core.chosen, self.experts)
-        return int(changed)
-
-    def approach(self) -> tuple[Core, Windows]:
-        """Find prices from ever larger samples; return the core of all tokens and its windows."""
-        tuning = self.tuning
-        size = min(self.tokens, max(tuning.fewest, min(2 * self.experts, tuning.sample // self.experts)))
-        windows = (np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
-        core = self.gather(np.sort(self.order[:size]), windows)
-        if self.start is not None:
-            self.price[:-1] = self.start
-        levels = math.ceil(math.log(self.tokens / size, tuning.growth))
-        growth = (self.tokens / size) ** (1 / max(1, levels))
-        for level in range(levels):
-            load = size * self.top_k / self.experts
-            known = level == 0 and self.start is not None
-            quiet = tuning.calm * self.experts * math.sqrt(load)
-            edge = self.descend(core, 0 if known else tuning.sweeps, quiet)
-            half = np.ceil((self.room(core) + core.fixed) * tuning.spread / math.sqrt(load)).astype(np.int64) + 2
-            windows = self.widen(core, edge, half, windows)
-            size = self.tokens if level == levels - 1 else round(size * growth)
-            core = self.gather(np.sort(self.order[:size]), windows)
-            if self.tight:
-                self.floored, self.least = False, -FAR // 4
-        return core, windows
-
-    def calm(self, core: Core) -> Core:
-        """Bring the prices near balance: sweeps over the whole core, then descent on the part that still matters."""
-        tuning = self.tuning
-        excess = 0
-        for _ in range(tuning.whole):
-            edge = self.descend(core, 1, 0)
-            self.hold(core, edge)
-            load = np.bincount(core.node[core.held], minlength=self.experts)[: self.experts]
-            excess = int(np.maximum(load - self.room(core), 0).sum()) // self.experts
-            if tuning.per_excess * excess <= tuning.wide:
-                break
-        inner, _ = self.focus(core, edge, max(tuning.wide, tuning.per_excess * excess))
-        self.hold(inner, self.descend(inner, tuning.sweeps, self.experts * tuning.quiet))
-        return inner
-
-    def settle(self, core: Core) -> bool:
-        """Solve the core exactly from the sets it holds; False if it is too narrow for that.
-
-        The arcs of the nearest ranks usually suffice and are tried first. They do if no other token wants to change.
-        """
-        half, settled = self.tuning.first, False
-        while True:
-            edge = self.edges(core)
-            if self.hold(core, edge) == 0 and settled:
-                return True
-            overload = int((load_of(core.chosen, self.experts) - self.capacity).max())
-            half = max(half, self.tuning.per_overload * overload)
-            whole = half > len(core.member)
-            small, arcs = (core, np.ones(len(core.node), np.bool_)) if whole else self.focus(core, edge, half)
-            settled = self.balance(small)
-            core.held[arcs] = small.held
-            write_back(core.sparse, core.member, core.chosen, self.experts)
-            if whole or self.work <= 0:
-                return settled and whole
-            half *= self.tuning.wider
-
-    def balance(self, core: Core) -> bool:
-        """Shift tokens until no expert is overfull and none with a price has room; False if the core is too narrow."""
-        price = self.price
-        load = load_of(core.chosen, self.experts)
-        price[-1] = price[-1] if self.drop else price[:-1].min()
-        dummies = np.where(price[:-1] == price[-1], np.maximum(self.capacity - load, 0), 0)
-        balance = np.append(load + dummies - self.capacity, 0)
-        balance[-1] = -balance.sum() if self.drop else self.spare - dummies.sum()
-        free = self.top_k - (core.chosen[core.member] >= 0).sum(axis=1)
-        search = int(core.places @ np.diff(core.start)) + 1
-        most = self.work // search + 1
-        steps = repair(core.sparse, price, balance, dummies, free, most)
-        self.work -= {NO_ROOM: 1, TOO_LONG: most}.get(steps, steps) * search
-        price -= price[-1] if self.drop or self.spare else price[:-1].min()
-        price[-1] = 0
-        if self.floored:
-            self.least = 0
-        return bool(steps >= 0)
 
     def solve(self) -> Proof | None:
         """Return experts and prices on the grid, or None if no proof was found."""
         if self.top_k == self.experts and not self.drop:
             return np.tile(np.arange(self.experts, dtype=np.int32), (self.tokens, 1)), np.zeros(self.experts, np.int64)
-        everything = (np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
         tuning = self.tuning
         core, windows = self.approach()
         wrong = self.tokens
         for step in range(tuning.passes):
-            settled = False
             if wrong > self.experts and step < tuning.descents:
                 inner = self.calm(core)
                 wrong = self.unproved(core)
@@ -293,6 +131,145 @@ class Express:
                 ranks = tuning.last * tuning.wider**step + tuning.per_wrong * wrong // self.experts
                 windows = self.widen(core, self.edges(core), np.full(self.experts, ranks), windows)
             else:
-                windows = everything
+                windows = self.everything()
             core = self.gather(core.tokens, windows, core.chosen)
         return None
+
+    def approach(self) -> tuple[Core, Windows]:
+        """Find prices from ever larger samples; return the core of all tokens and its windows."""
+        tuning = self.tuning
+        size = min(self.tokens, max(tuning.fewest, min(2 * self.experts, tuning.sample // self.experts)))
+        windows = self.everything()
+        core = self.gather(np.sort(self.order[:size]), windows)
+        if self.start is not None:
+            self.price[:-1] = self.start
+        levels = math.ceil(math.log(self.tokens / size, tuning.growth))
+        growth = (self.tokens / size) ** (1 / max(1, levels))
+        for level in range(levels):
+            noise = math.sqrt(size * self.top_k / self.experts)
+            known = level == 0 and self.start is not None
+            edge = self.descend(core, 0 if known else tuning.sweeps, tuning.calm * self.experts * noise)
+            half = np.ceil((self.room(core) + core.fixed) * tuning.spread / noise).astype(np.int64) + 2
+            windows = self.widen(core, edge, half, windows)
+            size = self.tokens if level == levels - 1 else round(size * growth)
+            core = self.gather(np.sort(self.order[:size]), windows)
+            self.floor.remove()
+        return core, windows
+
+    def calm(self, core: Core) -> Core:
+        """Bring the prices near balance: sweeps over the whole core, then descent on the part that still matters."""
+        tuning = self.tuning
+        arcs = core.by_token
+        for _ in range(tuning.whole):
+            edge = self.descend(core, 1, 0)
+            self.hold(core, edge)
+            load = np.bincount(arcs.node[arcs.held], minlength=self.experts)[: self.experts]
+            excess = int(np.maximum(load - self.room(core), 0).sum()) // self.experts
+            if tuning.per_excess * excess <= tuning.wide:
+                break
+        inner, _ = self.focus(core, edge, max(tuning.wide, tuning.per_excess * excess))
+        self.hold(inner, self.descend(inner, tuning.sweeps, self.experts * tuning.quiet))
+        return inner
+
+    def settle(self, core: Core) -> bool:
+        """Solve the core exactly from the sets it holds; False if it is too narrow for that.
+
+        The arcs of the nearest ranks usually suffice and are tried first. They do if no other token wants to change.
+        """
+        ranks, settled = self.tuning.first, False
+        while True:
+            edge = self.edges(core)
+            if self.hold(core, edge) == 0 and settled:
+                return True
+            overload = int((load_of(core.chosen, self.experts) - self.capacity).max())
+            ranks = max(ranks, self.tuning.per_overload * overload)
+            whole = ranks > len(core.member)
+            small, arcs = (core, np.ones(len(core.by_token.node), np.bool_)) if whole else self.focus(core, edge, ranks)
+            settled = self.balance(small)
+            core.by_token.held[arcs] = small.by_token.held
+            core.write_back()
+            if whole or self.work <= 0:
+                return settled and whole
+            ranks *= self.tuning.wider
+
+    def balance(self, core: Core) -> bool:
+        """Shift tokens until no expert is overfull and none with a price has room; False if the core is too narrow."""
+        price, spare, arcs = self.price, self.floor.spare, core.by_token
+        load = load_of(core.chosen, self.experts)
+        price[-1] = price[-1] if self.drop else price[:-1].min()
+        dummies = np.where(price[:-1] == price[-1], np.maximum(self.capacity - load, 0), 0)
+        balance = np.append(load + dummies - self.capacity, 0)
+        balance[-1] = -balance.sum() if self.drop else spare - dummies.sum()
+        free = self.top_k - (core.chosen[core.member] >= 0).sum(axis=1)
+        search = int(arcs.places @ np.diff(arcs.start)) + 1
+        most = self.work // search + 1
+        steps = repair(arcs, core.by_node, price, Supply(balance, dummies, free), most)
+        self.work -= {NO_ROOM: 1, TOO_LONG: most}.get(steps, steps) * search
+        price -= price[-1] if self.drop or spare else price[:-1].min()
+        price[-1] = 0
+        self.floor.reach_zero()
+        return bool(steps >= 0)
+
+    def descend(self, core: Core, sweeps: int, quiet: float) -> Array:
+        """Move the prices towards balance inside the core; return the boundaries under the new ones."""
+        while True:
+            edge = self.edges(core)
+            goal = Goal(self.room(core), self.floor.bound, sweeps, int(quiet))
+            descend(core.by_token, core.by_node, self.price, edge, self.form, goal, self.tuning)
+            if not self.floor.is_due or sweeps == 0:
+                return edge
+            self.raise_floor(core, edge)
+
+    def raise_floor(self, core: Core, edge: Array) -> None:
+        """Put a floor under the least price and raise it as far as this level's share of the spare capacity allows."""
+        cheap = np.argsort(self.price[:-1], kind="stable")[: self.tuning.cheap]
+        self.floor.least = int(self.price[cheap[0]])
+        scratch = np.empty(len(core.by_node.arc), np.int64)
+        bids = {int(e): np.sort(scratch[: bids_of(core.by_node, self.price, edge, e, scratch)]) for e in cheap}
+        spare = self.floor.spare * len(core.tokens) / self.tokens
+        self.floor.rise(self.price[:-1], bids, self.room(core), spare)
+
+    def room(self, core: Core) -> Integers:
+        """What each expert may hold inside the core: its share of the level's capacity less what is fixed.
+
+        Above a floor all capacity counts; without one, as much as the tokens fill.
+        """
+        exact = self.capacity * (len(core.tokens) / self.tokens)
+        share = np.floor(exact + 1e-9).astype(np.int64)
+        if self.floor.tight:
+            whole = len(core.tokens) * self.top_k if self.floor.least is None else int(exact.sum() + 1e-6)
+            each, more = divmod(whole - int(share.sum()), self.experts)
+            share += each
+            share[np.argsort(share - exact, kind="stable")[:more]] += 1
+        return share - core.fixed
+
+    def everything(self) -> Windows:
+        """Windows that let all arcs in."""
+        return Windows(np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
+
+    def widen(self, core: Core, edge: Array, half: Integers, windows: Windows) -> Windows:
+        """How far a price must move to change its expert's load by ``half[e]`` tokens, as the core shows it."""
+        return reach(core.by_node, self.price, edge, self.room(core), half, windows)
+
+    def focus(self, core: Core, edge: Array, ranks: int) -> tuple[Core, npt.NDArray[np.bool_]]:
+        """Part of the core whose tokens are within so many ranks of a price, and which of its arcs these have."""
+        windows = self.widen(core, edge, np.full(self.experts, ranks), self.everything())
+        return core.part(near(core.by_token, self.price, edge, windows, self.tuning))
+
+    def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
+        """Pass over ``tokens`` with the current prices."""
+        return gather(self.rows, self.form, self.price, tokens, windows, given, self.tuning)
+
+    def unproved(self, core: Core) -> int:
+        """Pass over all tokens: how many hold no top-K set under the current prices."""
+        return int(unproved(self.rows, self.form, self.price, core.chosen, self.tuning))
+
+    def edges(self, core: Core) -> Array:
+        """Boundaries of the core's tokens under the current prices."""
+        return boundaries(core.by_token, self.price, self.form, self.tuning)
+
+    def hold(self, core: Core, edge: Array) -> int:
+        """Let the core's tokens hold top-K sets under the current prices; return how many had to change."""
+        changed = rehold(core.by_token, self.price, edge)
+        core.write_back()
+        return int(changed)

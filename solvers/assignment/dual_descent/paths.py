@@ -13,50 +13,101 @@ All balances zero is hence an optimum of the core, and ``price - price[dump]`` p
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from equipoise.solvers.assignment.dual_descent.rows import FAR
+from equipoise.solvers.assignment.dual_descent.rows import FAR, Integers
 
 SETTLED = -2
 NO_ROOM = -1
 TOO_LONG = -2
 
 
+class Supply(NamedTuple):
+    """What the nodes hold; ``_augment`` changes it in place.
+
+    Attributes
+    ----------
+    balance
+        ``[E + 1]`` what a node holds too much: tokens and dummies less capacity.
+    dummies
+        ``[E]`` those at each expert.
+    free
+        ``[n]`` free places of every token of the core.
+    """
+
+    balance: Integers
+    dummies: Integers
+    free: Integers
+
+
+class Tree(NamedTuple):
+    """Shortest paths of one search, ``[E + 1]`` each.
+
+    Attributes
+    ----------
+    dist
+        Length of the path to a node; at least the last sink's where the search ended before settling the node.
+    parent
+        Node before it, -1 where a path begins.
+    leave, enter, token
+        The arc by which the token leaves the parent (-1: a dummy moves), the one by which it enters, and the token.
+    """
+
+    dist: Integers
+    parent: Integers
+    leave: Integers
+    enter: Integers
+    token: Integers
+
+
+class Heap(NamedTuple):
+    """Nodes by distance, then by number, hence deterministic.
+
+    Attributes
+    ----------
+    nodes
+        ``[E + 1]`` the heap, root first.
+    spot
+        ``[E + 1]`` a node's place in it; -1 before it enters, SETTLED after it left.
+    """
+
+    nodes: Integers
+    spot: Integers
+
+
 @nb.njit(cache=True)
-def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any, most: int) -> int:
+def repair(by_token: Any, by_node: Any, price: Any, supply: Any, most: int) -> int:
     """Carry out augmentations in place until all balances are zero; return the number of searches.
 
     One search serves many underfull nodes: after the prices have followed its distances all tree edges are tight, and
     every path of tight edges that is still there may be used. Returns NO_ROOM if some excess reaches no room inside
     the core or prices leave the range of exact arithmetic, TOO_LONG after ``most`` searches.
     """
-    nodes = len(price)
-    dist = np.empty(nodes, np.int64)
-    tree = np.empty((4, nodes), np.int64)
-    heap = np.empty(nodes, np.int64)
-    spot = np.empty(nodes, np.int64)
-    sinks = np.empty(nodes, np.int64)
+    nodes, balance = len(price), supply.balance
+    scratch = np.empty((8, nodes), np.int64)
+    tree = Tree(scratch[0], scratch[1], scratch[2], scratch[3], scratch[4])
+    heap, sinks = Heap(scratch[5], scratch[6]), scratch[7]
     searches = 0
     while balance.max() > 0:
-        found = _search(sparse, price, balance, dummies, dist, tree, heap, spot, sinks)
+        found = _search(by_token, by_node, price, supply, tree, heap, sinks)
         if found == 0:
             return NO_ROOM
-        far = dist[sinks[found - 1]]
+        far = tree.dist[sinks[found - 1]]
         for v in range(nodes):
-            if dist[v] < far:
-                price[v] += far - dist[v]
+            if tree.dist[v] < far:
+                price[v] += far - tree.dist[v]
                 if price[v] > FAR // 2:
                     return NO_ROOM
         moved = False
         for i in range(found):
             while balance[sinks[i]] < 0:
-                amount = _amount(sparse[3], balance, dummies, tree, sinks[i])
+                amount = _amount(by_token.held, supply, tree, sinks[i])
                 if amount == 0:
                     break
-                _augment(sparse[3], balance, dummies, free, tree, sinks[i], amount)
+                _augment(by_token.held, supply, tree, sinks[i], amount)
                 moved = True
         if not moved:
             return NO_ROOM
@@ -67,154 +118,151 @@ def repair(sparse: Any, price: Any, balance: Any, dummies: Any, free: Any, most:
 
 
 @nb.njit(cache=True)
-def _search(
-    sparse: Any, price: Any, balance: Any, dummies: Any, dist: Any, tree: Any, heap: Any, spot: Any, sinks: Any
-) -> int:
-    """Dijkstra from all overfull nodes to every underfull one that can be reached; return how many, nearest first.
-
-    ``tree`` has, for every node reached, the node before it, the arc that a token leaves (-1: a dummy moves), the arc
-    that it enters, and the token. Distances of nodes not settled when the search ends are at least the last sink's.
-    """
-    start, node, value, held, by_start, by_arc, by_owner, by_value = sparse
-    parent, out_arc, in_arc, via = tree[0], tree[1], tree[2], tree[3]
+def _search(by_token: Any, by_node: Any, price: Any, supply: Any, tree: Any, heap: Any, sinks: Any) -> int:
+    """Dijkstra from all overfull nodes to every underfull one that can be reached; return how many, nearest first."""
+    start, node, value, held, _ = by_token
+    balance, dist, parent = supply.balance, tree.dist, tree.parent
     dump = len(price) - 1
     size = 0
     wanted = 0
     found = 0
     for v in range(dump + 1):
         dist[v] = FAR
-        spot[v] = -1
+        heap.spot[v] = -1
         parent[v] = -1
         if balance[v] > 0:
             dist[v] = 0
-            size = _push(heap, spot, size, dist, v)
+            size = _push(heap, size, dist, v)
         elif balance[v] < 0:
             wanted += 1
     while size > 0:
-        e = heap[0]
-        size = _pop(heap, spot, size, dist)
+        e = heap.nodes[0]
+        size = _pop(heap, size, dist)
         if balance[e] < 0:
             sinks[found] = e
             found += 1
             if found == wanted:
                 return found
         base = dist[e]
-        for i in range(by_start[e], by_start[e + 1]):
-            arc = by_arc[i]
+        for i in range(by_node.start[e], by_node.start[e + 1]):
+            arc = by_node.arc[i]
             if not held[arc]:
                 continue
-            token = by_owner[i]
-            leave = base + (by_value[i] - price[e])
+            token = by_node.token[i]
+            leave = base + (by_node.value[i] - price[e])
             for other in range(start[token], start[token + 1]):
                 f = node[other]
                 if held[other] and f != dump:
                     continue
                 length = leave - (value[other] - price[f])
-                if length < dist[f] and spot[f] != SETTLED:
+                if length < dist[f] and heap.spot[f] != SETTLED:
                     dist[f] = length
                     parent[f] = e
-                    out_arc[f] = arc
-                    in_arc[f] = other
-                    via[f] = token
-                    size = _push(heap, spot, size, dist, f)
+                    tree.leave[f] = arc
+                    tree.enter[f] = other
+                    tree.token[f] = token
+                    size = _push(heap, size, dist, f)
         if e == dump:
             for f in range(dump):
                 length = base + price[f] - price[dump]
                 if length < dist[f]:
                     dist[f] = length
                     parent[f] = e
-                    out_arc[f] = -1
-                    size = _push(heap, spot, size, dist, f)
-        elif dummies[e] > 0 and base < dist[dump]:
+                    tree.leave[f] = -1
+                    size = _push(heap, size, dist, f)
+        elif supply.dummies[e] > 0 and base < dist[dump]:
             dist[dump] = base
             parent[dump] = e
-            out_arc[dump] = -1
-            size = _push(heap, spot, size, dist, dump)
+            tree.leave[dump] = -1
+            size = _push(heap, size, dist, dump)
     return found
 
 
 @nb.njit(cache=True)
-def _amount(held: Any, balance: Any, dummies: Any, tree: Any, sink: int) -> int:
+def _amount(held: Any, supply: Any, tree: Any, sink: int) -> int:
     """How much the tree's path to ``sink`` can still carry: one unit if a token moves, 0 if it is used up."""
-    dump = len(balance) - 1
-    amount = -balance[sink]
+    dump = len(supply.balance) - 1
+    amount = -supply.balance[sink]
     v = sink
-    while tree[0, v] >= 0:
-        e = tree[0, v]
-        if tree[1, v] >= 0:
-            if not held[tree[1, v]] or (held[tree[2, v]] and v != dump):
+    while tree.parent[v] >= 0:
+        e = tree.parent[v]
+        if tree.leave[v] >= 0:
+            if not held[tree.leave[v]] or (held[tree.enter[v]] and v != dump):
                 return 0
             amount = 1
         elif v == dump:
-            amount = min(amount, dummies[e])
+            amount = min(amount, supply.dummies[e])
         v = e
-    return max(0, min(amount, balance[v]))
+    return max(0, min(amount, supply.balance[v]))
 
 
 @nb.njit(cache=True)
-def _augment(held: Any, balance: Any, dummies: Any, free: Any, tree: Any, sink: int, amount: int) -> None:
+def _augment(held: Any, supply: Any, tree: Any, sink: int, amount: int) -> None:
     """Move ``amount`` units along the path to ``sink``."""
+    balance, dummies, free = supply
     dump = len(balance) - 1
     v = sink
     balance[sink] += amount
-    while tree[0, v] >= 0:
-        e = tree[0, v]
-        if tree[1, v] < 0:
+    while tree.parent[v] >= 0:
+        e = tree.parent[v]
+        if tree.leave[v] < 0:
             if v == dump:
                 dummies[e] -= amount
             else:
                 dummies[v] += amount
         else:
-            token = tree[3, v]
+            token = tree.token[v]
             free[token] += (v == dump) - (e == dump)
-            held[tree[1, v]] = e == dump and free[token] > 0
-            held[tree[2, v]] = v != dump or free[token] > 0
+            held[tree.leave[v]] = e == dump and free[token] > 0
+            held[tree.enter[v]] = v != dump or free[token] > 0
         v = e
     balance[v] -= amount
 
 
 @nb.njit(cache=True)
-def _push(heap: Any, spot: Any, size: int, dist: Any, v: int) -> int:
-    """Insert v or move it up; the heap is ordered by distance, then node number, hence deterministic."""
+def _push(heap: Any, size: int, dist: Any, v: int) -> int:
+    """Insert v or move it up."""
+    nodes, spot = heap
     i = spot[v]
     if i < 0:
         i = size
         size += 1
     while i > 0:
-        up = heap[(i - 1) // 2]
+        up = nodes[(i - 1) // 2]
         if dist[up] < dist[v] or (dist[up] == dist[v] and up < v):
             break
-        heap[i] = up
+        nodes[i] = up
         spot[up] = i
         i = (i - 1) // 2
-    heap[i] = v
+    nodes[i] = v
     spot[v] = i
     return size
 
 
 @nb.njit(cache=True)
-def _pop(heap: Any, spot: Any, size: int, dist: Any) -> int:
-    """Remove the top."""
-    spot[heap[0]] = SETTLED
+def _pop(heap: Any, size: int, dist: Any) -> int:
+    """Remove the root."""
+    nodes, spot = heap
+    spot[nodes[0]] = SETTLED
     size -= 1
     if size == 0:
         return 0
-    v = heap[size]
+    v = nodes[size]
     i = 0
     while True:
         child = 2 * i + 1
         if child >= size:
             break
         if child + 1 < size:
-            a, b = heap[child], heap[child + 1]
+            a, b = nodes[child], nodes[child + 1]
             if dist[b] < dist[a] or (dist[b] == dist[a] and b < a):
                 child += 1
-        w = heap[child]
+        w = nodes[child]
         if dist[v] < dist[w] or (dist[v] == dist[w] and v < w):
             break
-        heap[i] = w
+        nodes[i] = w
         spot[w] = i
         i = child
-    heap[i] = v
+    nodes[i] = v
     spot[v] = i
     return size
