@@ -1,4 +1,4 @@
-"""`express` against min-cost flow and the solver-free check; large inputs are shrunk by lowering its thresholds."""
+"""Dual descent (`express`) against min-cost flow and the solver-free check, and its passes against NumPy."""
 
 from dataclasses import replace
 
@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise import AssignmentProblem, InvalidProblem, solve
-from equipoise.solvers.assignment.dual_descent import engine
+from equipoise.solvers.assignment.dual_descent import engine, rows
+from equipoise.solvers.assignment.dual_descent.core import Windows
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
 from equipoise.solvers.assignment.dual_descent.selection import rank
 from equipoise.solvers.assignment.dual_descent.tuning import TUNING
@@ -93,15 +94,86 @@ def test_scores_read_as_they_are_and_as_grid_integers_give_the_same_answer(monke
     np.testing.assert_array_equal(answer.certificate.prices, other.certificate.prices)
 
 
-def test_the_answer_depends_neither_on_the_number_of_threads_nor_on_the_run():
-    problem = AssignmentProblem(random_scores(3000), 4)
+@pytest.mark.parametrize("kind", ["a little room and many experts", "17 levels", "dropping under pressure", "padding"])
+def test_the_answer_depends_neither_on_threads_nor_on_blocks_nor_on_the_run(kind):
+    scores, top_k, form = FAMILIES[kind]
+    problem = AssignmentProblem(scores, top_k, **form)
+    before = numba.get_num_threads()
     answers = []
-    for threads in (1, numba.config.NUMBA_NUM_THREADS, 1):
+    for threads, block in (
+        (1, 512),
+        (numba.config.NUMBA_NUM_THREADS, 512),
+        (numba.config.NUMBA_NUM_THREADS, 7),
+        (1, 512),
+    ):
         numba.set_num_threads(threads)
-        answers.append(express(problem))
-    for answer in answers[1:]:
-        np.testing.assert_array_equal(answer.experts, answers[0].experts)
-        np.testing.assert_array_equal(answer.certificate.prices, answers[0].certificate.prices)
+        answers.append(engine.DualDescent(problem, tuning=TUNING._replace(block=block)).solve())
+    numba.set_num_threads(before)
+    for experts, prices in answers[1:]:
+        np.testing.assert_array_equal(experts, answers[0][0])
+        np.testing.assert_array_equal(prices, answers[0][1])
+
+
+@st.composite
+def priced(draw):
+    """State of a small problem under any prices, the reduced values ``[T, E]``, and the unit of the grid in them.
+
+    Without noise bits values tie, and arcs lie on the edge of a window.
+    """
+    problem = draw(problems(kinds=INTEGRAL, max_tokens=12, max_experts=6))
+    state = engine.DualDescent(problem, tuning=TUNING._replace(noise_bits=draw(st.sampled_from([0, 20]))))
+    scale = 1 << state.rows.shift
+    state.price[:-1] = draw(st.lists(st.integers(0, 30), min_size=state.experts, max_size=state.experts))
+    state.price *= scale
+    reduced = np.empty((state.tokens, state.experts), np.int64)
+    for token in range(state.tokens):
+        rows.reduced_row(state.rows, token, state.price, reduced[token])
+    return state, reduced, scale
+
+
+@given(priced(), st.data())
+def test_a_core_is_the_arcs_within_the_windows_and_the_boundaries_of_their_tokens(given_state, data):
+    state, reduced, scale = given_state
+    width = st.lists(st.integers(0, 20), min_size=state.experts, max_size=state.experts)
+    below, above = (np.array(data.draw(width)) * scale for _ in range(2))
+    core = state.gather(np.arange(state.tokens), Windows(below, above))
+    expected = {}
+    for token, r in enumerate(reduced):
+        held = np.isin(np.arange(state.experts), core.chosen[token])
+        free = state.top_k - held.sum()
+        worth = np.append(r, [state.form.nothing] * state.top_k)
+        assert r[held].sum() + free * state.form.nothing == np.sort(worth)[-state.top_k :].sum()
+        inside = min(r[held].min(initial=rows.FAR), state.form.nothing if free else rows.FAR)
+        outside = r[~held].max(initial=state.form.nothing)
+        near = np.where(held, r - above <= outside, r + below >= inside)
+        if near.any():
+            arcs = np.flatnonzero(near | (r == np.where(held, inside, outside)))
+            expected[token] = [*arcs, *([state.experts] if state.drop else [])]
+    start, node, value, held, places = core.by_token
+    found = {token: list(node[start[m] : start[m + 1]]) for m, token in enumerate(core.member)}
+    assert found == expected
+    for m, token in enumerate(core.member):
+        arcs = slice(start[m], start[m + 1] - state.drop)
+        np.testing.assert_array_equal(held[arcs], np.isin(node[arcs], core.chosen[token]))
+        np.testing.assert_array_equal(value[arcs], (reduced[token] + state.price[:-1])[node[arcs]])
+        assert places[m] == held[arcs].sum() + (core.chosen[token] < 0).sum()
+
+
+@given(priced(), st.integers(0, 5))
+def test_a_window_reaches_to_the_bid_that_is_so_many_ranks_from_the_price(given_state, half):
+    state, reduced, _ = given_state
+    core = state.gather(np.arange(state.tokens), state.everything())
+    ranks = np.full(state.experts, half)
+    windows = state.widen(core, state.edges(core), ranks, Windows(ranks + 1, ranks + 2))
+    for expert, (price, room) in enumerate(zip(state.price[:-1], state.room(core), strict=True)):
+        others = np.delete(reduced, expert, axis=1)[core.member]
+        padded = np.pad(np.maximum(others, state.form.nothing), ((0, 0), (0, 1)), constant_values=state.form.nothing)
+        last = np.sort(padded, axis=1)[:, -min(state.top_k, padded.shape[1])]
+        bids = np.sort(reduced[core.member, expert] + price - last)[::-1]
+        held = (bids >= price).sum()
+        first, final = min(room, held) - half, max(room, held) + half - 1
+        assert windows.above[expert] == (max(bids[first] - price, 0) if 0 <= first < len(bids) else 2 * (half + 2) + 1)
+        assert windows.below[expert] == (max(price - bids[final], 0) if 0 <= final < len(bids) else 2 * (half + 1) + 1)
 
 
 @pytest.mark.parametrize("form", ["prices", "solution", "nonsense"])
