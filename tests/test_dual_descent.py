@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from equipoise import AssignmentProblem, InvalidProblem, solve
 from equipoise.solvers.assignment.dual_descent import engine, rows
 from equipoise.solvers.assignment.dual_descent.core import Windows
+from equipoise.solvers.assignment.dual_descent.floor import Floor
+from equipoise.solvers.assignment.dual_descent.limits import FAR
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
 from equipoise.solvers.assignment.dual_descent.selection import rank
 from equipoise.solvers.assignment.dual_descent.tuning import TUNING
@@ -143,7 +145,7 @@ def test_a_core_is_the_arcs_within_the_windows_and_the_boundaries_of_their_token
         free = state.top_k - held.sum()
         worth = np.append(r, [state.form.nothing] * state.top_k)
         assert r[held].sum() + free * state.form.nothing == np.sort(worth)[-state.top_k :].sum()
-        inside = min(r[held].min(initial=rows.FAR), state.form.nothing if free else rows.FAR)
+        inside = min(r[held].min(initial=FAR), state.form.nothing if free else FAR)
         outside = r[~held].max(initial=state.form.nothing)
         near = np.where(held, r - above <= outside, r + below >= inside)
         if near.any():
@@ -174,6 +176,23 @@ def test_a_window_reaches_to_the_bid_that_is_so_many_ranks_from_the_price(given_
         first, final = min(room, held) - half, max(room, held) + half - 1
         assert windows.above[expert] == (max(bids[first] - price, 0) if 0 <= first < len(bids) else 2 * (half + 2) + 1)
         assert windows.below[expert] == (max(price - bids[final], 0) if 0 <= final < len(bids) else 2 * (half + 1) + 1)
+
+
+@given(st.data(), st.integers(0, 30))
+def test_the_floor_rises_as_far_as_the_spare_capacity_allows(data, spare):
+    numbers = st.lists(st.integers(-10, 10), max_size=8)
+    price = np.array(data.draw(st.lists(st.integers(-10, 10), min_size=1, max_size=5)), np.int64)
+    bids = {int(e): np.sort(np.array(data.draw(numbers), np.int64)) for e in np.argsort(price, kind="stable")}
+    room = np.array([data.draw(st.integers(-2, 8)) for _ in price])
+    floor, before = Floor(spare, True, int(price.min())), price.copy()
+    floor.rise(price, bids, room, spare)
+
+    def left(q):
+        return sum(max(0, room[e] - (bids[e] >= q).sum()) for e in bids if before[e] < q)
+
+    heights = range(before.min(), before.max() + 1)
+    assert floor.least == max(q for q in heights if q == before.min() or left(q) <= spare)
+    np.testing.assert_array_equal(price, np.maximum(before, floor.least))
 
 
 @pytest.mark.parametrize("form", ["prices", "solution", "nonsense"])

@@ -16,7 +16,8 @@ import numba as nb
 import numpy as np
 
 from equipoise.solvers.assignment.dual_descent.core import BOUNDARY, Windows, within
-from equipoise.solvers.assignment.dual_descent.rows import FAR, Integers
+from equipoise.solvers.assignment.dual_descent.limits import FAR
+from equipoise.solvers.assignment.dual_descent.rows import Integers
 from equipoise.solvers.assignment.dual_descent.selection import insert, rank
 
 

@@ -35,10 +35,11 @@ from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.assignment.dual_descent.core import Core, Windows, load_of, rehold
 from equipoise.solvers.assignment.dual_descent.descent import Goal, bids_of, boundaries, descend, near, reach
 from equipoise.solvers.assignment.dual_descent.floor import Floor
+from equipoise.solvers.assignment.dual_descent.limits import FAR
 from equipoise.solvers.assignment.dual_descent.passes import Form, gather, unproved
 from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, Supply, repair
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
-from equipoise.solvers.assignment.dual_descent.rows import FAR, Array, Integers, Rows
+from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows
 from equipoise.solvers.assignment.dual_descent.tuning import TUNING, Tuning
 
 Proof = tuple[npt.NDArray[np.int32], Integers]

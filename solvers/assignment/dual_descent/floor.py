@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
-from equipoise.solvers.assignment.dual_descent.rows import FAR, Integers
+from equipoise.solvers.assignment.dual_descent.limits import FAR
 from equipoise.solvers.assignment.dual_descent.tuning import Tuning
+
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass
@@ -19,8 +22,8 @@ class Floor:
     make all other prices climb step by step. So descent first balances without a floor, as if nothing stayed free, and
     then a floor is raised under the prices until the experts on it leave just as much room as there is to spare.
 
-    Invariant: ``price[e] >= least`` for every expert, and ``least is None``, no floor, only if ``tight``. Without a
-    floor the experts' room sums to the demand; on top of one it sums to the capacity.
+    Invariant: ``price[e] >= least`` for every expert; ``least is None``, no floor, only if ``tight``; if ``tight``, the
+    experts' room sums to the demand without a floor and to the capacity on top of one.
 
     Attributes
     ----------

@@ -22,7 +22,8 @@ from equipoise.solvers.assignment.dual_descent.core import (
     starts,
     within,
 )
-from equipoise.solvers.assignment.dual_descent.rows import FAR, Array, Integers, Rows, reduced_row
+from equipoise.solvers.assignment.dual_descent.limits import FAR
+from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows, reduced_row
 from equipoise.solvers.assignment.dual_descent.selection import largest
 from equipoise.solvers.assignment.dual_descent.tuning import Tuning
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numba as nb
 import numpy as np
 
-from equipoise.solvers.assignment.dual_descent.rows import FAR, Integers
+from equipoise.solvers.assignment.dual_descent.limits import FAR
+from equipoise.solvers.assignment.dual_descent.rows import Integers
 
 SETTLED = -2
 NO_ROOM = -1

@@ -14,16 +14,11 @@ import numpy.typing as npt
 from numba.extending import overload
 
 from equipoise.problems import AssignmentProblem
+from equipoise.solvers.assignment.dual_descent.limits import FAR, VALUE_BITS
 from equipoise.solvers.assignment.dual_descent.tuning import Tuning
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
-
-FAR = 2**61
-"""Beyond every refined value and price; differences of two such numbers still fit 64 bits."""
-
-_VALUE_BITS = 58
-"""Bits of a refined value, so that values, and prices of a few times their range, stay below ``FAR``."""
 
 
 class Rows(NamedTuple):
@@ -62,7 +57,7 @@ class Rows(NamedTuple):
         scores.flags.writeable = False  # another type for the compiler otherwise
         used = int(np.ceil(np.log2(largest * scale + 2)))
         guard = int(np.ceil(np.log2(problem.num_experts + 2)))
-        bits = min(tuning.noise_bits, _VALUE_BITS - used - guard)
+        bits = min(tuning.noise_bits, VALUE_BITS - used - guard)
         shift, mask = (bits + guard, 2**bits - 1) if bits >= 2 else (0, 0)
         factor = np.random.default_rng(problem.num_experts).integers(1, 2**32, problem.num_experts)
         return cls(scores, scale, shift, mask, factor)

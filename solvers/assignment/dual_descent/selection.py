@@ -7,7 +7,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from equipoise.solvers.assignment.dual_descent.rows import FAR
+from equipoise.solvers.assignment.dual_descent.limits import FAR
 
 
 @nb.njit(cache=True, inline="always")
