@@ -91,7 +91,7 @@ def test_tokens_that_name_an_expert_twice_or_one_that_does_not_exist_are_refused
 @pytest.mark.parametrize(
     ("loads", "top_k", "words"),
     [
-        ([[[4, 4]], [[5, 2]]], 4, "layer 0, step 1: 7 is no multiple of K=4"),
+        ([[[4, 4]], [[5, 2]]], 4, "layer 0, step 1: 7 is not a multiple of K=4"),
         ([[[4, 4], [8, 8]]], None, "the layers' totals differ by 50.00%"),
         ([[[4, 4], [0, 0]], [[4, 4], [8, 0]]], None, "layer 1 has no tokens in step 0"),
         ([[[0, 0, 3, 3, 0, 0]]], None, "only experts 2 to 3 ever get tokens"),

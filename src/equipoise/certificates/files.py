@@ -33,7 +33,7 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
     Raises
     ------
     InvalidFile
-        With one sentence, if it is no certificate.
+        With one sentence, if it is not a certificate.
     """
     content = _content(path)
     try:

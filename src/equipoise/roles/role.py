@@ -42,7 +42,7 @@ class Case(ABC):
         Raises
         ------
         InvalidFile
-            If the document is no such case.
+            If the document is not such a case.
         """
         names = {field.name for field in fields(cls)}
         if set(document) != names:
@@ -162,4 +162,4 @@ def _from_json(name: str, value: Any) -> Any:
             raise ValueError(f"{dtype} of {len(content)} bytes")
         return np.frombuffer(content, dtype).reshape(shape)
     except (KeyError, TypeError, ValueError) as error:
-        raise InvalidFile(f"{name} is no array: {error}") from error
+        raise InvalidFile(f"{name} is not an array: {error}") from error

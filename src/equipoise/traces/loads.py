@@ -137,7 +137,7 @@ def _warnings(loads: Integers, layers: npt.NDArray[np.intp], top_k: int | None) 
         warnings.append(f"layer {layers[layer]} has no tokens in step {step}, but has some in another")
     if top_k is not None:
         for step, layer in np.argwhere(totals % top_k)[:1].tolist():
-            warnings.append(f"layer {layers[layer]}, step {step}: {totals[step, layer]} is no multiple of K={top_k}")
+            warnings.append(f"layer {layers[layer]}, step {step}: {totals[step, layer]} is not a multiple of K={top_k}")
     spread = (totals.max(axis=1) - totals.min(axis=1)) / np.maximum(1, totals.max(axis=1))
     if (spread > UNEVEN).any():
         step = int(spread.argmax())
