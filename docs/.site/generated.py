@@ -26,7 +26,12 @@ def audits() -> str:
         own = role_audit(name)
         lines += [f"## {name.capitalize()}s", "", f"Data: {own.data}.", *_options(own.options), *_columns(own)]
         for flag, variant in own.variants.items():
-            lines += [f"### {name.capitalize()}s with `--{flag}`", "", f"{variant.summary}", ""]
+            lines += [
+                f"### {name.capitalize()}s with `--{flag}`",
+                "",
+                f"{variant.summary[0].upper()}{variant.summary[1:]}",
+                "",
+            ]
             lines += [*_options(variant.options), *_columns(variant)]
     return "\n".join(lines)
 
