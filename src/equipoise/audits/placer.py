@@ -166,7 +166,12 @@ AUDIT = RoleAudit(
             title="split beyond bound",
             words="peak with the certified best split on the placement, over the proved lower bound of all placements",
         ),
-        Measure("even_excess", "share", title="even beyond bound", words="the same where replicas share evenly"),
+        Measure(
+            "even_excess",
+            "share",
+            title="even beyond bound",
+            words="peak with replicas that share evenly, over the proved lower bound of all such placements",
+        ),
         Measure(
             "split_balancedness",
             "ratio",
@@ -198,7 +203,7 @@ AUDIT = RoleAudit(
     shared=clusters_for,
     named=_named,
     options=(
-        Option("against", str, "Also score on this record, and place on it."),
+        Option("against", str, "Also score on this record, and place on it.", studied=False),
         STEPS,
         *SIZES,
         Option(
@@ -208,8 +213,11 @@ AUDIT = RoleAudit(
             TIME_LIMIT,
             least=0,
             compared=False,
+            studied=False,
         ),
     ),
     group_by=("workload", "scored_on"),
+    condensed=("even_excess", "imbalance"),
+    reading="The bound may lie below the optimum, so that an excess is an upper limit of what was lost.",
     legend=lambda audit: f"{sizes_in_words(audit.shared)}.",
 )

@@ -132,6 +132,6 @@ AUDIT = RoleAudit(
     judge=judge,
     units=one_by_one,
     shared=clusters_for,
-    options=(Option("placement", str, "Placer that schedulers work on.", "eplb"), STEPS, *SIZES),
+    options=(Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"), STEPS, *SIZES),
     legend=lambda audit: f"Placement: {audit.options['placement']}; {sizes_in_words(audit.shared)}.",
 )
