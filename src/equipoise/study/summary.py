@@ -192,7 +192,7 @@ def _summary(study: Study, role: str, group: Group, method: str, rows: Rows) -> 
     found = quantities(study, role)
     gaps = [(found[0].of(row), row.instance) for row in good]
     known = [(gap, instance) for gap, instance in gaps if gap is not None]
-    names = dict.fromkeys(name for row in study.of(role) for name in row.evidence)
+    names = sorted({name for row in study.of(role) for name in row.evidence})
     return Summary(
         role,
         method,

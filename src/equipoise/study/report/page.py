@@ -94,4 +94,4 @@ def _lead(study: Study, role: str) -> str:
     where = "".join(f", {key} {group[place]}" for place, key in tables.grouped_by(study, role))
     floor = f" (noise floor {tables.shown(own[0].gap.floor, quantity.unit)})" if quantity.floor and own else ""
     beside = routers.ALIKE if role == routers.ROUTER else ""
-    return f"{words.heading(role)} by {quantity.title}{where}{beside}{floor}: {told}."
+    return f"{words.heading(role)}, {quantity.title}{where}{beside}{floor}: {told}."

@@ -11,7 +11,7 @@ MEANS = (
     f"Means are shifted geometric means over instances and seeds, exp(mean(log(v + s))) - s with s = {SHIFT:g}; "
     "failures are part of no mean and counted beside it."
 )
-ZEROS = "At the bound: rows whose {title} is exactly zero."
+ZEROS = "At the bound: rows in which the first number is exactly zero."
 STEP = "Est. step: mean of the load-to-time model's estimate below, not measured."
 
 PAIRS = (
@@ -48,7 +48,7 @@ def legend(study: Study, role: str) -> str:
 def means(study: Study, role: str) -> str:
     """Return how the columns of a role's summary are made."""
     found = quantities(study, role)
-    zeros = "" if found[0].floor else ZEROS.format(title=found[0].title)
+    zeros = "" if found[0].floor else ZEROS
     return " ".join(filter(None, [MEANS, zeros, STEP if any(one.estimated for one in found) else ""]))
 
 
