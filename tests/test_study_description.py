@@ -30,7 +30,11 @@ def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
         ('title = "A small study"', "title = 3", "title: expected str, got int"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds is [0, 0]; allowed: one or more, none of them twice"),
         ("seeds = [0, 1]", "seeds = [-1]", "seeds[0]: expected int >= 0"),
-        ("seeds = [0, 1]", "sedes = [0]", "has the key 'sedes'; allowed: title, seeds, placer, predictor, router, scheduler, baseline"),
+        (
+            "seeds = [0, 1]",
+            "sedes = [0]",
+            "has the key 'sedes'; allowed: title, seeds, placer, predictor, router, scheduler, baseline",
+        ),
         ("passes = 3", "passes = 0", "router.passes: expected int >= 1"),
         ("passes = 3", "pases = 3", "router has the key 'pases'; allowed: methods, passes, seconds, instances"),
         ('baseline = "topk"', 'baseline = "x"', "baseline is 'x'; allowed: topk, quantile, midpoint, even"),

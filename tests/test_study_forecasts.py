@@ -114,7 +114,9 @@ def test_a_horizon_has_its_line_and_comparisons_are_differences_of_the_same_seri
         difference = rows["last-window", *case, 10]["error_step"] - rows["persistence", *case, 10]["error_step"]
         by_instance.setdefault(case[0], []).append(difference)
     assert (far.group, far.pairs, far.possible) == ({"horizon": 10}, 4, 4)
-    assert far.differences["error_step"].mean == pytest.approx(np.mean([np.mean(values) for values in by_instance.values()]))
+    assert far.differences["error_step"].mean == pytest.approx(
+        np.mean([np.mean(values) for values in by_instance.values()])
+    )
 
 
 def test_horizons_that_do_not_fit_are_left_out_series_by_series_and_none_at_all_is_refused(tmp_path):
@@ -136,7 +138,9 @@ def test_a_predictor_that_learns_is_taught_by_another_run_and_what_breaks_is_a_r
     other = [one.loads for one in recorded().load_series() if one.run == "E16-aux-loss"]
     mean = np.concatenate(other).mean(axis=0)
     series = next(one for one in recorded().load_series() if one.name == "E16-none/layer1")
-    judged = audit(lambda history, horizon: np.tile(mean, (horizon, 1)), trace=[series], horizon=[1, 10], origins=2).rows
+    judged = audit(
+        lambda history, horizon: np.tile(mean, (horizon, 1)), trace=[series], horizon=[1, 10], origins=2
+    ).rows
     error = np.mean([one["error_step"] for one in judged if one["horizon"] == 10])
     assert rows["recorded", "learners:Learner"]["error_step"] == pytest.approx(error)
     assert rows["generated", "learners:Learner"].error is None
@@ -146,9 +150,7 @@ def test_a_predictor_that_learns_is_taught_by_another_run_and_what_breaks_is_a_r
     assert rows["generated", "learners:shy"].kind == "unable"
     assert rows["generated", "learners:shy"].error == "it needs at least one moon"
     [line] = [
-        one
-        for one in summaries(study, "predictor")
-        if (one.balancer, one.group["horizon"]) == ("learners:Broken", 10)
+        one for one in summaries(study, "predictor") if (one.balancer, one.group["horizon"]) == ("learners:Broken", 10)
     ]
     assert (line.rows, line.failures) == (2, 2)
     assert np.isnan(line.gap.mean)
