@@ -7,12 +7,12 @@ import importlib
 import os
 
 import pytest
+from equipoise.isolation.subject import CALL_SECONDS, Isolated
+from equipoise.targets import CATALOGUES
 
 from equipoise.checks.registry import select
 from equipoise.checks.run import run_check, run_checks
 from equipoise.checks.settings import Settings
-from equipoise.isolation.subject import CALL_SECONDS, Isolated
-from equipoise.targets import CATALOGUES
 
 ROLES = ("router", "scheduler", "placer", "predictor")
 SLOW = {"arima": "statsmodels", "lstm": "torch"}

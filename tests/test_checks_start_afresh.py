@@ -4,12 +4,12 @@ import importlib
 from itertools import islice
 
 import pytest
+from equipoise.isolation.subject import InProcess
 
 from equipoise.checks.known import known_cases
 from equipoise.checks.registry import select
 from equipoise.checks.run import probe
 from equipoise.checks.settings import Settings
-from equipoise.isolation.subject import InProcess
 
 SOUND = {
     "router": "WithState",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from equipoise.isolation.subject import InProcess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,7 +15,6 @@ from equipoise.checks.registry import select
 from equipoise.checks.run import run_check, run_checks
 from equipoise.checks.settings import Settings
 from equipoise.checks.shrink import shrunk
-from equipoise.isolation.subject import InProcess
 
 CHECKS = {entry.name: entry for entry in select("router")}
 

@@ -4,6 +4,7 @@ import doctest
 
 import numpy as np
 import pytest
+from equipoise.isolation.subject import InProcess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from equipoise.checks.run import probe, run_checks
 from equipoise.checks.scheduler.quality import chains
 from equipoise.checks.scheduler.view import even_peak, first_host_peak
 from equipoise.checks.settings import Settings
-from equipoise.isolation.subject import InProcess
 from equipoise.reference.scheduling.ultraep import ultraep
 from equipoise.roles import schedule_fault
 from sound_schedulers import even

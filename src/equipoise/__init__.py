@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from equipoise.audits.result import Audit as Audit
     from equipoise.audits.run import audit as audit
     from equipoise.certificates.certificate import Certificate as Certificate
-    from equipoise.certificates.verdict import Verdict as Verdict
+    from equipoise.certificates.check.verdict import Verdict as Verdict
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
     from equipoise.errors import InvalidProblem as InvalidProblem
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
-    from equipoise.solvers.scheduling.express.batch import Schedules as Schedules
-    from equipoise.solvers.scheduling.express.batch import schedule_batch as schedule_batch
+    from equipoise.solvers.scheduling.push_relabel.batch import Schedules as Schedules
+    from equipoise.solvers.scheduling.push_relabel.batch import schedule_batch as schedule_batch
     from equipoise.solvers.solve import available_solvers as available_solvers
     from equipoise.solvers.solve import solve as solve
     from equipoise.traces import read_loads as read_loads
@@ -76,14 +76,14 @@ _HOME = {
     "Routing": "routing",
     "PlacementProblem": "problems",
     "Scheduler": "roles.scheduler",
-    "Schedules": "solvers.scheduling.express.batch",
+    "Schedules": "solvers.scheduling.push_relabel.batch",
     "SchedulingProblem": "problems",
     "Solution": "solution",
     "SolverNotAvailable": "errors",
     "TargetError": "errors",
     "TargetNotFound": "errors",
     "TrafficProblem": "problems",
-    "Verdict": "certificates.verdict",
+    "Verdict": "certificates.check.verdict",
     "audit": "audits.run",
     "available_solvers": "solvers.solve",
     "device_limits": "problems",
@@ -95,7 +95,7 @@ _HOME = {
     "read_trace": "traces",
     "recorded": "traces",
     "sequence_limits": "problems",
-    "schedule_batch": "solvers.scheduling.express.batch",
+    "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
 }
 

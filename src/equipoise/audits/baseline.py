@@ -17,7 +17,7 @@ from equipoise.files import write_whole
 
 SCHEMA = "equipoise-baseline/2"
 OLD = "equipoise-baseline/1"
-"""Read too, but for predictors (it kept one horizon of each series) and placers scored against another record."""
+"""Read too, but for placers scored against another record, whose instances had other names."""
 
 _LARGEST = 64 << 20
 _AGAIN = "--update-baseline makes it anew"
@@ -99,8 +99,8 @@ class Baseline:
                 raise InvalidFile(f"{path} is larger than any baseline")
             content = json.loads(source.read_bytes())
             schema = content.get("schema")
-            made = content["made"]
-            old = schema == OLD and made.get("role") != "predictor" and not made.get("workloads")
+            made = content.get("made", {})
+            old = schema == OLD and not made.get("workloads")
             if schema != SCHEMA and not old:
                 raise InvalidFile(f"{path} is of the schema {schema!r}, this version reads {SCHEMA!r}; {_AGAIN}")
             gaps = {
@@ -162,12 +162,17 @@ class Baseline:
 
 def _made_then(made: dict[str, Any]) -> dict[str, Any]:
     """Return how an audit was made, in today's words, from a baseline of the first version."""
-    sizes = made.get("sizes") or {}
-    rest = {key: value for key, value in made.items() if key not in ("sizes", "workloads", "stream", "passes")}
-    rest |= {"variant": "stream" if made.get("stream") else "", **sizes}
+    now = {key: value for key, value in made.items() if key not in ("sizes", "workloads", "stream")}
+    now |= made.get("sizes") or {}
+    now["variant"] = "stream" if made.get("stream") else ""
     if made["role"] == "placer":
-        rest["against"] = None
-    return rest if made.get("stream") or "passes" not in made else rest | {"passes": made["passes"]}
+        now["against"] = None
+    if made["role"] == "predictor":
+        now["horizon"] = now.pop("horizons")
+        now["variant"] = "value" if "placement" in made else ""
+    if made.get("stream"):
+        now.pop("passes", None)
+    return now
 
 
 def _written(gap: float) -> float | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -87,6 +87,11 @@ def clusters_for(instances: Sequence[LoadInstance], options: Options) -> dict[in
     return clusters
 
 
+def in_json(clusters: dict[int, Cluster]) -> dict[str, Any]:
+    """Return the sizes by number of experts, for JSON."""
+    return {"clusters": {str(experts): asdict(cluster) for experts, cluster in clusters.items()}}
+
+
 def sizes_in_words(clusters: dict[int, Cluster]) -> str:
     """Return the sizes, for a legend."""
     return "; ".join(f"{experts} experts: {cluster}" for experts, cluster in clusters.items())
@@ -126,4 +131,4 @@ def word_of(solution: Solution) -> str:
     """Return the word of evidence for a row: "bounded" where a bound is proved and not met."""
     if solution.evidence != "claimed":
         return solution.evidence
-    return "bounded" if solution.lower is not None or solution.upper is not None else "claimed"
+    return "bounded" if solution.bound_proof is not None else "claimed"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.errors import OracleError
 from equipoise.problems import AssignmentProblem
 from equipoise.reference.routing.topk import top_k_experts

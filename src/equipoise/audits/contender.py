@@ -36,7 +36,8 @@ class Contender:
     """
 
     def __init__(self, name: str, balancer: Balancer | None, broken: TargetError | None = None) -> None:
-        self.name, self.seconds, self.warnings = name, 0.0, ()
+        self.name, self.seconds = name, 0.0
+        self.warnings: tuple[str, ...] = ()
         self._balancer, self._broken = balancer, broken
 
     @property

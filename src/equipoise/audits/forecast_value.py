@@ -13,12 +13,13 @@ from equipoise.audits.cluster import (
     Cluster,
     Integers,
     certified_schedule,
+    in_json,
     placed_by,
     sizes_in_words,
     word_of,
 )
 from equipoise.audits.contender import Contender
-from equipoise.audits.measures import LEAST, MEAN, Measure, Row, balancedness, relative
+from equipoise.audits.measures import LEAST, MEAN, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.audits.training import Lessons, asked, origins_of, runs_alike, taught
 from equipoise.errors import InvalidProblem
@@ -140,7 +141,7 @@ class _Scene:
     def _judged(self, name: str, served: tuple[int, str]) -> Row:
         peak, word = served
         mean = Fraction(int(self.steps.sum()), self.cluster.devices)
-        values = {
+        values: Values = {
             "peak": peak,
             "mean": mean,
             "balancedness": balancedness(mean, peak),
@@ -178,6 +179,7 @@ VALUE = RoleAudit(
     judge=judge,
     units=runs_alike,
     shared=shared,
+    about=lambda shared: in_json(shared["clusters"]),
     options=(
         Option("horizon", int, "Steps that one placement serves.", (HORIZON,), least=1, several=True),
         Option("origins", int, "Placements per series.", 1, least=1),
@@ -185,8 +187,8 @@ VALUE = RoleAudit(
     ),
     legend=lambda audit: (
         f"Experts are placed by {audit.options['placement']} on what the row says, for "
-        f"{horizon_of(audit.options)} steps; {SCORED} of these, evenly spaced, are served by the certified best split of "
-        f"whole tokens. {sizes_in_words(audit.shared['clusters'])}."
+        f"{horizon_of(audit.options)} steps; {SCORED} of these, evenly spaced, are served by the certified best "
+        f"split of whole tokens. {sizes_in_words(audit.shared['clusters'])}."
     ),
     beside=(TRUTH, WINDOW, NOTHING),
 )

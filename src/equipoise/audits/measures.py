@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 Value = Fraction | int | float | str | bool | None
+Values = dict[str, Value]
 Unit = Literal["share", "score", "tokens", "ratio", "count", "seconds", "text"]
 
 
@@ -38,8 +39,8 @@ class Row:
 
     balancer: str
     instance: str
-    about: dict[str, Value] = field(default_factory=dict)
-    values: dict[str, Value] = field(default_factory=dict)
+    about: Values = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     compared_with: str = ""
     evidence: dict[str, str] = field(default_factory=dict)
     error: str | None = None

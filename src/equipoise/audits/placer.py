@@ -18,18 +18,19 @@ from equipoise.audits.cluster import (
     Integers,
     certified_schedule,
     clusters_for,
+    in_json,
     sizes_in_words,
     word_of,
 )
 from equipoise.audits.contender import Contender
 from equipoise.audits.data import STEPS, instances_of
-from equipoise.audits.measures import LEAST, MEAN, TOTAL, Measure, Row, balancedness, relative
+from equipoise.audits.measures import LEAST, MEAN, TOTAL, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.problems import PlacementProblem
 from equipoise.solution import Solution
-from equipoise.solvers.placement.certify import certify
-from equipoise.solvers.placement.claim import Claim
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.judge import judge as judge_claim
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.solve import solve
 from equipoise.traces import LoadInstance
@@ -60,9 +61,9 @@ def bounded(problem: PlacementProblem, time_limit: float | None) -> Solution:
     """Solve within the limit, if any; if that finds nothing or may not search, bound by a greedy placement."""
     if time_limit != 0:
         solution = solve(problem, time_limit=time_limit)
-        if solution.lower is not None:
+        if solution.proof is not None:
             return solution
-    return certify(problem, Claim("feasible", counts=greedy_counts(problem), message="time limit"), "greedy")
+    return judge_claim(problem, Claim("feasible", answer=greedy_counts(problem), message="time limit"), "greedy")
 
 
 def columns(instances: Sequence[LoadInstance], options: Options) -> list[list[LoadInstance]]:
@@ -114,7 +115,7 @@ def _blank(
     if workload != OWN:
         name = f"{scored.name} of {scored_on}" + (f", placed on {workload}" if workload != scored_on else "")
     sizes = {"experts": len(scored.total), "slots": cluster.slots, "devices": cluster.devices}
-    about = {**sizes, "placed_on": seen.name, "workload": workload, "scored_on": scored_on}
+    about: Values = {**sizes, "placed_on": seen.name, "workload": workload, "scored_on": scored_on}
     return Row(contender.name, name, about, warnings=contender.warnings)
 
 
@@ -130,7 +131,7 @@ def _row(row: Row, seconds: float, cluster: Cluster, scored: LoadInstance, place
     )
     if split_peak is None or even.lower is None or free.lower is None:
         raise AssertionError("a bound is always proved")
-    values = {
+    values: Values = {
         "mean": mean,
         "even_peak": even_peak,
         "split_peak": split_peak,
@@ -201,6 +202,7 @@ AUDIT = RoleAudit(
     judge=judge,
     units=columns,
     shared=clusters_for,
+    about=in_json,
     named=_named,
     options=(
         Option("against", str, "Also score on this record, and place on it.", studied=False),

@@ -168,6 +168,7 @@ AUDIT = RoleAudit(
     judge=judge,
     units=runs_alike,
     shared=shared,
+    about=lambda shared: {"states": shared["states"]},
     options=(
         Option("horizon", int, "Steps ahead; may be repeated.", HORIZONS, least=1, several=True),
         Option("origins", int, "Forecasts per series.", ORIGINS, least=1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -80,7 +81,7 @@ class Audit:
             "instances": len(rows),
             "errors": len(rows) - len(good),
             **measured,
-            "certified": {name: sum(word == "certified" for word in words) for name, words in found.items()},
+            "evidence": {name: dict(Counter(words)) for name, words in found.items()},
             "proved": sum(row.proved for row in good),
             "worst": worst.instance if worst is not None else "",
         }
@@ -119,7 +120,7 @@ class Audit:
         """
         head: dict[str, Any] = {"schema": SCHEMA, "role": self.kind.role, "variant": self.kind.variant}
         head |= {"trace": self.trace, "options": dict(self.options), "environment": self.environment}
-        head |= {"about": _plain(self.shared) if isinstance(self.shared, dict) else {}, "notes": self.notes}
+        head |= {"about": self.kind.about(self.shared), "notes": self.notes}
         head["measures"] = [
             {"name": one.name, "unit": one.unit, "better": one.better, "words": one.words} for one in self.kind.measures
         ]
@@ -138,10 +139,8 @@ class Audit:
         if any(summary["errors"] for summary in self.summary):
             leading["errors"] = lambda s: f"{s['errors']}/{s['instances']}"
         columns = leading | {one.title: one.cell for one in self.kind.measures if one.title}
-        kinds = list(self.summary[0]["certified"]) if self.summary else []
-        for name in kinds:
-            title = "certified" if len(kinds) == 1 else f"{name} certified"
-            columns[title] = lambda s, name=name: f"{s['certified'][name]}/{s['instances'] - s['errors']}"
+        for name in self.summary[0]["evidence"] if self.summary else ():
+            columns[name] = lambda s, name=name: _counted(s["evidence"][name])
         columns["worst instance"] = lambda s: s["worst"]
         cells = [[cell(summary) for cell in columns.values()] for summary in self.summary]
         instances = len({row.instance for row in self.rows})
@@ -231,6 +230,10 @@ def environment() -> dict[str, str]:
     """Versions of everything that takes part in a result."""
     packages = {name: importlib.metadata.version(name) for name in ("numpy", "ortools", "pulp")}
     return {"equipoise": __version__, "python": platform.python_version(), "machine": platform.machine(), **packages}
+
+
+def _counted(words: dict[str, int]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in words.items()) or "-"
 
 
 def _change(change: Change) -> list[str]:

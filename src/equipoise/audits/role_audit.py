@@ -72,6 +72,8 @@ class RoleAudit:
         ``units(instances, options)``: parts that can be judged apart from each other, each a list of instances.
     shared
         ``shared(instances, options)``: what every unit is judged with, worked out once and sent to workers.
+    about
+        ``about(shared)``: what of that is said in JSON.
     named
         ``named(units, options)``: every instance by a name of its own, for the hashes of a baseline.
     options
@@ -99,6 +101,7 @@ class RoleAudit:
     judge: Judge
     units: Callable[[Sequence[Any], Options], list[list[Any]]]
     shared: Callable[[Sequence[Any], Options], Any] = lambda instances, options: None
+    about: Callable[[Any], dict[str, Any]] = lambda shared: {}
     named: Callable[[list[list[Any]], Options], dict[str, Any]] = lambda units, options: {
         instance.name: instance for unit in units for instance in unit
     }

@@ -22,11 +22,11 @@ from equipoise import metrics
 from equipoise.audits.comparators import FixedBias, LastPrices
 from equipoise.audits.contender import Contender
 from equipoise.audits.data import TOP_K
-from equipoise.audits.measures import LEAST, MEAN, Aggregate, Measure, Row
+from equipoise.audits.measures import LEAST, MEAN, Aggregate, Measure, Row, Values
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.balancers.in_process import InProcess
-from equipoise.certificates.assignment_value import AssignmentCertificate
-from equipoise.certificates.group_limited_value import GroupLimitedCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
+from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
 from equipoise.errors import TargetError
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem, GroupLimitedProblem
@@ -108,7 +108,7 @@ def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) 
     form, possible, word, least = _possible(contender, optima, mask, peak, reached)
     bias = contender.numbers("bias", (experts,))
     gap = None if bias is None else metrics.dual_gap(problem, bias, balanced)
-    values = {
+    values: Values = {
         "score": reached,
         "balanced_optimum": balanced,
         "equal_peak_optimum": possible,
@@ -125,8 +125,8 @@ def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) 
         "relative_dual_gap": None if gap is None else metrics.relative_regret(problem, balanced, balanced - gap),
         "seconds": contender.seconds - before,
     }
-    found = {"values": values, "compared_with": form, "evidence": {"optimum": word}, "warnings": contender.warnings}
-    return replace(row, **found)
+    evidence = {"optimum": word}
+    return replace(row, values=values, compared_with=form, evidence=evidence, warnings=contender.warnings)
 
 
 def _possible(

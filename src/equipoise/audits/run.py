@@ -188,7 +188,7 @@ def _common_role(targets: Sequence[Target]) -> str:
             with POOL.borrow(target, in_process=target.entry is not None, call_seconds=CALL_SECONDS) as balancer:
                 roles.append(balancer.role.name)
         except TargetError as error:
-            broken = error
+            broken = TargetError(f"{target.name} cannot be tried: {error}", error.kind)
     if not roles and broken is not None:
         raise broken
     several = list(dict.fromkeys(roles))
@@ -199,17 +199,21 @@ def _common_role(targets: Sequence[Target]) -> str:
 
 def _refused(name: str, role: str, own: RoleAudit, flags: Sequence[str]) -> InvalidProblem:
     """Say why an option does not go with this audit."""
-    owners = [other for other in all_roles() if name in {option.name for option in options_of(other)}]
+    owners = [other for other in all_roles() if name in {*(one.name for one in options_of(other)), *_flags(other)}]
     if not owners:
         near = get_close_matches(name, {option.name for option in own.flags} | set(own.variants), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return InvalidProblem("option", repr(name), ", ".join(option.name for option in own.flags) + hint)
     if role not in owners:
-        return InvalidProblem(_flag(name), f"given for a {role}", f"{' and '.join(f'{owner}s' for owner in owners)}")
+        return InvalidProblem(_flag(name), f"given for a {role}", f"only for {' and '.join(owners)}")
     if flags:
         return InvalidProblem(_flag(name), f"given with {_flag(flags[0])}", f"only without {_flag(flags[0])}")
     variant = next(flag for flag, one in own.variants.items() if name in {option.name for option in one.options})
     return InvalidProblem(_flag(name), f"given without {_flag(variant)}", f"only with {_flag(variant)}")
+
+
+def _flags(role: str) -> Mapping[str, RoleAudit]:
+    return role_audit(role).variants
 
 
 def _value(option: Option, given: Any) -> Any:

@@ -12,6 +12,7 @@ from equipoise.audits.cluster import (
     Cluster,
     certified_schedule,
     clusters_for,
+    in_json,
     one_by_one,
     placed_by,
     sizes_in_words,
@@ -19,7 +20,7 @@ from equipoise.audits.cluster import (
 )
 from equipoise.audits.contender import Contender
 from equipoise.audits.data import STEPS
-from equipoise.audits.measures import LEAST, MEAN, ZEROS, Measure, Row, balancedness, relative
+from equipoise.audits.measures import LEAST, MEAN, ZEROS, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import TargetError
 from equipoise.problems import SchedulingProblem, TrafficProblem
@@ -63,7 +64,7 @@ def _row(
     mean = Fraction(problem.total, cluster.devices)
     traffic, least = _traffic(problem, schedule, peak, cluster.nodes)
     moved = None if least is None or least.objective is None else int(least.objective)
-    values = {
+    values: Values = {
         "peak": peak,
         "optimum": optimum,
         "mean": mean,
@@ -132,6 +133,7 @@ AUDIT = RoleAudit(
     judge=judge,
     units=one_by_one,
     shared=clusters_for,
+    about=in_json,
     options=(Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"), STEPS, *SIZES),
     legend=lambda audit: f"Placement: {audit.options['placement']}; {sizes_in_words(audit.shared)}.",
 )

@@ -38,7 +38,8 @@ def role_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _click(owned: list[tuple[str, Option]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the option that some audits share; where they mean it in different ways, the help has all of them."""
     option = owned[0][1]
-    kinds: dict[type, Any] = {int: click.IntRange(option.least), float: click.FloatRange(option.least), str: str}
+    least = None if option.least is None else int(option.least)
+    kinds: dict[type, Any] = {int: click.IntRange(least), float: click.FloatRange(option.least), str: str}
     meanings: dict[str, list[str]] = {}
     for who, one in owned:
         default = "" if one.default is None or "default" in one.help else f" [default: {_shown(one.default)}]"

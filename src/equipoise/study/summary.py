@@ -66,8 +66,8 @@ class Summary:
         What the role's audit groups rows by, for instance ``horizon``.
     proved
         Rows in which everything that the method is compared with is proved.
-    certified
-        By what is proved, the rows in which it carries an accepted certificate of optimality.
+    evidence
+        By what was solved, how many rows have which word of evidence.
     optimal
         Rows whose gap, the first quantity, is zero.
     quantities
@@ -82,7 +82,7 @@ class Summary:
     rows: int
     failures: int
     proved: int
-    certified: dict[str, int]
+    evidence: dict[str, dict[str, int]]
     optimal: int
     quantities: dict[str, Condensed]
     worst_instance: str
@@ -200,7 +200,7 @@ def _summary(study: Study, role: str, group: Group, method: str, rows: Rows) -> 
         len(rows),
         len(rows) - len(good),
         sum(bool(row.evidence) and row.proved for row in good),
-        {name: sum(row.evidence.get(name) == "certified" for row in good) for name in names},
+        {name: dict(Counter(row.evidence[name] for row in good if name in row.evidence)) for name in names},
         sum(gap == 0 for gap, _ in known),
         {one.name: _condensed(one, good) for one in found},
         max(known, key=lambda pair: pair[0], default=(0.0, ""))[1],

@@ -43,13 +43,12 @@ def summary_table(study: Study, role: str) -> Table:
     keys, found = grouped_by(study, role), quantities(study, role)
     rows = summaries(study, role)
     beside = [one for one in found if one.floor]
-    kinds = list(rows[0].certified) if rows else []
     head = ["method", *(_title(key) for _, key in keys)]
     head += [title for one in found for title in [one.title, *([f"{one.title}: floor"] if one in beside else [])]]
     head += [f"worst {one.title}" for one in found if not one.estimated]
     head += [] if beside else ["at the bound"]
-    head += ["certified"] if len(kinds) == 1 else [f"{kind} certified" for kind in kinds]
-    return Table([*head, "failed", "worst instance"], [_summary(one, keys, found) for one in rows])
+    head += ["failed", *(rows[0].evidence if rows else ()), "worst instance"]
+    return Table(head, [_summary(one, keys, found) for one in rows])
 
 
 def _summary(one: Summary, keys: list[tuple[int, str]], found: list[Quantity]) -> list[str]:
@@ -61,8 +60,9 @@ def _summary(one: Summary, keys: list[tuple[int, str]], found: list[Quantity]) -
         cells += [shown(value, quantity.unit) for value in values]
     cells += [shown(one.quantities[each.name].worst, each.unit) for each in found if not each.estimated]
     cells += [] if any(each.floor for each in found) else [f"{one.optimal}/{answered}"]
-    cells += [f"{count}/{answered}" for count in one.certified.values()]
-    return [*cells, f"{one.failures}/{one.rows}", one.worst_instance if one.gap.worst > 0 else "-"]
+    cells += [f"{one.failures}/{one.rows}"]
+    cells += [", ".join(f"{count} {word}" for word, count in words.items()) or "-" for words in one.evidence.values()]
+    return [*cells, one.worst_instance if one.gap.worst > 0 else "-"]
 
 
 def comparison_table(study: Study, role: str) -> Table:
