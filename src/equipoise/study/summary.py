@@ -68,7 +68,7 @@ class Summary:
         Rows in which everything that the method is compared with is proved.
     evidence
         By what was solved, how many rows have which word of evidence.
-    optimal
+    zeros
         Rows whose gap, the first quantity, is zero.
     quantities
         By name; of an estimate the mean is a plain one.
@@ -83,7 +83,7 @@ class Summary:
     failures: int
     proved: int
     evidence: dict[str, dict[str, int]]
-    optimal: int
+    zeros: int
     quantities: dict[str, Condensed]
     worst_instance: str
 

@@ -59,7 +59,7 @@ def _summary(one: Summary, keys: list[tuple[int, str]], found: list[Quantity]) -
         values = [condensed.mean, *([condensed.floor] if quantity.floor else [])]
         cells += [shown(value, quantity.unit) for value in values]
     cells += [shown(one.quantities[each.name].worst, each.unit) for each in found if not each.estimated]
-    cells += [] if any(each.floor for each in found) else [f"{one.optimal}/{answered}"]
+    cells += [] if any(each.floor for each in found) else [f"{one.zeros}/{answered}"]
     cells += [f"{one.failures}/{one.rows}"]
     cells += [", ".join(f"{count} {word}" for word, count in words.items()) or "-" for words in one.evidence.values()]
     return [*cells, one.worst_instance if one.gap.worst > 0 else "-"]
