@@ -119,7 +119,8 @@ def test_rows_that_are_there_are_not_measured_again_nor_counted_twice(finished, 
 
 
 def test_failures_of_every_kind_are_rows_and_part_of_no_mean(failing):
-    methods = ["topk", "failing:raises", "failing:hangs", "failing:crashes", "failing:nonsense", "failing:sometimes"]
+    methods = ["topk", "failing:raises", "failing:hangs", "failing:crashes", "failing:nonsense", "failing:Sized"]
+    methods.append("failing:sometimes")
     description = small(methods, seconds="1.0", skew="[0.0]", seeds="[0]")
     study = run_study(description, failing / "out")
     assert len(study.rows) == 2 * len(methods)
@@ -129,6 +130,7 @@ def test_failures_of_every_kind_are_rows_and_part_of_no_mean(failing):
         "hangs": "hangs",
         "crashes": "crashes",
         "nonsense": "gives no routing",
+        "Sized": "cannot be made",
         "sometimes": "raises",
     }
     assert "boom" in found["raises"].error

@@ -69,6 +69,7 @@ def test_a_wrong_key_or_value_is_one_sentence_with_where_and_what_is_allowed(old
         ('runs = ["E17"]', "runs has 'E17'; allowed: E16-aux-loss"),
         ("layers = [9]", "layers has 9; allowed: 0, 1, 2, 3"),
         ("steps = [31]", "steps has 31; allowed: 30"),
+        ('runs = ["E16-none"]\nsteps = [8000]', "router.instances name nothing that is there"),
     ],
 )
 def test_recorded_batches_that_are_not_there_are_refused(entry, says):

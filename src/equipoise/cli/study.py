@@ -41,7 +41,7 @@ def study(
     report.md and report.html; rows that are there already are not measured again, so that a study which was stopped
     goes on where it was.
 
-    Exits with 1 if rows failed, with 3 if all did or an optimum could not be certified.
+    Exits with 1 if rows failed, with 3 if all did or an optimum or bound could not be proved.
     """
     from equipoise.audits.result import environment
     from equipoise.executors import open_executor

@@ -86,11 +86,13 @@ def cases_of(description: Description) -> list[Case]:
     InvalidFile
         If a run, step or layer that is asked for is not there, a file cannot be read, or two cases are the same.
     """
-    found = []
+    found: list[Case] = []
     for role, part in description.parts.items():
         data = role_audit(role).data
         for entry in part.instances:
             found += [Case(role, data, *about) for about in _EXPAND[type(entry)](entry, description.seeds)]
+        if not any(case.role == role for case in found):
+            raise InvalidFile(f"{role}.instances name nothing that is there; allowed: one instance or more")
     for case in found:
         _expect_horizons(case, description.parts[case.role].options)
     names = [(case.role, case.instance, case.seed) for case in found]

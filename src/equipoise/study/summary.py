@@ -143,19 +143,15 @@ def _quantity(measure: Measure) -> Quantity:
 
 def _max_vio(study: Study) -> list[Quantity]:
     """Return MaxVio, and the time that it may cost."""
-    imbalance = value_of(IMBALANCE)
+    imbalance, step = value_of(IMBALANCE), study.description.time.step
 
-    def excess(row: StudyRow) -> float | None:
-        value = imbalance(row)
-        return None if value is None else value - 1
+    def of(function: Callable[[float], float]) -> Callable[[StudyRow], float | None]:
+        return lambda row: None if (value := imbalance(row)) is None else function(value)
 
-    def step(row: StudyRow) -> float | None:
-        value = imbalance(row)
-        return None if value is None else study.description.time.step(1 + (value - 1))
-
+    words = "peak over mean load, minus 1"
     return [
-        Quantity("max_vio", "MaxVio", "ratio", "peak over mean load, minus 1", excess),
-        Quantity("step_seconds", "est. step (s)", "seconds", "", step, estimated=True),
+        Quantity("max_vio", "MaxVio", "ratio", words, of(lambda value: value - 1)),
+        Quantity("step_seconds", "est. step (s)", "seconds", "", of(step), estimated=True),
     ]
 
 
