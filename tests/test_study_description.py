@@ -30,7 +30,11 @@ def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
         ('title = "A small study"', "title = 3", "title: expected str, got int"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds is [0, 0]; allowed: one or more, none of them twice"),
         ("seeds = [0, 1]", "seeds = [-1]", "seeds[0]: expected int >= 0"),
-        ("seeds = [0, 1]", "sedes = [0]", "has the key 'sedes'; allowed: title, seeds, router"),
+        (
+            "seeds = [0, 1]",
+            "sedes = [0]",
+            "has the key 'sedes'; allowed: title, seeds, placer, predictor, router, scheduler, baseline",
+        ),
         ("passes = 3", "passes = 0", "router.passes: expected int >= 1"),
         ("passes = 3", "pases = 3", "router has the key 'pases'; allowed: methods, passes, seconds, instances"),
         ('baseline = "topk"', 'baseline = "x"', "baseline is 'x'; allowed: topk, quantile, midpoint, even"),
@@ -65,6 +69,7 @@ def test_a_wrong_key_or_value_is_one_sentence_with_where_and_what_is_allowed(old
         ('runs = ["E17"]', "runs has 'E17'; allowed: E16-aux-loss"),
         ("layers = [9]", "layers has 9; allowed: 0, 1, 2, 3"),
         ("steps = [31]", "steps has 31; allowed: 30"),
+        ('runs = ["E16-none"]\nsteps = [8000]', "router.instances name nothing that is there"),
     ],
 )
 def test_recorded_batches_that_are_not_there_are_refused(entry, says):

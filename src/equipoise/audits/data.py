@@ -27,8 +27,16 @@ from equipoise.traces import (
 
 Data = Instance | LoadInstance | LoadSeries
 
-TOP_K = Option("top_k", int, "K, where the trace's file does not say it.", least=1, compared=False)
-STEPS = Option("steps", int, "Steps of the record, evenly spaced. [default: 1, the last]", 1, least=1, compared=False)
+TOP_K = Option("top_k", int, "K, where the trace's file does not say it.", least=1, compared=False, studied=False)
+STEPS = Option(
+    "steps",
+    int,
+    "Steps of the record, evenly spaced. [default: 1, the last]",
+    1,
+    least=1,
+    compared=False,
+    studied=False,
+)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from equipoise.balancers.pool import POOL
 from equipoise.errors import InvalidFile, InvalidProblem, TargetError
 from equipoise.executors import in_order, open_executor
 from equipoise.roles import all_roles, role_named
+from equipoise.roles.role import Role
 
 Progress = Callable[[int, int], None]
 
@@ -107,7 +108,7 @@ def judge_units(
 ) -> list[Row]:
     """Return the rows of all units, balancer by balancer."""
     rows: list[Row] = []
-    work = partial(_judge, chosen.role, chosen.variant, targets, options, shared, call_seconds)
+    work = partial(_judge, role_named(chosen.role), chosen.variant, targets, options, shared, call_seconds)
     for done, judged in enumerate(in_order(work, units, executor), 1):
         rows += judged
         if progress is not None:
@@ -117,7 +118,7 @@ def judge_units(
 
 
 def _judge(
-    role: str,
+    role: Role,
     variant: str,
     targets: Sequence[Target],
     options: Options,
@@ -125,7 +126,7 @@ def _judge(
     call_seconds: float,
     unit: list[Any],
 ) -> list[Row]:
-    chosen = role_audit(role)
+    chosen = role_audit(role.name)
     with contenders(targets, call_seconds) as tried:
         return chosen.variants.get(variant, chosen).judge(tried, unit, options, shared)
 
