@@ -220,8 +220,6 @@ class KeepsItsState(LosesItsState):
         self.calls = state["calls"]
 
 
-
-
 def __getattr__(name):
     """Make ``<role>_<kind>`` of the two answers of the role."""
     role, _, kind = name.partition("_")

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import pytest
+from equipoise.adapters import AscendPolicy, EplbFunction, LplbProbabilities, SglangFunction, VllmPolicy
 
 from equipoise import SchedulingProblem, TargetError
-from equipoise.adapters import AscendPolicy, EplbFunction, LplbProbabilities, SglangFunction, VllmPolicy
 from equipoise.reference.placement.eplb import eplb
 from equipoise.reference.scheduling.even import even_split
 

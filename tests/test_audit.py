@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from equipoise.targets import Target, find_router
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,6 @@ import equipoise
 from equipoise.audit import audit
 from equipoise.errors import TargetError, TargetNotFound
 from equipoise.roles import Routing, routing_mask
-from equipoise.targets import Target, find_router
 from equipoise.traces import Instance
 
 

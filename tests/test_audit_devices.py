@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from equipoise.targets import Target, find
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from equipoise.problems.scheduling import hosts_of
 from equipoise.reference.placement.catalogue import PLACERS
 from equipoise.reference.scheduling.catalogue import SCHEDULERS
 from equipoise.roles import read_schedule
-from equipoise.targets import Target, find
 from equipoise.traces import LoadInstance, recorded
 
 SIZES = {"slots": 8, "devices": 4}

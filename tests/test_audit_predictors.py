@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from equipoise.targets import Target, find
 
 from equipoise import cli
 from equipoise.audit import audit_predictors, summarise_forecasts
 from equipoise.audit.forecasts import origins_of, trained_on
 from equipoise.errors import InvalidProblem, TargetUnable
-from equipoise.targets import Target, find
 from equipoise.traces import LoadSeries, generated_series, recorded
 
 MEAN = find("last-window", "predictor")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from equipoise.targets import Target
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from equipoise.audit import audit_stream, summarise
 from equipoise.audit.comparators import FixedBias, LastPrices, exact_bias
 from equipoise.audit.stream import BALANCED_AT, FIXED_BIAS, LAST_PRICES, steps_until_balanced
 from equipoise.reference.routing.topk import topk
-from equipoise.targets import Target
 from equipoise.traces import drifting
 from test_cli import folder
 

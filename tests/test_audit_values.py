@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from equipoise.targets import Target, find
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from equipoise.audit.replacements import best_plan, experts_moved, hindsight_pla
 from equipoise.audit.values import NOTHING, TRUTH, WINDOW, audit_values, summarise_values
 from equipoise.errors import InvalidProblem, TargetUnable
 from equipoise.reference.placement.floors import round_robin
-from equipoise.targets import Target, find
 from equipoise.traces import LoadSeries
 
 EPLB = find("eplb", "placer")

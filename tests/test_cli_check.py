@@ -5,14 +5,14 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from equipoise.checks.cases import RouterCase
+from equipoise.checks.run import Finding
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from command_line import run
 from equipoise.checks import store
-from equipoise.checks.cases import RouterCase
-from equipoise.checks.run import Finding
 from equipoise.errors import InvalidFile
 from test_cli import folder
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from equipoise.commands import Command
+from equipoise.isolation.misbehaviour import Misbehaviour
+from equipoise.isolation.subject import Isolated
+from equipoise.targets import find
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from command_line import run
-from equipoise.commands import Command
 from equipoise.errors import TargetError, TargetNotFound
-from equipoise.isolation.misbehaviour import Misbehaviour
-from equipoise.isolation.subject import Isolated
-from equipoise.targets import find
 from test_cli import folder
 
 __all__ = ["folder"]

@@ -5,12 +5,12 @@ import sys
 
 import numpy as np
 import pytest
-
 from equipoise.adapters.detect import adapter_of, role_of
-from equipoise.errors import TargetNotFound
 from equipoise.isolation.subject import InProcess, Isolated
-from equipoise.reference.placement.eplb import eplb
 from equipoise.targets import CATALOGUES, find, resolve
+
+from equipoise.errors import TargetNotFound
+from equipoise.reference.placement.eplb import eplb
 
 LOAD = np.array([[90, 132, 40, 61, 104, 165, 39, 4]])
 SIZES = (12, 1, 1, 4)

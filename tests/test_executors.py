@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from equipoise.targets import find_router
 
 from child_tasks import die, square
 from equipoise.audit import audit, audit_stream
@@ -15,7 +16,6 @@ from equipoise.errors import ExtraMissing, InvalidProblem, WorkerLost
 from equipoise.executors import as_they_finish, in_order, open_executor
 from equipoise.study.report.markdown import markdown
 from equipoise.study.run import run_study
-from equipoise.targets import find_router
 from equipoise.traces import drifting
 from study_cases import FAILING, small
 

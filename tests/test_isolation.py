@@ -5,15 +5,15 @@ import time
 
 import numpy as np
 import pytest
+from equipoise.isolation.host import plain
+from equipoise.isolation.misbehaviour import Misbehaviour
+from equipoise.isolation.subject import InProcess, Isolated
+from equipoise.isolation.wire import receive, send
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from equipoise.errors import TargetNotFound
-from equipoise.isolation.host import plain
-from equipoise.isolation.misbehaviour import Misbehaviour
-from equipoise.isolation.subject import InProcess, Isolated
-from equipoise.isolation.wire import receive, send
 from miniature_routers import top
 
 SCORES = np.array([[0.1, 0.9, 0.5], [0.7, 0.2, 0.3]], np.float32)

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from equipoise.targets import Target, find
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from equipoise.reference.prediction.constant import EMA
 from equipoise.reference.prediction.lstm import Lstm
 from equipoise.reference.prediction.sliding import SlidingWindowAverage
 from equipoise.roles import read_forecast
-from equipoise.targets import Target, find
 from equipoise.traces import generated_series
 
 LEARNING = ("arima", "lstm")

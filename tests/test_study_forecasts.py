@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from equipoise.targets import Target, find
 
 from equipoise.audit import audit_predictors
 from equipoise.errors import InvalidFile
@@ -13,7 +14,6 @@ from equipoise.study.report.forecasts import lead
 from equipoise.study.report.markdown import markdown
 from equipoise.study.report.page import page
 from equipoise.study.run import run_study
-from equipoise.targets import Target, find
 from equipoise.traces import recorded
 
 TEXT = """

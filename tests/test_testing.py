@@ -6,8 +6,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-
 from equipoise.checks.registry import select
+
 from equipoise.errors import InvalidProblem
 from equipoise.testing import SOME_CHECK_RUNS, importable, make_suite, parametrize_with_checks
 from test_architecture import HEAVY, loaded_after
