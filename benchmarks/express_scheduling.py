@@ -28,8 +28,8 @@ from measure import Results, Timing, environment, table
 from ortools.graph.python import max_flow
 
 from equipoise import SchedulingProblem, schedule_batch
-from equipoise.solvers.scheduling.express.batch import scheduled
-from equipoise.solvers.scheduling.express.network import Network
+from equipoise.solvers.scheduling.push_relabel.batch import scheduled
+from equipoise.solvers.scheduling.push_relabel.network import Network
 
 SIZES = ((64, 8, 2), (64, 16, 2), (256, 32, 2), (256, 64, 2), (256, 64, 4))
 """Experts, devices, replicas of every expert."""

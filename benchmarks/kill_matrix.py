@@ -16,10 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from equipoise.isolation.subject import Isolated, Subject  # noqa: E402
+
 from equipoise.checks.registry import Check, select  # noqa: E402
 from equipoise.checks.run import probe, run_check  # noqa: E402
 from equipoise.checks.settings import Settings  # noqa: E402
-from equipoise.isolation.subject import Isolated, Subject  # noqa: E402
 
 SETTINGS = Settings(max_gap=1.0, examples=20, seconds=20.0, shrink_seconds=0.0)
 HEAD = """# Which check catches which fault

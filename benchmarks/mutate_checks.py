@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+from equipoise.isolation.subject import Isolated  # noqa: E402
 from kill_matrix import once  # noqa: E402
 
 import miniature_routers  # noqa: E402
@@ -27,7 +28,6 @@ from equipoise.checks import router  # noqa: E402
 from equipoise.checks.registry import CHECKS, Check  # noqa: E402
 from equipoise.checks.run import probe, run_check  # noqa: E402
 from equipoise.checks.settings import Settings  # noqa: E402
-from equipoise.isolation.subject import Isolated  # noqa: E402
 
 MODULES = ("answers", "quality", "invariance", "weights", "state", "options")
 SOUND = [f"sound_routers:{name}" for name in sound_routers.CORRECT]

@@ -16,15 +16,15 @@ import sys
 from itertools import pairwise
 
 import numpy as np
-from pages import fill
-
 from equipoise.audit import Cluster, audit_predictors, audit_values, summarise_forecasts, summarise_values
 from equipoise.audit.replacements import hindsight_plan, interval_plan
 from equipoise.audit.values import least_peak
+from equipoise.targets import find
+from pages import fill
+
 from equipoise.reference.placement.floors import round_robin
 from equipoise.reference.prediction.catalogue import PREDICTORS
 from equipoise.series import noise_floor, sliding_range, sliding_variance, transient
-from equipoise.targets import find
 from equipoise.traces import recorded
 
 SEED = 0

@@ -20,8 +20,8 @@ from equipoise.solvers.assignment.express.engine import Express
 from equipoise.solvers.assignment.express.weights import exchange_weights
 from equipoise.solvers.assignment.margin import held_matrix, margin
 from equipoise.solvers.assignment.mend import tokens_of
-from equipoise.solvers.scheduling.express.batch import scheduled
-from equipoise.solvers.scheduling.express.network import Network
+from equipoise.solvers.scheduling.push_relabel.batch import scheduled
+from equipoise.solvers.scheduling.push_relabel.network import Network
 
 pytest.importorskip("pytest_benchmark")
 

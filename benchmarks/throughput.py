@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager, nullcontext
 
+from equipoise.audit import audit
+from equipoise.targets import find_router
 from measure import environment, table
 from pages import fill
 
-from equipoise.audit import audit
 from equipoise.executors import open_executor
-from equipoise.targets import find_router
 from equipoise.traces import Instance, drifting
 
 METHODS = ("topk", "bip", "quantile", "midpoint")

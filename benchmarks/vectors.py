@@ -326,7 +326,7 @@ def certified(case: Case) -> tuple[str | None, Any]:
     if problem is None:
         return None, None
     solution = equipoise.solve(problem)
-    if solution.evidence != "certified" or solution.lower != solution.upper:
+    if solution.certificate is None or solution.lower != solution.upper:
         return None, None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "certificate.json"

@@ -11,7 +11,8 @@ from subprocess import CompletedProcess, TimeoutExpired
 
 SECONDS = 120
 IMPORTED = (
-    *("equipoise.cli", "equipoise.audit", "equipoise.checks.check"),
+    *("equipoise.cli.audit", "equipoise.audits.run", "equipoise.audits.router"),
+    *("equipoise.cli.check", "equipoise.checks.check"),
     *("equipoise.checks.router", "equipoise.checks.scheduler", "equipoise.checks.placer", "equipoise.checks.predictor"),
     *("rich.progress", "rich.table", "ortools.graph.python.min_cost_flow", "ortools.graph.python.max_flow"),
 )

@@ -92,7 +92,7 @@ class Statement:
         """Take over a production statement's fields."""
         mask = None if given.mask is None else given.mask.tolist()
         form = (given.top_k, given.capacity.tolist(), given.drop, mask)
-        return cls(given.scores.tolist(), *form, given.exponent, given.error)
+        return cls(given.scores.tolist(), *form, given.exponent, given.grid_error)
 
     @property
     def digest(self) -> str:

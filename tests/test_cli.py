@@ -1,5 +1,6 @@
 """The command line as a process: output, exit codes, wrong input, interruption."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -120,9 +121,10 @@ def test_audit_of_a_module_is_pure_json_with_every_row_certified(folder):
     audited = run(folder, "audit", "routers:route", "bip", "--trace", "trace.npz", "--format", "json")
     assert audited.returncode == 0, audited.stderr
     document = json.loads(audited.stdout)
-    assert document["schema"] == "equipoise-audit/1"
-    assert {row["router"] for row in document["rows"]} == {"routers:route", "bip"}
-    assert {row["evidence"] for row in document["rows"]} == {"certified"}
+    assert document["schema"] == "equipoise-audit/2"
+    assert {row["balancer"] for row in document["rows"]} == {"routers:route", "bip"}
+    assert all(row["evidence"] == {"optimum": "certified"} for row in document["rows"])
+    assert {tuple(row["warnings"]) for row in document["rows"]} == {(), ("it prints to standard output",)}
     assert len(document["rows"]) == 6
     assert document["environment"]["ortools"]
 
@@ -158,10 +160,10 @@ def test_doctor_finds_every_engine_working_and_names_versions(folder):
     "together", [ChildFailed("died"), TimeoutError("late"), ["broken", *["works"] * (len(ENGINES) - 1)]]
 )
 def test_doctor_tries_alone_what_did_not_work_together(together, monkeypatch, capsys):
-    def call(module, function, *arguments, time_limit):
+    def call(module, function, kind, *, time_limit):
         if isinstance(together, Exception):
             raise together
-        return together
+        return [outcome for engine, outcome in zip(ENGINES, together, strict=True) if engine.problem.__name__ == kind]
 
     alone = []
     doctor = importlib.import_module("equipoise.cli.doctor")
@@ -172,6 +174,24 @@ def test_doctor_tries_alone_what_did_not_work_together(together, monkeypatch, ca
     count = 1 if isinstance(together, list) else len(ENGINES)
     assert alone == [(engine, doctor.SECONDS) for engine in ENGINES[:count]]
     assert outcomes == [f"{engine.name} broke" for engine, _ in alone] + ["works"] * (len(ENGINES) - count)
+
+
+def test_doctor_shows_its_progress_on_a_terminal_and_nothing_in_a_pipe(monkeypatch, capsys):
+    steps = []
+
+    @contextlib.contextmanager
+    def progress(total, what):
+        steps.append((total, what))
+        yield lambda engine: steps.append(engine.name)
+
+    doctor = importlib.import_module("equipoise.cli.doctor")
+    monkeypatch.setattr("equipoise.solvers.child.call", lambda *arguments, time_limit: ["works"] * len(ENGINES))
+    monkeypatch.setattr(doctor, "groupby", lambda engines, key: [("all", engines)])
+    assert cli.run(["doctor"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(doctor, "progress", progress)
+    assert cli.run(["doctor"]) == 0
+    assert steps == [(len(ENGINES), "engines"), *(engine.name for engine in ENGINES)]
 
 
 WRONG = {

@@ -8,10 +8,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from equipoise.audit import audit, audit_stream
 from equipoise.targets import find_router
 
 from child_tasks import die, square
-from equipoise.audit import audit, audit_stream
 from equipoise.errors import ExtraMissing, InvalidProblem, WorkerLost
 from equipoise.executors import as_they_finish, in_order, open_executor
 from equipoise.study.report.markdown import markdown

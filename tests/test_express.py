@@ -1,4 +1,4 @@
-"""`express` against min-cost flow and the solver-free check; large inputs are shrunk by lowering its thresholds."""
+"""`dual-descent` against min-cost flow and the solver-free check; lower thresholds make large inputs small."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from equipoise import AssignmentProblem, InvalidProblem, solve
 from equipoise.solvers.assignment.express import engine, rows
 from equipoise.solvers.assignment.express.descent import rank
 from equipoise.solvers.assignment.express.rounding import rounded
-from equipoise.solvers.engines import engine_named
+from equipoise.solvers.engines import engines_to_try
 from strategies_assignment import ALL, INTEGRAL, fewer, problems
 
 
@@ -140,8 +140,8 @@ def test_a_wrong_proof_is_mended_and_the_solution_says_so(monkeypatch):
 
 
 def test_small_problems_never_wait_for_a_compiler():
-    assert engine_named(None, AssignmentProblem(np.zeros((1000, 100)), 1)).name == "ortools-flow"
-    assert engine_named(None, AssignmentProblem(np.zeros((1001, 100)), 1)).name == "express"
+    assert engines_to_try(None, AssignmentProblem(np.zeros((1000, 100)), 1))[0].name == "ortools-flow"
+    assert engines_to_try(None, AssignmentProblem(np.zeros((1001, 100)), 1))[0].name == "dual-descent"
 
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=30), st.integers(1, 12), st.data())

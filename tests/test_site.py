@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from equipoise.checks.registry import CHECKS, select
 
 import equipoise
+from equipoise.checks.registry import CHECKS, select
 from equipoise.reference.placement.catalogue import PLACERS
 from equipoise.reference.prediction.catalogue import PREDICTORS
 from equipoise.reference.routing.catalogue import ROUTERS

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from equipoise.audit import audit_predictors
 from equipoise.targets import Target, find
 
-from equipoise.audit import audit_predictors
 from equipoise.errors import InvalidFile
 from equipoise.study.cases import cases_of
 from equipoise.study.description import decode

@@ -30,6 +30,8 @@ from equipoise.routing import Routing
 class GroupLimited(KeepsBias):
     """Top K within the best ``topk_groups`` of ``num_groups`` groups. Cost: O(T E log E)."""
 
+    capabilities = frozenset({"group limited"})
+
     def __init__(self, num_groups: int = 8, topk_groups: int = 4, rate: float = 1e-3) -> None:
         self.num_groups = num_groups
         self.topk_groups = topk_groups

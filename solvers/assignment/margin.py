@@ -21,11 +21,12 @@ import numpy.typing as npt
 from equipoise.errors import InvalidProblem
 from equipoise.problems import AssignmentProblem
 from equipoise.solution import Solution
+from equipoise.solvers.assignment.certify import held_matrix as rows_held
 from equipoise.solvers.assignment.exchange import NO_MOVE, Booleans, Integers, exchange_graph
 from equipoise.solvers.assignment.mend import tokens_of
 
 LARGE = 100_000
-"""Scores above which the exchange graph is left to compiled code; `express` is the default engine there too."""
+"""Scores above which the exchange graph is left to compiled code; `dual-descent` is the default engine there too."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,7 @@ def _graph(problem: AssignmentProblem, experts: Integers) -> Integers:
 
 def held_matrix(problem: AssignmentProblem, experts: Integers) -> Booleans:
     """``[real tokens, E]`` booleans from ``experts[T, K]``."""
-    rows = experts[problem.tokens]
-    held = np.zeros((len(rows), problem.num_experts), bool)
-    token, place = np.nonzero(rows >= 0)
-    held[token, rows[token, place]] = True
-    return held
+    return rows_held(experts[problem.tokens], problem.num_experts)
 
 
 def minimum_cycle_mean(weight: Integers) -> Fraction | None:

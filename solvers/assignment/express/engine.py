@@ -31,13 +31,13 @@ from equipoise.blocks import by_blocks
 from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
-from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.assignment.express.core import Core, load_of, part, rehold, write_back
 from equipoise.solvers.assignment.express.descent import bids_of, boundaries, descend, near, reach
 from equipoise.solvers.assignment.express.passes import gather, unproved
 from equipoise.solvers.assignment.express.paths import NO_ROOM, TOO_LONG, repair
 from equipoise.solvers.assignment.express.rounding import rounded
 from equipoise.solvers.assignment.express.rows import FAR, Rows
+from equipoise.solvers.claim import Claim
 
 Integers = npt.NDArray[np.int64]
 Windows = tuple[Integers, Integers]

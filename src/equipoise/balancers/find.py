@@ -72,7 +72,7 @@ class Target:
     def entry(self) -> Entry | None:
         """The entry of a catalogue that the name is; None for what does not ship."""
         roles = all_roles().values() if self.role is None else [role_named(self.role)]
-        return next((role.catalogue[self.path] for role in roles if self.path in role.catalogue), None)
+        return next((entry for role in roles if (entry := role.catalogue.get(self.path or ""))), None)
 
     def hold(self, *, in_process: bool = False, call_seconds: float = CALL_SECONDS, memory: int = MEMORY) -> Balancer:
         """Return the running balancer: in a process of its own, or here if told so or if no other process finds it.

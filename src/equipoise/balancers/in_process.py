@@ -36,9 +36,6 @@ class InProcess(Balancer):
         self._kept: Any = None
         self._learnt: dict[bytes, Any] = {}
         self._object: Any = make()
-        if callable(getattr(self._object, "reset", None)):
-            with _guarded():
-                self._object.reset()
         self.capabilities = frozenset(self._capabilities())
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from equipoise.cli.show import FORMATS, show_json, show_table
-from equipoise.cli.workers import worker_options
+from equipoise.cli.show import FORMATS, show_json, show_table, workers_options
 
 if TYPE_CHECKING:
     from equipoise.study.run import Study
@@ -23,7 +22,7 @@ SCHEMA = "equipoise-study/1"
 @click.option(
     "--out", type=click.Path(file_okay=False), default="study", show_default=True, help="Folder of rows and report."
 )
-@worker_options
+@workers_options
 @click.option("--retry", is_flag=True, help="Measure rows that failed once more.")
 @click.option("--training", metavar="RUNS", help="Also draw the training runs of this folder (docs/training.md).")
 @click.option("--kill-matrix", metavar="FILE", help="Also show this kill matrix (docs/kill-matrix.md, or JSON).")

@@ -1,4 +1,4 @@
-"""What the house asks of a role, and what a case of it is: the input of one check, which goes through JSON unchanged."""
+"""What the house asks of a role, and what a case of one is: the input of a check, which goes through JSON unchanged."""
 
 from __future__ import annotations
 

@@ -199,6 +199,6 @@ ROLE = Role(
     },
     telltales=frozenset({"scores", "logits", "router_logits", "gate_logits", "gating_output", "top_k", "topk"}),
     catalogue=ROUTERS,
-    attributes=("bias", "load"),
+    attributes=("bias", "load", "num_groups", "topk_groups"),
     probe=_probe,
 )

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, to_tensor_of
-from equipoise.roles.placer import Integers
 from equipoise.arrays import as_numpy
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, to_tensor_of
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.reference.scheduling.even import shares
+from equipoise.roles.placer import Integers
 
 
 class LplbProbabilities:

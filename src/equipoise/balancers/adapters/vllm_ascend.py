@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, required_parameters, to_tensor_of
-from equipoise.roles.placer import Integers, read_integers, read_placement
 from equipoise.errors import TargetError
+from equipoise.roles.placer import Integers, read_integers, read_placement
 
 
 class AscendPolicy:
