@@ -147,11 +147,12 @@ class ThrowsDice(Kind):
 
 @faulty("accepts_any_memory_layout")
 class ReadsRawMemory(Kind):
-    """What it makes of columns is something else."""
+    """What it makes of columns, or of memory that it may not use for its own purposes, is something else."""
 
     def answer(self, *given):
-        arrays = [value for value in given if isinstance(value, np.ndarray)]
-        return (self.one if all(array.flags.c_contiguous for array in arrays) else self.other)(*given)
+        flags = [value.flags for value in given if isinstance(value, np.ndarray)]
+        plain = all(one.c_contiguous and one.writeable for one in flags)
+        return (self.one if plain else self.other)(*given)
 
 
 @faulty("accepts_any_memory_layout")
