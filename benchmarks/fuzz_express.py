@@ -22,7 +22,7 @@ from agreement import capacity
 
 from equipoise import AssignmentProblem
 from equipoise.solvers.assignment import flow
-from equipoise.solvers.assignment.express import engine
+from equipoise.solvers.assignment.dual_descent import engine
 from equipoise.solvers.judge import judge
 
 

@@ -113,7 +113,7 @@ ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 100_000, "network flow"),
     Engine(
         "dual-descent",
-        _ASSIGNMENT + "express.engine",
+        _ASSIGNMENT + "dual_descent.engine",
         AssignmentProblem,
         "numba",
         2**40,

@@ -77,7 +77,7 @@ def margin(problem: AssignmentProblem, solution: Solution) -> Margin:
 def _graph(problem: AssignmentProblem, experts: Integers) -> Integers:
     if problem.size <= LARGE:
         return exchange_graph(tokens_of(problem), held_matrix(problem, experts))
-    from equipoise.solvers.assignment.express.weights import exchange_weights
+    from equipoise.solvers.assignment.dual_descent.weights import exchange_weights
 
     return exchange_weights(problem, experts)
 

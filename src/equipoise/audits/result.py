@@ -14,7 +14,7 @@ from typing import Any
 
 from equipoise import __version__
 from equipoise.audits.baseline import Change, Comparison
-from equipoise.audits.measures import Row, shown
+from equipoise.audits.measures import MEAN, MOST, Row, shown
 from equipoise.audits.role_audit import Options, RoleAudit
 from equipoise.errors import ExtraMissing
 from equipoise.tables import Table
@@ -164,7 +164,8 @@ class Audit:
     def words(self) -> str:
         """Return what is said under the table: the legend, who broke, what did not run, what moved."""
         lines = [f"{one.title}: {one.words}." for one in self.kind.measures if one.title and one.words]
-        pairs = "Pairs are mean / worst over the instances." if any(" / " in line for line in lines) else ""
+        paired = any((MEAN, MOST) == one.aggregates for one in self.kind.measures if one.title)
+        pairs = "Pairs are mean / worst over the instances." if paired else ""
         paragraphs = [" ".join(filter(None, [pairs, *lines, self.kind.legend(self)]))]
         for name, rows in self.broken.items():
             count = sum(row.balancer == name for row in self.rows)

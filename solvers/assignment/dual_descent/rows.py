@@ -6,8 +6,7 @@ that are optimal for the refined values round to prices that are optimal for v; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numba as nb
 import numpy as np
@@ -15,64 +14,57 @@ import numpy.typing as npt
 from numba.extending import overload
 
 from equipoise.problems import AssignmentProblem
+from equipoise.solvers.assignment.dual_descent.limits import FAR, VALUE_BITS
+from equipoise.solvers.assignment.dual_descent.tuning import Tuning
 
-FAR = 2**61
-"""Beyond every refined value and price; differences of two such numbers still fit 64 bits."""
-
-_VALUE_BITS = 58
-_NOISE_BITS = 20
-_MATERIALISE = 1 << 23
+Array = npt.NDArray[Any]
+Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The real tokens' scores, ``[T, E]``, and how to refine them.
+class Rows(NamedTuple):
+    """The real tokens' scores and how to refine them.
 
     Attributes
     ----------
     scores
-        float32 scores, of which ``rint(score * scale)`` is the grid integer, or the grid integers themselves.
+        ``[T, E]`` float32 scores, of which ``rint(score * scale)`` is the grid integer, or the grid integers.
     scale
         ``2**exponent`` of the grid.
-    shift, mask, factor
-        Of the tie-breaking noise; ``mask`` is ``2**bits - 1``, ``factor[E]`` one 32-bit hash an expert.
+    shift, mask
+        Of the noise that breaks ties: its place below the value, and ``2**bits - 1``.
+    factor
+        ``[E]`` one 32-bit hash per expert.
     """
 
-    scores: npt.NDArray[Any]
+    scores: Array
     scale: float
     shift: int
     mask: int
-    factor: npt.NDArray[np.int64]
+    factor: Integers
 
     @classmethod
-    def of(cls, problem: AssignmentProblem) -> Rows:
+    def of(cls, problem: AssignmentProblem, tuning: Tuning) -> Self:
         """Choose the layout: large float32 matrices are read where they lie, everything else as grid integers."""
-        grid = problem.grid
-        experts = problem.num_experts
-        lean = problem.scores.dtype == np.float32 and problem.scores.size > _MATERIALISE and abs(grid.exponent) < 900
-        if lean:
-            scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
+        grid, given = problem.grid, problem.scores
+        in_place = given.dtype == np.float32 and given.size > tuning.materialise and abs(grid.exponent) < 900
+        if in_place:
+            scores = given if problem.mask is None else given[problem.tokens]
+            scale, largest = 2.0**grid.exponent, float(max(-scores.min(), scores.max(), 0))
         else:
             scores = problem.real_values
+            scale, largest = 1.0, float(np.abs(scores.astype(float)).max())
         scores = np.ascontiguousarray(scores).view()
         scores.flags.writeable = False  # another type for the compiler otherwise
-        scale = 2.0**grid.exponent if lean else 1.0
-        largest = float(max(-scores.min(), scores.max(), 0)) if lean else float(np.abs(scores.astype(float)).max())
         used = int(np.ceil(np.log2(largest * scale + 2)))
-        guard = int(np.ceil(np.log2(experts + 2)))
-        bits = min(_NOISE_BITS, _VALUE_BITS - used - guard)
+        guard = int(np.ceil(np.log2(problem.num_experts + 2)))
+        bits = min(tuning.noise_bits, VALUE_BITS - used - guard)
         shift, mask = (bits + guard, 2**bits - 1) if bits >= 2 else (0, 0)
-        factor = np.random.default_rng(experts).integers(1, 2**32, experts)
+        factor = np.random.default_rng(problem.num_experts).integers(1, 2**32, problem.num_experts)
         return cls(scores, scale, shift, mask, factor)
 
-    def refined(self, prices: npt.NDArray[np.float64], exponent: int) -> npt.NDArray[np.int64]:
+    def refined(self, prices: npt.NDArray[np.float64], exponent: int) -> Integers:
         """Prices in units of the scores as refined integers, cut off where they could not be exact."""
         return np.clip(np.ldexp(prices, exponent + self.shift), 0, FAR // 4).astype(np.int64)
-
-    @property
-    def reader(self) -> tuple[npt.NDArray[Any], float, int, int, npt.NDArray[np.int64]]:
-        """As the kernels take it."""
-        return self.scores, self.scale, self.shift, self.mask, self.factor
 
 
 def _grid_value(score: Any, scale: Any) -> Any:
@@ -88,9 +80,9 @@ def _grid_value_of(score, scale):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, inline="always")
-def reduced_row(reader: Any, token: int, price: Any, out: Any) -> None:
+def reduced_row(rows: Any, token: int, price: Any, out: Any) -> None:
     """Write ``out[e] = value[token, e] - price[e]``, exactly; the hash of a token is a 32-bit number."""
-    scores, scale, shift, mask, factor = reader
+    scores, scale, shift, mask, factor = rows
     salt = (np.int64(token) * np.int64(0x9E3779B1) + 0x7F4A7C15) & np.int64(0xFFFFFFFF)
     salt = ((salt ^ (salt >> 15)) * np.int64(0x45D9F3B)) & np.int64(0xFFFFFFFF)
     row = scores[token]
