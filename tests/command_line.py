@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 
@@ -26,6 +27,14 @@ if _FORKS:
 
 def environment():
     return {**os.environ, "NO_COLOR": "1"}
+
+
+def wait_until(condition, patience=120.0):
+    """Wait for something that will happen, however long that takes on a busy machine."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
 
 
 def run(folder, *arguments):

@@ -313,8 +313,13 @@ def load_histories(
     loads: st.SearchStrategy[int] | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return ``[S, E]`` tokens per step and expert, any numbers from 0 to 60."""
-    shape = (draw(st.integers(1, 8) if steps is None else steps), draw(st.integers(1, 5) if experts is None else experts))
-    history: npt.NDArray[np.int64] = draw(hnp.arrays(np.int64, shape, elements=st.integers(0, 60) if loads is None else loads))
+    shape = (
+        draw(st.integers(1, 8) if steps is None else steps),
+        draw(st.integers(1, 5) if experts is None else experts),
+    )
+    history: npt.NDArray[np.int64] = draw(
+        hnp.arrays(np.int64, shape, elements=st.integers(0, 60) if loads is None else loads)
+    )
     return history
 
 
@@ -327,6 +332,9 @@ def stationary_histories(
     tokens: int = 1000,
 ) -> npt.NDArray[np.int64]:
     """Return ``[S, E]``: every step has ``tokens`` tokens, drawn independently with the same shares."""
-    shape = (draw(st.integers(1, 12) if steps is None else steps), draw(st.integers(2, 6) if experts is None else experts))
+    shape = (
+        draw(st.integers(1, 12) if steps is None else steps),
+        draw(st.integers(2, 6) if experts is None else experts),
+    )
     random = np.random.default_rng(draw(st.integers(0, 2**16)))
     return random.multinomial(tokens, random.dirichlet(np.ones(shape[1])), size=shape[0]).astype(np.int64)
