@@ -164,7 +164,7 @@ class Audit:
     def words(self) -> str:
         """Return what is said under the table: the legend, who broke, what did not run, what moved."""
         lines = [f"{one.title}: {one.words}." for one in self.kind.measures if one.title and one.words]
-        paired = any((MEAN, MOST) == one.aggregates for one in self.kind.measures if one.title)
+        paired = any(one.aggregates == (MEAN, MOST) for one in self.kind.measures if one.title)
         pairs = "Pairs are mean / worst over the instances." if paired else ""
         paragraphs = [" ".join(filter(None, [pairs, *lines, self.kind.legend(self)]))]
         for name, rows in self.broken.items():
