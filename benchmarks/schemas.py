@@ -93,15 +93,16 @@ FINDING = record(
 )
 
 CHECK = record(
-    schema={"const": "equipoise-check/1"},
+    schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
     passed=TRUTH,
+    gave_up={**COUNT, "description": "checks that a time limit ended: neither passed nor failed"},
     checks=many(
         record(
             ("skipped", "finding"),
             check=TEXT,
-            outcome={"enum": ["passed", "skipped", "FAILED", "warning"]},
+            outcome={"enum": ["passed", "skipped", "gave up", "FAILED", "warning"]},
             cases=COUNT,
             skipped={**TEXT, "description": "why"},
             finding=FINDING,
@@ -301,7 +302,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-solution-1": SOLUTION,
         "equipoise-certificate-1": certificate(),
         "equipoise-verdict-1": VERDICT,
-        "equipoise-check-1": CHECK,
+        "equipoise-check-2": CHECK,
         "equipoise-finding-1": FINDING,
         "equipoise-vectors-1": VECTORS,
         "equipoise-audit-2": audit(),

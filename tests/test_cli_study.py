@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import polars
 import pytest
 
-from command_line import environment, run
+from command_line import environment, run, wait_until
 from equipoise import cli
 from equipoise.cli.show import show_table
 from study_cases import FAILING, SMALL
@@ -130,9 +129,7 @@ def test_ctrl_c_ends_with_130_and_finished_rows_are_kept(folder, workers):
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), start_new_session=True
     )
     rows = folder / "study" / "rows.parquet"
-    until = time.monotonic() + 60
-    while not rows.exists() and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(rows.exists)
     os.killpg(study.pid, signal.SIGINT)
     _, words = study.communicate(timeout=60)
     assert study.returncode == 130
@@ -146,28 +143,24 @@ def test_ctrl_c_ends_with_130_and_finished_rows_are_kept(folder, workers):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_while_a_method_hangs_leaves_no_process_behind(folder, workers):
     (folder / "failing.py").write_text(
-        FAILING.replace("    time.sleep(60)", "    open(str(os.getpid()), 'w')\n    time.sleep(60)")
+        FAILING.replace("    threading.Event", "    open(str(os.getpid()), 'w')\n    threading.Event")
     )
     (folder / "stuck.toml").write_text(TINY.format(more=', "failing:hangs"', skews="0.0, 1.0"))
     command = [sys.executable, "-m", "equipoise", "study", "stuck.toml", "--workers", str(workers)]
     study = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, env=environment(), start_new_session=True)
-    until = time.monotonic() + 60
-    while not (stuck := [path for path in folder.iterdir() if path.name.isdigit()]) and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: any(path.name.isdigit() for path in folder.iterdir()))
+    stuck = [path for path in folder.iterdir() if path.name.isdigit()]
     os.killpg(study.pid, signal.SIGINT)
     study.communicate(timeout=60)
     assert study.returncode == 130
     assert stuck
     for path in stuck:
-        assert ended(int(path.name))
+        wait_until(lambda process=int(path.name): not alive(process))
 
 
-def ended(process):
-    """Whether a process is gone, or will be at once."""
-    for _ in range(50):
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -23,7 +23,7 @@ from equipoise import (
     solve,
 )
 from equipoise.certificates.certificate import KINDS
-from equipoise.checks import known
+from equipoise.checks.engine import known
 from study_cases import SMALL
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
@@ -69,13 +69,13 @@ def documents(tmp_path_factory):
         SMALL.replace('["topk", ', '["topk", "routers:breaks", ').replace("[0, 1]", "[0]", 1).split("[figures]")[0]
     )
     (folder / "study.toml").write_text(routers)
-    check = written(1, "check", "routers:worst", "--examples", 5, "--seconds", 1)
+    check = written(1, "check", "routers:worst", "--examples", 5)
     found = {
         "equipoise-problem-1": [problem],
         "equipoise-solution-1": [written(0, "solve", "problem.json", "-o", "proof.json")],
         "equipoise-verdict-1": [written(0, "verify", "proof.json")],
         "equipoise-certificate-1": [json.loads((folder / "proof.json").read_text())],
-        "equipoise-check-1": [check],
+        "equipoise-check-2": [check],
         "equipoise-finding-1": [json.loads(path.read_text()) for path in (folder / ".equipoise").glob("*.json")],
         "equipoise-vectors-1": [json.loads(path.read_text()) for path in known.FOLDER.glob("*.json")],
         "equipoise-audit-2": [

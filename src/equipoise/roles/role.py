@@ -160,6 +160,6 @@ def _from_json(name: str, value: Any) -> Any:
         content = base64.b64decode(value["bytes"], validate=True)
         if dtype.kind not in "biuf" or len(content) > _LARGEST:
             raise ValueError(f"{dtype} of {len(content)} bytes")
-        return np.frombuffer(content, dtype).reshape(shape)
+        return np.frombuffer(content, dtype).reshape(shape).copy()  # a balancer may write into what it is given
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidFile(f"{name} is no array: {error}") from error

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.checks.cases import Case
+from equipoise.roles.role import Case
 
 C = TypeVar("C", bound=Case)
 Array = npt.NDArray[Any]
@@ -25,7 +25,7 @@ ENTRIES = 64
 def shrunk(case: C, fails: Callable[[C], bool]) -> C:
     """Return a case that still fails and that no single step below makes simpler.
 
-    ``fails`` is asked about valid cases only; once it says False to everything, as when time is up, this ends.
+    ``fails`` is asked about valid cases only.
     """
 
     def holds(candidate: C) -> bool:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from difflib import get_close_matches
+from typing import Any, Literal
 
 from equipoise.errors import InvalidProblem
+from equipoise.roles import role_named
 
-Role = Literal["router", "scheduler", "placer", "predictor"]
 Severity = Literal["error", "warning"]
 
-ROLES: tuple[Role, ...] = tuple(
-    role for role in get_args(Role) if importlib.util.find_spec(f"equipoise.checks.{role}") is not None
-)
-"""The roles that there are checks for; finding them imports none."""
+PARTS = ("answers", "invariance", "quality", "state")
+"""Modules of a role's checks, in the order in which they run."""
+
+
+class Failure(Exception):
+    """A property is broken.
+
+    Parameters
+    ----------
+    message
+        One sentence with the numbers.
+    better
+        A better answer, as proof that the property can be had; None where there is nothing to show.
+    """
+
+    def __init__(self, message: str, better: Any = None) -> None:
+        super().__init__(message)
+        self.better = better
 
 
 @dataclass(frozen=True)
@@ -57,11 +71,13 @@ class Check:
     name
         Of the function.
     role
-        Whose property it is.
+        Name of the role whose property it is.
     function
-        ``function(subject, case, settings)``: raises :class:`Failure` where the property is broken.
+        ``function(balancer, case, settings)``: raises :class:`Failure` where the property is broken.
     cases
         Family of the cases it is tried on.
+    part
+        Which of :data:`PARTS` it belongs to.
     since
         Version of Equipoise that brought it; ``--checks-as-of`` leaves later ones out.
     needs
@@ -73,10 +89,11 @@ class Check:
     """
 
     name: str
-    role: Role
+    role: str
     function: Callable[..., None]
     cases: Family
-    since: str
+    part: str
+    since: str = "0.1"
     needs: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
     severity: Severity = "error"
@@ -100,8 +117,14 @@ class Check:
 CHECKS: dict[str, Check] = {}
 
 
+def register(entry: Check) -> None:
+    """Add a check, whose name must be new."""
+    assert entry.name not in CHECKS, entry.name
+    CHECKS[entry.name] = entry
+
+
 def check(
-    role: Role,
+    role: str,
     cases: Family,
     *,
     since: str = "0.1",
@@ -111,34 +134,40 @@ def check(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a check under its own name."""
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        name = function.__name__
-        assert name not in CHECKS, name
-        CHECKS[name] = Check(name, role, function, cases, since, tuple(needs), tuple(unless), severity)
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        part = function.__module__.rpartition(".")[2]
+        register(Check(function.__name__, role, function, cases, part, since, tuple(needs), tuple(unless), severity))
         return function
 
-    return register
+    return add
 
 
 def select(role: str, exclude: Iterable[str] = (), as_of: str | None = None) -> list[Check]:
-    """Return the checks of a role: its files in the order of the package's ``__all__``, each from top to bottom.
+    """Return the checks of a role, part by part, in the order in which they were registered.
 
     Raises
     ------
     InvalidProblem
-        If the role has no checks, an excluded name is not a check of this role, or the version is not one.
+        If there is no such role, an excluded name is not a check of it, or the version is not one.
     """
-    if role not in ROLES:
-        raise InvalidProblem("role", repr(role), f"one that there are checks for: {', '.join(ROLES)}")
-    package = importlib.import_module(f"equipoise.checks.{role}")  # registers them
-    place = {f"{package.__name__}.{name}": index for index, name in enumerate(package.__all__)}
+    importlib.import_module(role_named(role).checks)  # registers them
     known = [entry for entry in CHECKS.values() if entry.role == role]
-    known.sort(key=lambda entry: place.get(entry.function.__module__, len(place)))
+    known.sort(key=lambda entry: PARTS.index(entry.part) if entry.part in PARTS else len(PARTS))
     excluded = set(exclude)
-    if unknown := sorted(excluded - {entry.name for entry in known}):
-        raise InvalidProblem("exclude", repr(unknown[0]), f"a check of the role {role}")
+    for name in sorted(excluded):
+        check_named(name, known, "exclude", role)
     latest = None if as_of is None else _version(as_of)
     return [e for e in known if e.name not in excluded and (latest is None or _version(e.since) <= latest)]
+
+
+def check_named(name: str, checks: Iterable[Check], field: str, role: str) -> Check:
+    """Return the check of that name; raise :class:`InvalidProblem`, with the nearest name, if it is none of these."""
+    known = {entry.name: entry for entry in checks}
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InvalidProblem(field, repr(name), f"a check of the role {role}{hint}")
+    return known[name]
 
 
 def _version(text: str) -> tuple[int, ...]:

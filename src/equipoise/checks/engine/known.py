@@ -1,4 +1,4 @@
-"""Cases that are tried before any search: the shipped vectors of a role, and its boundaries."""
+"""Cases that are tried before any search: the vectors that ship for a role, and its boundaries."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from equipoise.checks.boundaries import BOUNDARIES
-from equipoise.checks.cases import CASES, Case
+from equipoise.roles import role_named
+from equipoise.roles.role import Case
 
-FOLDER = Path(__file__).parent / "vectors"
+FOLDER = Path(__file__).parents[1] / "vectors"
 SCHEMA = "equipoise-vectors/1"
 
 
@@ -58,16 +58,14 @@ def vectors(role: str) -> tuple[Vector, ...]:
     path = FOLDER / f"{role}.json"
     if not path.exists():
         return ()
+    read = role_named(role).case.from_json
     entries = json.loads(path.read_bytes())["vectors"]
-    return tuple(
-        Vector(**{**entry, "flags": tuple(entry["flags"]), "case": CASES[role].from_json(entry["case"])})
-        for entry in entries
-    )
+    return tuple(Vector(**{**one, "flags": tuple(one["flags"]), "case": read(one["case"])}) for one in entries)
 
 
 @cache
 def known_cases(role: str) -> tuple[Known, ...]:
     """Return boundaries and vectors of a role, the smallest first."""
-    found = [Known(case, "boundary", name) for name, case in BOUNDARIES.get(role, {}).items()]
+    found = [Known(case, "boundary", name) for name, case in role_named(role).boundaries.items()]
     found += [Known(vector.case, "vectors", vector.id) for vector in vectors(role)]
     return tuple(sorted(found, key=lambda known: known.case.size))
