@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from equipoise.audits.run import audit as audit
     from equipoise.certificates.certificate import Certificate as Certificate
     from equipoise.certificates.check.verdict import Verdict as Verdict
+    from equipoise.checks.check import check as check
+    from equipoise.checks.check import replay as replay
+    from equipoise.checks.engine.report import Report as Report
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
     from equipoise.errors import InvalidProblem as InvalidProblem
@@ -72,6 +75,7 @@ _HOME = {
     "Margin": "solvers.assignment.margin",
     "Placer": "roles.placer",
     "Predictor": "roles.predictor",
+    "Report": "checks.engine.report",
     "Router": "roles.router",
     "Routing": "routing",
     "PlacementProblem": "problems",
@@ -86,6 +90,7 @@ _HOME = {
     "Verdict": "certificates.check.verdict",
     "audit": "audits.run",
     "available_solvers": "solvers.solve",
+    "check": "checks.check",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
     "frontier": "solvers.assignment.frontier",
@@ -94,6 +99,7 @@ _HOME = {
     "read_loads": "traces",
     "read_trace": "traces",
     "recorded": "traces",
+    "replay": "checks.check",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",

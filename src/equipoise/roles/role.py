@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -127,9 +128,7 @@ class Role:
         object.__setattr__(self, "checks", self.checks or f"equipoise.checks.{self.name}")
 
     def __reduce__(self) -> Any:
-        from equipoise.roles import register
-
-        return register, (self.home,)
+        return importlib.import_module("equipoise.roles").register, (self.home,)  # which imports this module
 
     def __repr__(self) -> str:
         return f"<role {self.name}>"
