@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from equipoise.certificates.certificate import Certificate as Certificate
     from equipoise.certificates.check.verdict import Verdict as Verdict
     from equipoise.checks.check import check as check
-    from equipoise.checks.check import replay as replay
     from equipoise.checks.engine.report import Report as Report
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
@@ -75,10 +74,10 @@ _HOME = {
     "Margin": "solvers.assignment.margin",
     "Placer": "roles.placer",
     "Predictor": "roles.predictor",
-    "Report": "checks.engine.report",
     "Router": "roles.router",
     "Routing": "routing",
     "PlacementProblem": "problems",
+    "Report": "checks.engine.report",
     "Scheduler": "roles.scheduler",
     "Schedules": "solvers.scheduling.push_relabel.batch",
     "SchedulingProblem": "problems",
@@ -99,7 +98,6 @@ _HOME = {
     "read_loads": "traces",
     "read_trace": "traces",
     "recorded": "traces",
-    "replay": "checks.check",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
