@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import numpy as np
-from equipoise.adapters import AscendPolicy, EplbFunction, VllmPolicy
+from equipoise.balancers.adapters import AscendPolicy, EplbFunction, VllmPolicy
 
 from equipoise import PlacementProblem, solve
 from miniature_placers import adams, sound, tables
