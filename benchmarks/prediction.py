@@ -1,4 +1,4 @@
-"""Tables of docs/prediction.md.
+"""Tables of docs/measured/prediction.md.
 
     python benchmarks/prediction.py [TABLE ...]            # print
     python benchmarks/prediction.py [TABLE ...] --write    # put them into the page
@@ -198,7 +198,7 @@ def main():
     for name in options.tables or TABLES:
         text = TABLES[name]()
         if options.write:
-            fill("prediction.md", f"prediction.py {name}", text)
+            fill("measured/prediction.md", f"prediction.py {name}", text)
         else:
             print(f"### {name}\n\n{text}", flush=True)
 

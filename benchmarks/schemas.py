@@ -236,7 +236,7 @@ def _way(way: RoleAudit) -> Schema:
         compared_with=TEXT,
         evidence=WORDS,
         warnings=many(TEXT),
-        **{measure.name: measured(measure) for measure in way.measures},
+        **{measure.name: measured(measure) for measure in reversed(way.measures)},  # the first one says what a value is
     )
     aggregates = {f"{one.name}_{m.name}": nullable(NUMBER) for m in way.measures for one in m.aggregates}
     summary = record(

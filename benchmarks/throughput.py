@@ -1,7 +1,7 @@
 """Audits per hour by workers: certified judgements of a routing, on generated batches.
 
     python benchmarks/throughput.py                              # 1 and 2 processes, 2 Dask workers on loopback
-    python benchmarks/throughput.py --write                      # put the table into docs/study.md
+    python benchmarks/throughput.py --write                      # put the table into its page
     python benchmarks/throughput.py --workers 1 2 4 --batches 64
     python benchmarks/throughput.py --dask tcp://127.0.0.1:8786  # a cluster that is there
 
@@ -94,7 +94,7 @@ def main() -> None:
     columns = ("workers", "audits an hour", "least", "most", "times the first")
     text = f"{table(columns, rows)}\n\n{textwrap.fill(words, 120)}"
     if options.write:
-        fill("study.md", "throughput.py", text)
+        fill("measured/throughput.md", "throughput.py", text)
     else:
         print(text)
 

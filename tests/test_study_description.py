@@ -104,7 +104,7 @@ def test_the_example_and_the_one_in_the_docs_are_the_same_study_and_valid():
     if not (root / "docs").is_dir():
         pytest.skip("the tests run outside a checkout: docs/ is not here")
     example = (root / "examples" / "study.toml").read_text()
-    documented = (root / "docs" / "study.md").read_text().split("```toml\n")[1].split("```")[0]
+    documented = (root / "docs" / "how-to" / "study.md").read_text().split("```toml\n")[1].split("```")[0]
     assert decode(example, "example") == decode(documented, "docs")
     cases = cases_of(decode(example, "example"))
     assert len(exhibits_of(decode(example, "example"), cases)) == 2

@@ -89,12 +89,12 @@ def evenly_spaced(options: Options) -> int:
 
 def _read_loads(path: str, options: Options) -> tuple[list[Any], Sequence[str]]:
     trace = read_loads(path)
-    return trace.instances(evenly_spaced(options)), trace.doubts
+    return trace.instances(evenly_spaced(options)), trace.warnings
 
 
 def _read_series(path: str, options: Options) -> tuple[list[Any], Sequence[str]]:
     trace = read_loads(path)
-    return trace.series(path), trace.doubts
+    return trace.series(path), trace.warnings
 
 
 def _scores(array: npt.NDArray[Any], options: Options) -> list[Instance]:

@@ -74,7 +74,7 @@ def _rows(contender: Contender, case: _Case, obstacle: TargetError | None) -> It
         values |= {f"error_{name}": value for name, value in found.items()}
         if case.state == "stable":
             values |= {f"stable_{name}": value for name, value in values.items()}
-        values["stable"] = case.state == "stable"
+        values["stable"] = int(case.state == "stable")  # its mean is a share
         values |= {"beyond_floor": found["step"] - floor.step, "seconds": contender.seconds - before}
         yield replace(row, values=values, compared_with="noise floor", warnings=contender.warnings)
 

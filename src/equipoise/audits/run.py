@@ -87,7 +87,7 @@ def audit(
     found = found or defaults(chosen, instances)
     units = chosen.units(instances, settings)
     made = {"role": role, "variant": chosen.variant, **_compared(chosen, settings)}
-    gate = _Gate(baseline, update_baseline, tolerance, made, partial(_hashed, chosen, units, settings))
+    gate = _BaselineGate(baseline, update_baseline, tolerance, made, partial(_hashed, chosen, units, settings))
     gate.open([target.name for target in found])
     shared = chosen.shared(instances, settings)
     with open_executor(workers, dask) as executor:
@@ -250,7 +250,7 @@ def _omitted(chosen: RoleAudit, targets: Any) -> list[str]:
     return [f"{entry.name} runs only if it is named: {entry.summary}" for entry in entries if entry.only_named]
 
 
-class _Gate:
+class _BaselineGate:
     """What a baseline asks of an audit; nothing, if there is none."""
 
     def __init__(

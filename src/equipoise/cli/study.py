@@ -22,8 +22,8 @@ SCHEMA = "equipoise-study/2"
 )
 @workers_options
 @click.option("--retry", is_flag=True, help="Measure rows that failed once more.")
-@click.option("--training", metavar="RUNS", help="Also draw the training runs of this folder (docs/training.md).")
-@click.option("--kill-matrix", metavar="FILE", help="Also show this kill matrix (docs/kill-matrix.md, or JSON).")
+@click.option("--training", metavar="RUNS", help="Also draw the training runs of this folder.")
+@click.option("--kill-matrix", metavar="FILE", help="Also show this kill matrix (Markdown or JSON).")
 @format_option
 def study(
     description: str | None,
@@ -37,9 +37,9 @@ def study(
 ) -> int:
     """Compare balancers over many instances and seeds, and write a report.
 
-    DESCRIPTION is a TOML file (docs/study.md); without one, the study that ships is run. --out gets rows.parquet,
-    report.md and report.html; rows that are there already are not measured again, so that a study which was stopped
-    goes on where it was.
+    DESCRIPTION is a TOML file (docs/reference/study-file.md); without one, the study that ships is run. --out gets
+    rows.parquet, report.md and report.html. Rows that are there already are not measured again, so a study that was
+    stopped goes on where it was.
 
     Exits with 1 if rows failed, with 3 if all did or an optimum or bound could not be proved.
     """

@@ -1,4 +1,4 @@
-"""What a study is of: a TOML file, decoded strictly into frozen values (docs/study.md lists every key)."""
+"""What a study is of: a TOML file, decoded strictly into frozen values (docs/reference/study-file.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The kill matrix as a section: which check catches which faulty balancer.
 
-The file is docs/kill-matrix.md as benchmarks/kill_matrix.py writes it, or JSON with an entry per role:
+The file is docs/measured/kill-matrix.md as benchmarks/kill_matrix.py writes it, or JSON with an entry per role:
 ``{"router": {"checks": [names], "miniatures": {name: {"made_for": check, "caught_by": [checks]}}}}``.
 """
 

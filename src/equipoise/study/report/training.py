@@ -104,7 +104,7 @@ def training_section(runs: list[TrainingRun]) -> Section:
         "training",
         "In a training loop",
         f"MaxVio of small models trained with each balancer in the loop, mean over layers and seeds, {SMOOTHED} steps "
-        "a point (docs/training.md has the setting).",
+        "a point (docs/measured/training.md has the setting).",
         legend=line_keys(methods),
         panels=panels,
         folded=[("In numbers", Table(head, told))],
