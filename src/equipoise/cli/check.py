@@ -34,7 +34,7 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--max-gap", callback=share, help="Largest relative gap to the certified optimum, e.g. 1%.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")
-@click.option("--examples", type=click.IntRange(1), default=60, show_default=True, help="Cases per check to search.")
+@click.option("--examples", type=click.IntRange(1), default=200, show_default=True, help="Cases per check to search.")
 @click.option(
     "--shrink-steps", type=click.IntRange(0), default=200, show_default=True, help="Smaller cases to try per finding."
 )

@@ -38,7 +38,7 @@ class Settings:
     """
 
     max_gap: float | None = None
-    examples: int = 60
+    examples: int = 200
     shrink_steps: int = 200
     seed: int = 0
     call_seconds: float = CALL_SECONDS

@@ -132,7 +132,9 @@ def many_tokens() -> st.SearchStrategy[RouterCase]:
 
 def _skewed(case: RouterCase) -> bool:
     tokens, experts = case.scores.shape
-    if tokens < 8 or case.top_k >= experts or not distinct(case) or not from_a_gate(case):
+    if tokens < 8 or case.top_k >= experts or tokens * case.top_k < 4 * experts:
+        return False
+    if not distinct(case) or not from_a_gate(case):
         return False
     load = plain_top_k(case).sum(axis=0)
     return bool(2 * load.max() >= 3 * load.mean())
@@ -140,7 +142,7 @@ def _skewed(case: RouterCase) -> bool:
 
 @family(_skewed)
 def skewed() -> st.SearchStrategy[RouterCase]:
-    """One tie-free batch that strongly prefers some experts; K < E."""
+    """One tie-free batch that strongly prefers some experts, four assignments each at least; K < E."""
     scores = strategies.distinct_scores(tokens=st.integers(8, 24), skew=st.integers(2, 3))
     return _with_k(scores, lambda batch: batch.shape[1] - 1).filter(_skewed)
 

@@ -91,7 +91,7 @@ def router_respects_capacity(balancer: Balancer, case: RouterCase, settings: Set
 
 @check("router", families.skewed, needs=("has bias|respects capacity|balances",))
 def router_balances_a_skewed_batch(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
-    """Shown the same skewed batch again and again, a balancer does not end with a higher peak than plain top-K.
+    """Shown the same skewed batch again and again, a balancer ends at most one token above the peak of plain top-K.
 
     A public summary of Loss-Free had the sign of its update reversed; Megatron-LM PR 6802 added beta in one path and
     subtracted it in the other.
@@ -99,7 +99,7 @@ def router_balances_a_skewed_batch(balancer: Balancer, case: RouterCase, setting
     plain = plain_top_k(case)
     routed = settled(balancer, case)
     before, after = metrics.peak(plain.sum(axis=0)), metrics.peak(routed.load)
-    if after > before:
+    if after > before + 1:  # one token more is how a tie falls
         raise Failure(f"the peak load is {after} tokens, plain top-K has {before}", shown(plain))
 
 
