@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 
 import numpy as np
-from equipoise.balancers.adapters import AscendPolicy, EplbFunction, VllmPolicy
 
 from equipoise import PlacementProblem, solve
+from equipoise.balancers.adapters import AscendPolicy, EplbFunction, VllmPolicy
 from miniature_placers import adams, sound, tables
 from miniatures import onto
 

@@ -102,5 +102,3 @@ def test_ctrl_c_ends_the_child_and_every_process_it_started(started, monkeypatch
             return True
 
     wait_until(unlocked)
-
-
