@@ -3,7 +3,7 @@
     python benchmarks/express.py                      everything; writes .json, .md, .svg
     python benchmarks/express.py --only 65536x256     the cases whose name contains this
     python benchmarks/express.py --list               their names
-    python benchmarks/express.py --write              also puts tables and plot into docs/express.md
+    python benchmarks/express.py --write              also puts tables and plot into docs/measured/dual-descent.md
 
 The sides of a case run in the same rounds, after one call that is not counted (it compiles). `solve` is
 `equipoise.solve` from float32 scores to a certified solution, the solver-free check included; `engine` is its engine
@@ -27,7 +27,7 @@ from measure import Results, Timing, environment, peak_memory, race
 
 from equipoise import AssignmentProblem, solve
 from equipoise.solvers.assignment import flow
-from equipoise.solvers.assignment.express import engine
+from equipoise.solvers.assignment.dual_descent import engine
 from equipoise.solvers.solve import claim
 
 PACKAGES = ("equipoise", "numpy", "numba", "ortools", "scipy", "pot", "pulp")
@@ -229,8 +229,8 @@ def main() -> None:
     plot(results.entries, options.output.with_suffix(".svg"))
     if options.write:
         plot(results.entries, DOCS / "images" / "express.svg")
-        parts = [part.replace("## ", "### ") for part in sections(results.entries)]
-        results.into_page(DOCS / "express.md", [*parts[:2], f"![{PICTURE}](images/express.svg)", *parts[2:]])
+        parts = sections(results.entries)
+        results.into_page("measured/dual-descent.md", [*parts[:2], f"![{PICTURE}](../images/express.svg)", *parts[2:]])
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from agreement import capacity
 
 from equipoise import AssignmentProblem
 from equipoise.solvers.assignment import flow
-from equipoise.solvers.assignment.certify import certify
-from equipoise.solvers.assignment.express import engine
+from equipoise.solvers.assignment.dual_descent import engine
+from equipoise.solvers.judge import judge
 
 
 def small(seed: int, index: int) -> AssignmentProblem:
@@ -62,12 +62,12 @@ def large(seed: int, index: int) -> AssignmentProblem:
 def differs(problem: AssignmentProblem) -> tuple[str, str]:
     """Return what is wrong (empty: nothing), and who answered."""
     claim = engine.solve(problem, None)
-    solution = certify(problem, claim, "express")
+    solution = judge(problem, claim, "dual-descent")
     if solution.status != "optimal" or solution.repairs or solution.objective != claim.objective:
         return f"not proved: {solution}", claim.message
     exact = problem.scores.dtype.kind == "i"
     other = flow.solve(problem, None)
-    best = other.objective if exact else certify(problem, other, "ortools-flow").objective
+    best = other.objective if exact else judge(problem, other, "ortools-flow").objective
     return ("" if best == claim.objective else f"{claim.objective} against {best}"), claim.message
 
 

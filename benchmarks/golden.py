@@ -85,7 +85,7 @@ def proved(solution: Solution) -> str:
     """Show an optimum and its evidence, or the bounds around it."""
     argument = getattr(solution.certificate, "argument", "")
     if solution.status == "optimal" and solution.objective is not None:
-        by = f" ({argument})" if solution.evidence == "certified" else ""
+        by = f" ({argument})" if argument else ""
         return f"{exact(solution.objective)}, {solution.evidence}{by}"
     bounds = (solution.lower, solution.upper)
     return "{} to {}, bounded".format(*("?" if bound is None else exact(bound) for bound in bounds))

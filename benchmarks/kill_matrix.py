@@ -1,4 +1,4 @@
-"""Which check catches which faulty miniature: writes docs/kill-matrix.md.
+"""Which check catches which faulty miniature: writes docs/measured/kill-matrix.md.
 
     python benchmarks/kill_matrix.py [ROLE ...]
 
@@ -7,7 +7,6 @@ up to 20 cases of the check's search (seed 0), without shrinking. A check that n
 does not have says nothing.
 """
 
-import importlib
 import sys
 import time
 from dataclasses import replace
@@ -16,37 +15,35 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from equipoise.checks.registry import Check, select  # noqa: E402
-from equipoise.checks.run import probe, run_check  # noqa: E402
-from equipoise.checks.settings import Settings  # noqa: E402
-from equipoise.isolation.subject import Isolated, Subject  # noqa: E402
+from equipoise.balancers.balancer import Balancer  # noqa: E402
+from equipoise.balancers.isolated import Isolated  # noqa: E402
+from equipoise.checks.engine.registry import Check, select  # noqa: E402
+from equipoise.checks.engine.settings import Settings  # noqa: E402
+from equipoise.checks.engine.trial import run_check  # noqa: E402
+from miniatures import faulty_targets  # noqa: E402
 
-SETTINGS = Settings(max_gap=1.0, examples=20, seconds=20.0, shrink_seconds=0.0)
+ROLES = ("router", "scheduler", "placer", "predictor")
+SETTINGS = Settings(max_gap=1.0, examples=20, shrink_steps=0)
 HEAD = """# Which check catches which fault
 
-Every faulty miniature in `tests/miniature_<role>s.py` was written for one check, which must catch it
-(`tests/test_checks.py`); no check is without one. *Also caught by*: the other checks of the role that fail on it, on at
-most {examples} cases each; `--max-gap` is {gap:.0%}. What raises, hangs or crashes fails every check that meets it.
+Every faulty miniature in `tests/miniature_<role>s.py`, and of every role the kinds in `tests/miniatures.py`, was made
+for one check, which must catch it (`tests/test_checks.py`); no check is without one. *Also caught by*: the other checks
+of the role that fail on it, on all known cases and {examples} drawn ones each; `--max-gap` is {gap:.0%}. What raises,
+hangs or crashes fails every check that meets it.
 
     python benchmarks/kill_matrix.py
 """
-
-
-def roles() -> list[str]:
-    """The roles with miniatures, routers first."""
-    found = {path.stem.removeprefix("miniature_").removesuffix("s") for path in ROOT.glob("tests/miniature_*s.py")}
-    return [role for role in ("router", "scheduler", "placer", "predictor") if role in found]
 
 
 def once(entry: Check) -> Check:
     """The check, which after its first failure fails at once: found, not shrunk."""
     failed: list[Exception] = []
 
-    def function(subject: Subject, case: object, settings: Settings) -> None:
+    def function(balancer: Balancer, case: object, settings: Settings) -> None:
         if failed:
             raise failed[0]
         try:
-            entry.function(subject, case, settings)
+            entry.function(balancer, case, settings)
         except Exception as failure:
             failed.append(failure)
             raise
@@ -54,26 +51,29 @@ def once(entry: Check) -> Check:
     return replace(entry, function=function)
 
 
-def catching(target: str, role: str, checks: list[Check]) -> tuple[list[str], bool]:
+def catching(balancer: Isolated, target: str, role: str, checks: list[Check]) -> tuple[list[str], bool]:
     """Names of the checks that fail on the target, and whether all do that apply to it."""
-    with Isolated(target, role, call_seconds=0.5) as subject:
-        capabilities = subject.capabilities | probe(subject)
-        applying = [entry for entry in checks if entry.skipped(capabilities) is None]
-        caught = [entry.name for entry in applying if run_check(subject, once(entry), SETTINGS).finding is not None]
-        return caught, len(caught) == len(applying)
+    balancer.take(target, role)
+    capabilities = balancer.probe()
+    applying = [entry for entry in checks if entry.skipped(capabilities) is None]
+    caught = [entry.name for entry in applying if run_check(balancer, once(entry), SETTINGS).finding is not None]
+    return caught, len(caught) == len(applying)
 
 
 def section(role: str) -> str:
     """The table of one role."""
-    checks = select(role)
-    faulty: dict[str, str] = importlib.import_module(f"miniature_{role}s").FAULTY
+    checks, faulty = select(role), faulty_targets(role)
     lines = []
-    for name, made_for in faulty.items():
-        started = time.monotonic()
-        caught, by_all = catching(f"miniature_{role}s:{name}", role, checks)
-        others = ", ".join(f"`{other}`" for other in caught if other != made_for) or "none"
-        lines.append(f"| `{name}` | `{made_for}` | {'all that apply' if by_all else others} |")
-        print(f"{role} {name}: {len(caught)} checks, {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    with Isolated(next(iter(faulty)), role, call_seconds=0.5) as balancer:
+        for target, made_for in faulty.items():
+            started = time.monotonic()
+            caught, by_all = catching(balancer, target, role, checks)
+            name = target.split(":")[1].removeprefix(f"{role}_")
+            others = ", ".join(f"`{other}`" for other in caught if other != made_for) or "none"
+            lines.append(f"| `{name}` | `{made_for}` | {'all that apply' if by_all else others} |")
+            print(
+                f"{role} {name}: {len(caught)} checks, {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True
+            )
     counts = f"{len(faulty)} miniatures, {len(checks)} checks."
     head = (
         f"\n## {role.capitalize()}s\n\n{counts}\n\n| miniature | check made for it | also caught by |\n|---|---|---|\n"
@@ -82,9 +82,9 @@ def section(role: str) -> str:
 
 
 if __name__ == "__main__":
-    page = ROOT / "docs" / "kill-matrix.md"
+    page = ROOT / "docs" / "measured" / "kill-matrix.md"
     kept = page.read_text().split("\n## ")[1:] if page.exists() else []
     sections = {part.split("s\n", 1)[0].lower(): f"\n## {part}" for part in kept}
-    sections |= {role: section(role) for role in sys.argv[1:] or roles()}
+    sections |= {role: section(role) for role in sys.argv[1:] or ROLES}
     head = HEAD.format(examples=SETTINGS.examples, gap=SETTINGS.max_gap)
-    page.write_text(head + "".join(sections[role].rstrip("\n") + "\n" for role in roles() if role in sections))
+    page.write_text(head + "".join(sections[role].rstrip("\n") + "\n" for role in ROLES if role in sections))

@@ -21,16 +21,15 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 from kill_matrix import once  # noqa: E402
 
-import miniature_routers  # noqa: E402
-import sound_routers  # noqa: E402
+from equipoise.balancers.isolated import Isolated  # noqa: E402
 from equipoise.checks import router  # noqa: E402
-from equipoise.checks.registry import CHECKS, Check  # noqa: E402
-from equipoise.checks.run import probe, run_check  # noqa: E402
-from equipoise.checks.settings import Settings  # noqa: E402
-from equipoise.isolation.subject import Isolated  # noqa: E402
+from equipoise.checks.engine.registry import CHECKS, Check  # noqa: E402
+from equipoise.checks.engine.settings import Settings  # noqa: E402
+from equipoise.checks.engine.trial import run_check  # noqa: E402
+from miniatures import correct_targets, faulty_targets  # noqa: E402
 
-MODULES = ("answers", "quality", "invariance", "weights", "state", "options")
-SOUND = [f"sound_routers:{name}" for name in sound_routers.CORRECT]
+MODULES = ("answers", "quality", "invariance", "state")
+SOUND = correct_targets("router")
 SWAPS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.And: ast.Or, ast.Or: ast.And,
@@ -91,14 +90,14 @@ def killed(checks: list[Check], subjects: dict[str, Isolated], faulty: dict[str,
     by_name = {entry.name: entry for entry in checks}
     try:
         for name, made_for in faulty.items():
-            settings = Settings(max_gap=1.0, examples=60, seconds=20)
+            settings = Settings(max_gap=1.0, examples=60)
             if run_check(subjects[name], once(by_name[made_for]), settings).finding is None:
                 return True
         for name in SOUND:
-            capabilities = subjects[name].capabilities | probe(subjects[name])
+            capabilities = subjects[name].probe()
             for entry in checks:
                 if entry.skipped(capabilities) is None:
-                    outcome = run_check(subjects[name], once(entry), Settings(examples=12, seconds=20))
+                    outcome = run_check(subjects[name], once(entry), Settings(examples=12))
                     if outcome.finding is not None:
                         return True
     except Exception:
@@ -121,10 +120,9 @@ if __name__ == "__main__":
         module, words, tree = every[index]
         checks = checks_of(f"equipoise.checks.router.{module}", tree)
         names = {entry.name for entry in checks}
-        faulty = {name: check for name, check in miniature_routers.FAULTY.items() if check in names}
+        faulty = {name: check for name, check in faulty_targets("router").items() if check in names}
         for name in [*faulty, *SOUND]:
-            place = name if ":" in name else f"miniature_routers:{name}"
-            subjects[name] = subjects.get(name) or Isolated(place, "router", call_seconds=0.5)
+            subjects[name] = subjects.get(name) or Isolated(name, "router", call_seconds=0.5)
         if time.monotonic() > deadline:
             break
         tried += 1

@@ -9,7 +9,6 @@ with the version that the documents carry under "schema" (certificates: "version
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import sys
@@ -20,18 +19,13 @@ from typing import Any
 import msgspec
 
 import equipoise
-from equipoise.audit.forecasts import ForecastRow, ForecastSummary, SeriesState
-from equipoise.audit.judge import Row
-from equipoise.audit.placements import PlacementRow, PlacementSummary
-from equipoise.audit.run import Summary
-from equipoise.audit.schedules import ScheduleRow, ScheduleSummary
-from equipoise.audit.stream import StreamSummary
-from equipoise.audit.values import ValueRow, ValueSummary
-from equipoise.certificates.certificate import KINDS
-from equipoise.study.forecasts import HorizonComparison, HorizonSummary
-from equipoise.study.rows import Row as StudyRow
+from equipoise.audits.measures import Measure
+from equipoise.audits.role_audit import RoleAudit
+from equipoise.audits.run import role_audit
+from equipoise.certificates.certificate import KINDS, certificate_type
+from equipoise.roles import all_roles
 from equipoise.study.statistics import Interval
-from equipoise.study.summary import Comparison, Failures, MethodSummary
+from equipoise.study.summary import Comparison, Condensed, Failures, Summary
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
 
@@ -99,15 +93,16 @@ FINDING = record(
 )
 
 CHECK = record(
-    schema={"const": "equipoise-check/1"},
+    schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
     passed=TRUTH,
+    gave_up={**COUNT, "description": "checks that a time limit ended: neither passed nor failed"},
     checks=many(
         record(
             ("skipped", "finding"),
             check=TEXT,
-            outcome={"enum": ["passed", "skipped", "FAILED", "warning"]},
+            outcome={"enum": ["passed", "skipped", "gave up", "FAILED", "warning"]},
             cases=COUNT,
             skipped={**TEXT, "description": "why"},
             finding=FINDING,
@@ -127,15 +122,16 @@ PROBLEM = record(
 ) | {"anyOf": [{"required": ["scores"]}, {"required": ["logits", "gate"]}]}
 
 SOLUTION = record(
+    ("split", "flows", "physical_to_logical", "loads", "prices", "certificate"),
     schema={"const": "equipoise-solution/1"},
     problem=TEXT,
     status={"enum": ["optimal", "bounded", "infeasible", "unknown"]},
-    evidence={"enum": ["certified", "cross-checked", "claimed"]},
+    evidence={"enum": ["certified", "searched", "cross-checked", "claimed"]},
     objective=nullable(FRACTION),
     lower=nullable(FRACTION),
     upper=nullable(FRACTION),
-    grid_error=FRACTION,
-    peak=nullable(COUNT),
+    grid_error=nullable(FRACTION),
+    peak=nullable(NUMBER),
     max_vio=nullable(NUMBER),
     solver=TEXT,
     raw_status=TEXT,
@@ -144,6 +140,11 @@ SOLUTION = record(
     seconds=NUMBER,
     certificate=nullable({**TEXT, "description": "file that it was written to"}),
     experts=nullable(many(many({"type": "integer", "minimum": -1}))),
+    split=nullable({**many(many(NUMBER)), "description": "[E, G]"}),
+    flows=nullable({**many(many(many(COUNT))), "description": "[G, E, G]"}),
+    physical_to_logical=nullable(many({"type": "integer", "minimum": -1})),
+    loads=nullable({**many(NUMBER), "description": "tokens of each expert (routing) or device"}),
+    prices=nullable({**many(nullable(NUMBER)), "description": "[E], in units of the scores"}),
 )
 
 VERDICT = record(
@@ -172,7 +173,7 @@ VECTORS = record(
 
 
 BASELINE = record(
-    schema={"const": "equipoise-baseline/1"},
+    schema={"const": "equipoise-baseline/2"},
     environment=WORDS,
     made={"type": "object", "description": "how the audit was made: role, passes, sizes, horizons, ..."},
     instances={**WORDS, "description": "hash by name"},
@@ -202,41 +203,96 @@ def flat(kind: type) -> Schema:
     return typed(kind)[1][kind.__name__]
 
 
-def audit(name: str, rows: type, summaries: tuple[type, ...], **head: Schema) -> Schema:
-    """An audit's document."""
-    (row, *ways), definitions = typed(rows, *summaries)
-    parts = {"environment": WORDS, "summaries": many({"anyOf": ways}), "rows": many(row)}
-    return {**record(schema={"const": name}, **head, **parts), "$defs": definitions}
+VALUES: dict[str, Schema] = {"score": FRACTION, "tokens": {"anyOf": [COUNT, FRACTION]}, "count": COUNT, "text": TEXT}
+"""What stands in a row for a measure, by its unit; a number for all others."""
+
+
+def measured(measure: Measure) -> Schema:
+    """The value of a measure in a row."""
+    words = {"description": measure.words} if measure.words else {}
+    return nullable(VALUES.get(measure.unit, NUMBER)) | words
+
+
+def audit() -> Schema:
+    """An audit's document: whichever role it is of, rows and summaries have what its measures say."""
+    ways = [way for role in all_roles() for own in [role_audit(role)] for way in (own, *own.variants.values())]
+    head = {"role": {"enum": sorted(all_roles())}, "variant": TEXT, "trace": TEXT, "environment": WORDS}
+    head |= {"options": {"type": "object"}, "about": {"type": "object"}, "notes": many(TEXT)}
+    head["measures"] = many(record(name=TEXT, unit=TEXT, better=TEXT, words=TEXT))
+    changes = many(record(target=TEXT, instance=TEXT, gap=TEXT, before=nullable(NUMBER), now=nullable(NUMBER)))
+    compared = record(file=TEXT, worse=changes, better=changes, compared=COUNT, tolerance=NUMBER)
+    whole = record(("baseline",), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
+    return {**whole, "anyOf": [_way(way) for way in ways]}
+
+
+def _way(way: RoleAudit) -> Schema:
+    """What is particular to one role and variant."""
+    row = record(
+        tuple(measure.name for measure in way.measures),
+        balancer=TEXT,
+        instance=TEXT,
+        error=nullable(TEXT),
+        kind=nullable(TEXT),
+        compared_with=TEXT,
+        evidence=WORDS,
+        warnings=many(TEXT),
+        **{measure.name: measured(measure) for measure in reversed(way.measures)},  # the first one says what a value is
+    )
+    aggregates = {f"{one.name}_{m.name}": nullable(NUMBER) for m in way.measures for one in m.aggregates}
+    summary = record(
+        balancer=TEXT,
+        **{key: {} for key in way.group_by},
+        instances=COUNT,
+        errors=COUNT,
+        evidence=by_name(by_name(COUNT)),
+        proved=COUNT,
+        worst=TEXT,
+        **aggregates,
+    )
+    parts = {"role": {"const": way.role}, "variant": {"const": way.variant}}
+    return record(**parts, summary=many(summary), rows=many(row))
+
+
+STUDY_ROW = record(
+    key=TEXT,
+    role=TEXT,
+    seed=COUNT,
+    source={"enum": ["generated", "recorded", "file"]},
+    code={**TEXT, "description": "hash of the method's code"},
+    balancer=TEXT,
+    instance=TEXT,
+    error=nullable(TEXT),
+    kind=nullable(TEXT),
+    compared_with=TEXT,
+    evidence=WORDS,
+    warnings=many(TEXT),
+) | {"description": "with what its instance is, and a value for every measure of its role, as in equipoise-audit-2"}
 
 
 def study() -> Schema:
-    """A study's document; its intervals are records inside the comparisons."""
-    parts = (StudyRow, Failures, MethodSummary, HorizonSummary, Comparison, HorizonComparison, Interval)
-    (row, failure, *condensed, _), definitions = typed(*parts)
+    """A study's document; its condensed quantities and intervals are records inside summaries and comparisons."""
+    (failure, summary, comparison, *_), definitions = typed(Failures, Summary, Comparison, Condensed, Interval)
     document = record(
-        schema={"const": "equipoise-study/1"},
+        schema={"const": "equipoise-study/2"},
         title=TEXT,
         environment=WORDS,
-        summaries=many({"anyOf": condensed[:2]}),
-        comparisons=many({"anyOf": condensed[2:]}),
+        summaries=many(summary),
+        comparisons=many(comparison),
         failures=many(failure),
-        rows=many(row),
+        rows=many(STUDY_ROW),
     )
     return {**document, "$defs": definitions}
 
 
 def certificate() -> Schema:
     """A certificate file of any kind."""
-    files = [getattr(importlib.import_module(home), name).FILE for home, name in KINDS.values()]
+    files = [certificate_type(kind).structure() for kind in KINDS]
     references, definitions = typed(*files)
     for kind, reference in zip(KINDS, references, strict=True):
         definition = definitions[reference["$ref"].rpartition("/")[2]]
         definition["properties"] |= {"kind": {"const": kind}, "version": {"const": 1}}
         definition["required"] = [*definition["required"], "kind", "version", "format"]
     return {"anyOf": references, "$defs": definitions}
-
-
-CLUSTERS: Schema = by_name(by_name(COUNT))
 
 
 def schemas() -> dict[str, Schema]:
@@ -246,46 +302,12 @@ def schemas() -> dict[str, Schema]:
         "equipoise-solution-1": SOLUTION,
         "equipoise-certificate-1": certificate(),
         "equipoise-verdict-1": VERDICT,
-        "equipoise-check-1": CHECK,
+        "equipoise-check-2": CHECK,
         "equipoise-finding-1": FINDING,
         "equipoise-vectors-1": VECTORS,
-        "equipoise-audit-1": audit("equipoise-audit/1", Row, (Summary, StreamSummary), trace=TEXT, passes=COUNT),
-        "equipoise-audit-scheduler-1": audit(
-            "equipoise-audit-scheduler/1",
-            ScheduleRow,
-            (ScheduleSummary,),
-            trace=TEXT,
-            placement=TEXT,
-            clusters=CLUSTERS,
-        ),
-        "equipoise-audit-placer-1": audit(
-            "equipoise-audit-placer/1",
-            PlacementRow,
-            (PlacementSummary,),
-            workloads=many(TEXT),
-            time_limit=NUMBER,
-            clusters=CLUSTERS,
-        ),
-        "equipoise-study-1": study(),
-        "equipoise-audit-predictor-1": audit(
-            "equipoise-audit-predictor/1",
-            ForecastRow,
-            (ForecastSummary,),
-            trace=TEXT,
-            omitted=many(TEXT),
-            states=many(flat(SeriesState)),
-        ),
-        "equipoise-audit-value-1": audit(
-            "equipoise-audit-value/1",
-            ValueRow,
-            (ValueSummary,),
-            trace=TEXT,
-            placer=TEXT,
-            horizon=COUNT,
-            omitted=many(TEXT),
-            clusters=CLUSTERS,
-        ),
-        "equipoise-baseline-1": BASELINE,
+        "equipoise-audit-2": audit(),
+        "equipoise-study-2": study(),
+        "equipoise-baseline-2": BASELINE,
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}

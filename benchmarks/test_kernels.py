@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from equipoise import AssignmentProblem, SchedulingProblem, solve
+from equipoise.solvers.assignment.dual_descent.engine import DualDescent
+from equipoise.solvers.assignment.dual_descent.weights import exchange_weights
 from equipoise.solvers.assignment.exchange import exchange_graph
-from equipoise.solvers.assignment.express.engine import Express
-from equipoise.solvers.assignment.express.weights import exchange_weights
 from equipoise.solvers.assignment.margin import held_matrix, margin
 from equipoise.solvers.assignment.mend import tokens_of
-from equipoise.solvers.scheduling.express.batch import scheduled
-from equipoise.solvers.scheduling.express.network import Network
+from equipoise.solvers.scheduling.push_relabel.batch import scheduled
+from equipoise.solvers.scheduling.push_relabel.network import Network
 
 pytest.importorskip("pytest_benchmark")
 
@@ -47,12 +47,12 @@ def solution(problem):
 
 def test_assignment_descent(benchmark, problem):
     """Prices from samples, and the core of all tokens."""
-    benchmark.pedantic(lambda: Express(problem).approach(), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(lambda: DualDescent(problem).approach(), rounds=5, warmup_rounds=1)
 
 
 def test_assignment_repair(benchmark, problem):
     """Exact repair of that core."""
-    state = Express(problem)
+    state = DualDescent(problem)
     core, _ = state.approach()
     benchmark.pedantic(
         lambda one, arcs: one.settle(arcs), setup=lambda: (copy.deepcopy((state, core)), {}), rounds=5, warmup_rounds=1
@@ -61,7 +61,7 @@ def test_assignment_repair(benchmark, problem):
 
 def test_assignment_engine(benchmark, problem):
     """From the scores to experts and prices."""
-    benchmark.pedantic(lambda: Express(problem).solve(), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(lambda: DualDescent(problem).solve(), rounds=5, warmup_rounds=1)
 
 
 def test_checker(benchmark, problem, solution):

@@ -20,11 +20,15 @@ import numpy as np
 
 import equipoise
 from equipoise import AssignmentProblem, PlacementProblem, SchedulingProblem
-from equipoise.checks.cases import Case, PlacerCase, PredictorCase, RouterCase, SchedulerCase
-from equipoise.checks.known import FOLDER, SCHEMA
+from equipoise.checks.engine.known import FOLDER, SCHEMA
 from equipoise.reference.placement.eplb import eplb
 from equipoise.reference.routing.bip import bip_sweep
 from equipoise.reference.routing.quantile import quantile_sweep
+from equipoise.roles.placer import PlacerCase
+from equipoise.roles.predictor import PredictorCase
+from equipoise.roles.role import Case
+from equipoise.roles.router import RouterCase
+from equipoise.roles.scheduler import SchedulerCase
 from equipoise.traces import recorded
 
 FLAGS: dict[str, dict[str, str]] = {
@@ -322,7 +326,7 @@ def certified(case: Case) -> tuple[str | None, Any]:
     if problem is None:
         return None, None
     solution = equipoise.solve(problem)
-    if solution.evidence != "certified" or solution.lower != solution.upper:
+    if solution.certificate is None or solution.lower != solution.upper:
         return None, None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "certificate.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,10 @@ class Entry:
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     only_named: bool = False
+
+    def takes(self, instances: Sequence[Any]) -> bool:
+        """Whether it can be tried on all of these instances."""
+        return True
 
     def create(self) -> Any:
         """Return a fresh balancer with the published default settings."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pulp
 
-from equipoise.solvers.status import ClaimStatus
+from equipoise.solvers.claim import ClaimStatus
 
 STATUS: dict[int, ClaimStatus] = {
     pulp.LpSolutionOptimal: "optimal",
@@ -16,9 +18,11 @@ STATUS: dict[int, ClaimStatus] = {
 }
 
 
-def quiet() -> warnings.catch_warnings[None]:
-    """Silence PuLP 3 where it announces the API of PuLP 4."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence PuLP 3 where it announces the API of PuLP 4; around a block, or a function as a decorator."""
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        yield
 
 
 def run_cbc(model: pulp.LpProblem, time_limit: float | None) -> tuple[ClaimStatus, str]:

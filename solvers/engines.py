@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from equipoise.problems import (
     TrafficProblem,
 )
 from equipoise.solvers import child
+from equipoise.solvers.claim import Claim
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Engine:
     name
         As users write it.
     module
-        Holds ``solve(problem, time_limit) -> Claim``.
+        Holds ``solve(problem, time_limit) -> Claim``; with a ``method``, that comes third.
     problem
         The kind of problem it takes.
     package
@@ -43,6 +45,10 @@ class Engine:
         The only ``problem.split`` it solves; empty: any.
     warm
         Whether its ``solve`` also takes ``start``, prices to start from.
+    method
+        Which of the methods (libraries, settings) that its module knows; empty: there is one.
+    alias
+        Another name that users can write.
     """
 
     name: str
@@ -53,6 +59,8 @@ class Engine:
     family: str
     form: str = ""
     warm: bool = False
+    method: str = ""
+    alias: str = ""
 
     @property
     def installed(self) -> bool:
@@ -72,7 +80,7 @@ class Engine:
         """
         return self.package == "pulp" and importlib.util.find_spec("highspy") is not None
 
-    def run(self, problem: Any, time_limit: float | None = None, start: Any = None) -> Any:
+    def run(self, problem: Any, time_limit: float | None = None, start: Any = None) -> Claim:
         """Return the engine's claim; in a child process if the call may be long, limited, or must not load here.
 
         Raises
@@ -82,11 +90,13 @@ class Engine:
         TimeoutError, ChildFailed
             From the child process.
         """
-        arguments = (problem, time_limit, start) if self.warm else (problem, time_limit)
+        arguments = (problem, time_limit, *((self.method,) if self.method else ()), *((start,) if self.warm else ()))
         try:
             if time_limit is None and problem.size <= self.comfortable and not self.needs_own_process:
-                return importlib.import_module(self.module).solve(*arguments)
-            return child.call(self.module, "solve", *arguments, time_limit=time_limit)
+                found: Claim = importlib.import_module(self.module).solve(*arguments)
+            else:
+                found = child.call(self.module, "solve", *arguments, time_limit=time_limit)
+            return found
         except ImportError as error:
             raise SolverNotAvailable(f"{self.name} cannot be loaded ({error}); run `equipoise doctor`") from error
 
@@ -101,39 +111,55 @@ _PLACEMENT = "equipoise.solvers.placement."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 100_000, "network flow"),
-    Engine("express", _ASSIGNMENT + "express.engine", AssignmentProblem, "numba", 2**40, "express", warm=True),
-    Engine("ortools-highs", _ASSIGNMENT + "highs", AssignmentProblem, "ortools", 30_000, "HiGHS"),
-    Engine("ortools-glop", _ASSIGNMENT + "glop", AssignmentProblem, "ortools", 20_000, "GLOP"),
-    Engine("ortools-pdlp", _ASSIGNMENT + "pdlp", AssignmentProblem, "ortools", 30_000, "PDLP"),
+    Engine(
+        "dual-descent",
+        _ASSIGNMENT + "dual_descent.engine",
+        AssignmentProblem,
+        "numba",
+        2**40,
+        "dual descent",
+        warm=True,
+        alias="express",
+    ),
+    Engine("ortools-highs", _ASSIGNMENT + "linear", AssignmentProblem, "ortools", 30_000, "HiGHS", method="HIGHS"),
+    Engine("ortools-glop", _ASSIGNMENT + "linear", AssignmentProblem, "ortools", 20_000, "GLOP", method="GLOP"),
+    Engine("ortools-pdlp", _ASSIGNMENT + "linear", AssignmentProblem, "ortools", 30_000, "PDLP", method="PDLP"),
     Engine("ortools-cpsat", _ASSIGNMENT + "cpsat", AssignmentProblem, "ortools", 20_000, "CP-SAT"),
     Engine("pulp-cbc", _ASSIGNMENT + "cbc", AssignmentProblem, "pulp", 20_000, "CBC"),
     Engine("ortools-flow", _LIMITED + "flow", LimitedProblem, "ortools", 1_000_000, "network flow"),
-    Engine("ortools-highs", _LIMITED + "highs", LimitedProblem, "ortools", 30_000, "HiGHS"),
-    Engine("ortools-glop", _LIMITED + "glop", LimitedProblem, "ortools", 20_000, "GLOP"),
+    Engine("ortools-highs", _LIMITED + "linear", LimitedProblem, "ortools", 30_000, "HiGHS", method="HIGHS"),
+    Engine("ortools-glop", _LIMITED + "linear", LimitedProblem, "ortools", 20_000, "GLOP", method="GLOP"),
     Engine("ortools-cpsat", _LIMITED + "cpsat", LimitedProblem, "ortools", 20_000, "CP-SAT"),
     Engine("cross-check", _GROUPS + "cross_check", GroupLimitedProblem, "pulp", 500, "CP-SAT and CBC"),
     Engine("lagrangian", _GROUPS + "lagrangian", GroupLimitedProblem, "ortools", 20_000, "network flow"),
     Engine("ortools-cpsat", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
-    Engine("ortools-cpsat-plain", _GROUPS + "cpsat_plain", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
+    Engine("ortools-cpsat-plain", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT", method="plain"),
     Engine("pulp-cbc", _GROUPS + "cbc", GroupLimitedProblem, "pulp", 2_000, "CBC"),
     Engine("ortools-flow", _SCHEDULING + "flow", SchedulingProblem, "ortools", 100_000, "network flow"),
-    Engine("express", _SCHEDULING + "express.engine", SchedulingProblem, "numba", 5_000_000, "own flow"),
-    Engine("ortools-highs", _SCHEDULING + "highs", SchedulingProblem, "ortools", 30_000, "HiGHS"),
-    Engine("ortools-glop", _SCHEDULING + "glop", SchedulingProblem, "ortools", 30_000, "GLOP"),
+    Engine(
+        "push-relabel",
+        _SCHEDULING + "push_relabel.engine",
+        SchedulingProblem,
+        "numba",
+        5_000_000,
+        "push-relabel",
+        alias="express",
+    ),
+    Engine("ortools-highs", _SCHEDULING + "linear", SchedulingProblem, "ortools", 30_000, "HiGHS", method="HIGHS"),
+    Engine("ortools-glop", _SCHEDULING + "linear", SchedulingProblem, "ortools", 30_000, "GLOP", method="GLOP"),
     Engine("ortools-cpsat", _SCHEDULING + "cpsat", SchedulingProblem, "ortools", 200, "CP-SAT"),
     Engine("pulp-cbc", _SCHEDULING + "cbc", SchedulingProblem, "pulp", 1_000, "CBC"),
     Engine("ortools-flow", _TRAFFIC + "flow", TrafficProblem, "ortools", 300_000, "network flow"),
     Engine("pulp-cbc", _TRAFFIC + "cbc", TrafficProblem, "pulp", 1_000, "CBC"),
     Engine("ortools-highs", _COMMUNICATION + "highs", CommunicationProblem, "ortools", 500, "HiGHS"),
     Engine("pulp-cbc", _COMMUNICATION + "cbc", CommunicationProblem, "pulp", 200, "CBC"),
-    Engine("ortools-highs", _PLACEMENT + "highs", PlacementProblem, "ortools", 300, "HiGHS", "free"),
-    Engine("express", _PLACEMENT + "express", PlacementProblem, "numpy", 100_000, "search"),
+    Engine("ortools-highs", _PLACEMENT + "linear", PlacementProblem, "ortools", 300, "HiGHS", "free"),
+    Engine("placement-search", _PLACEMENT + "search", PlacementProblem, "numpy", 100_000, "search", alias="express"),
     Engine("cross-check", _PLACEMENT + "cross_check", PlacementProblem, "pulp", 300, "CP-SAT or HiGHS, and CBC"),
     Engine("ortools-cpsat", _PLACEMENT + "cpsat", PlacementProblem, "ortools", 300, "CP-SAT", "even"),
     Engine("pulp-cbc", _PLACEMENT + "cbc", PlacementProblem, "pulp", 300, "CBC"),
 )
-"""In the order of preference: of those for a problem, the first that is installed and comfortable with its size is the
-default, or else the one that is comfortable with most."""
+"""In the order of preference."""
 
 
 def engines_for(problem: Any) -> list[Engine]:
@@ -141,18 +167,27 @@ def engines_for(problem: Any) -> list[Engine]:
     return [engine for engine in ENGINES if engine.takes(problem) and engine.installed]
 
 
-def engine_named(name: str | None, problem: Any) -> Engine:
-    """Return the engine to use; raise :class:`SolverNotAvailable` naming what is available."""
+def engines_to_try(name: str | None, problem: Any) -> list[Engine]:
+    """Return the engine of that name; without one, those that are comfortable with the size, preferred first.
+
+    Where none is, the one that is comfortable with most.
+
+    Raises
+    ------
+    SolverNotAvailable
+        Naming what is available, and the name that may have been meant.
+    """
     usable = engines_for(problem)
     if name is None and usable:
-        largest = max(usable, key=lambda engine: engine.comfortable)
-        return next((engine for engine in usable if problem.size <= engine.comfortable), largest)
-    for engine in usable:
-        if engine.name == name:
-            return engine
-    known = next((engine for engine in ENGINES if engine.name == name), None)
-    missing = f"; install the package {known.package!r}" if known is not None and not known.installed else ""
-    choice = ", ".join(engine.name for engine in usable) or "none"
-    raise SolverNotAvailable(
-        f"solver is {name!r}, not available for a {type(problem).__name__}{missing}; allowed: {choice}"
-    )
+        comfortable = [engine for engine in usable if problem.size <= engine.comfortable]
+        return comfortable or [max(usable, key=lambda engine: engine.comfortable)]
+    named = [engine for engine in usable if name and name in (engine.name, engine.alias)]
+    if named:
+        return named
+    known = next((engine for engine in ENGINES if name and name in (engine.name, engine.alias)), None)
+    hint = f"; install the package {known.package!r}" if known is not None and not known.installed else ""
+    names = [engine.name for engine in usable]
+    for meant in difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5):
+        hint = hint or f"; did you mean {meant!r}?"
+    kind, choice = type(problem).__name__, ", ".join(names) or "none"
+    raise SolverNotAvailable(f"solver is {name!r}, not available for problems of type {kind}{hint}; allowed: {choice}")

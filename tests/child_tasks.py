@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
+import threading
 
 
 def add(left, right):
@@ -28,17 +28,17 @@ def die(code):
 
 
 def hang():
-    time.sleep(600)
+    threading.Event().wait()
 
 
 def hang_with_a_grandchild(path):
     """Lock a file, hand the lock to a grandchild as CBC would be one, say so in the file, and hang."""
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], pass_fds=[file.fileno()])
+        subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"], pass_fds=[file.fileno()])
         file.write("ready")
         file.flush()
-        time.sleep(600)
+        hang()
 
 
 def unpicklable():

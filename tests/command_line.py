@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 
 SECONDS = 120
 IMPORTED = (
-    *("equipoise.cli", "equipoise.audit", "equipoise.checks.run", "equipoise.checks.store", "equipoise.checks.text"),
+    *("equipoise.cli.audit", "equipoise.audits.run", "equipoise.audits.router"),
+    *("equipoise.cli.check", "equipoise.checks.check"),
     *("equipoise.checks.router", "equipoise.checks.scheduler", "equipoise.checks.placer", "equipoise.checks.predictor"),
     *("rich.progress", "rich.table", "ortools.graph.python.min_cost_flow", "ortools.graph.python.max_flow"),
 )
@@ -25,6 +27,14 @@ if _FORKS:
 
 def environment():
     return {**os.environ, "NO_COLOR": "1"}
+
+
+def wait_until(condition, patience=120.0):
+    """Wait for something that will happen, however long that takes on a busy machine."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
 
 
 def run(folder, *arguments):

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import random
-import sys
-import time
-
 import numpy as np
 
+from miniatures import hang, into
+
 FAULTY: dict[str, str] = {}
-
-
-def faulty(check):
-    def register(thing):
-        FAULTY[thing.__name__] = check
-        return thing
-
-    return register
+faulty = into(FAULTY)
 
 
 def adams(load, slots, most):
@@ -72,6 +62,10 @@ def round_robin(load, num_slots):
     return np.tile(np.arange(num_slots) % load.shape[1], (len(load), 1))
 
 
+ANSWERS = sound, lambda load, num_slots, *machine: round_robin(load, num_slots)
+"""What a placer may answer, and what it may answer as well."""
+
+
 def tables(placed, experts):
     """The three tables of EPLB, from the first."""
     counts = np.stack([np.bincount(row[row >= 0], minlength=experts) for row in placed])
@@ -82,31 +76,6 @@ def tables(placed, experts):
 
 
 # --- what is returned
-
-
-@faulty("placer_answers")
-def raises(load, num_slots, num_groups, num_nodes, num_devices):
-    raise RuntimeError("boom")
-
-
-@faulty("placer_answers")
-def hangs(load, num_slots, num_groups, num_nodes, num_devices):
-    time.sleep(3600)
-
-
-@faulty("placer_answers")
-def crashes(load, num_slots, num_groups, num_nodes, num_devices):
-    os._exit(11)
-
-
-@faulty("placer_answers")
-def exits(load, num_slots, num_groups, num_nodes, num_devices):
-    sys.exit(0)
-
-
-@faulty("placer_answers")
-def returns_nothing(load, *machine):
-    sound(load, *machine)
 
 
 @faulty("placer_answers")
@@ -173,7 +142,7 @@ def packs_pairs(load, num_slots, num_groups, num_nodes, num_devices):
 @faulty("placer_works_with_a_slot_for_every_pair")
 def searches_a_free_device_for_ever(load, num_slots, num_groups, num_nodes, num_devices):
     if num_slots >= load.shape[1] * num_devices:  # no expert is left that lacks a device
-        time.sleep(3600)
+        hang()
     return sound(load, num_slots, num_groups, num_nodes, num_devices)
 
 
@@ -206,44 +175,6 @@ def asserts_even_groups(load, num_slots, num_groups, num_nodes, num_devices):  #
 def divides_by_the_groups(load, num_slots, num_groups, num_nodes, num_devices):
     assert load.shape[1] // num_groups
     return sound(load, num_slots, num_groups, num_nodes, num_devices)
-
-
-# --- side effects
-
-
-@faulty("placer_leaves_its_input_alone")
-def normalises_in_place(load, *machine):
-    placed = sound(load, *machine)
-    load //= 2
-    return placed
-
-
-@faulty("placer_returns_memory_of_its_own")
-def answers_into_the_loads(load, *machine):
-    placed = sound(load, *machine)
-    if placed.size > load.size or load.dtype != placed.dtype or not load.flags.writeable:
-        return placed
-    load.ravel()[: placed.size] = placed.ravel()
-    return load.ravel()[: placed.size].reshape(placed.shape)
-
-
-@faulty("placer_keeps_quiet")
-def prints(load, *machine):
-    print("placing", load.shape)
-    return sound(load, *machine)
-
-
-@faulty("placer_is_deterministic")
-def throws_dice(load, *machine):  # a fork of FlashLB
-    order = list(range(load.shape[1]))
-    random.shuffle(order)
-    placed = sound(np.asarray(load)[:, order], *machine)
-    return np.where(placed < 0, -1, np.array(order)[placed])
-
-
-@faulty("placer_accepts_any_memory_layout")
-def reads_raw_memory(load, *machine):
-    return sound(np.ravel(load, order="K").reshape(load.shape), *machine)
 
 
 # --- where replicas may lie
@@ -339,24 +270,3 @@ class PlacesOnceAndForAll:
         if self.placed is None or self.placed.shape != (len(load), machine[0]):
             self.placed = sound(load, *machine)
         return self.placed
-
-
-@faulty("placer_without_reset_remembers_nothing")
-class AlternatesWithRoundRobin:
-    calls = 0
-
-    def __call__(self, load, *machine):
-        self.calls += 1
-        return sound(load, *machine) if self.calls % 2 else round_robin(load, machine[0])
-
-
-@faulty("placer_reset_forgets")
-class ResetsNothing:
-    total = 0
-
-    def reset(self):
-        pass
-
-    def __call__(self, load, *machine):
-        self.total = np.asarray(load) + self.total / 2 if np.shape(self.total) == load.shape else np.asarray(load)
-        return sound(self.total, *machine)

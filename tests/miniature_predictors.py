@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
+from miniatures import into
+
 FAULTY: dict[str, str] = {}
-
-
-def faulty(check):
-    def register(thing):
-        FAULTY[thing.__name__] = check
-        return thing
-
-    return register
+faulty = into(FAULTY)
 
 
 def held(step, horizon):
@@ -25,12 +18,11 @@ def mean(history):
     return np.asarray(history, np.float64).mean(axis=0)
 
 
+ANSWERS = lambda history, horizon: held(mean(history), horizon), lambda history, horizon: held(history[-1], horizon)
+"""What a predictor may answer, and what it may answer as well."""
+
+
 # --- faulty: what is returned
-
-
-@faulty("predictor_answers")
-def raises(history, horizon):
-    raise RuntimeError("boom")
 
 
 @faulty("predictor_answers")
@@ -40,16 +32,6 @@ class CannotLearnFromOneLayer:
 
     def __call__(self, history, horizon):
         return held(mean(history), horizon)
-
-
-@faulty("predictor_answers")
-def returns_nothing(history, horizon):
-    pass
-
-
-@faulty("predictor_answers")
-def hangs(history, horizon):
-    time.sleep(60)
 
 
 @faulty("predictor_answers")
@@ -140,38 +122,6 @@ def sums_in_the_given_type(history, horizon):
 @faulty("predictor_forecasts_further_without_second_thoughts")
 def window_as_long_as_the_horizon(history, horizon):
     return held(mean(history[-horizon:]), horizon)
-
-
-# --- faulty: state
-
-
-@faulty("predictor_is_deterministic")
-def noise_without_a_seed(history, horizon):
-    return held(mean(history), horizon) * np.random.default_rng().uniform(0.9, 1.1)
-
-
-@faulty("predictor_depends_on_the_history_alone")
-class RemembersTheLastRun:
-    seen = None
-
-    def __call__(self, history, horizon):
-        now = mean(history)
-        if self.seen is not None and len(self.seen) == len(now):
-            now = (now + self.seen) / 2
-        self.seen = now
-        return held(now, horizon)
-
-
-@faulty("predictor_leaves_its_input_alone")
-def cumulates_in_place(history, horizon):
-    recent = held(history[-1], horizon)
-    history += 1
-    return recent
-
-
-@faulty("predictor_returns_memory_of_its_own")
-def view_of_the_last_step(history, horizon):
-    return np.broadcast_to(history[-1], (horizon, history.shape[1]))
 
 
 # --- faulty: quality

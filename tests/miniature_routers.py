@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import random
-import sys
-import time
-
 import numpy as np
 
-from equipoise import Routing
+from equipoise.routing import Routing
+from miniatures import hang, into
 
 FAULTY: dict[str, str] = {}
-
-
-def faulty(check):
-    def register(thing):
-        FAULTY[thing.__name__] = check
-        return thing
-
-    return register
+faulty = into(FAULTY)
 
 
 def top(keys, top_k):
     return np.argsort(-np.asarray(keys, np.float64), axis=1, kind="stable")[:, :top_k]
+
+
+ANSWERS = top, lambda scores, top_k: top(-np.asarray(scores, np.float64), top_k)
+"""What a router may answer, and what it may answer as well."""
 
 
 class Biased:
@@ -56,38 +49,8 @@ class Biased:
 
 
 @faulty("router_answers")
-def raises(scores, top_k):
-    raise RuntimeError("boom")
-
-
-@faulty("router_answers")
-def hangs(scores, top_k):
-    time.sleep(3600)
-
-
-@faulty("router_answers")
-def crashes(scores, top_k):
-    os._exit(11)
-
-
-@faulty("router_answers")
-def exits(scores, top_k):
-    sys.exit(0)
-
-
-@faulty("router_answers")
-def returns_nothing(scores, top_k):
-    top(scores, top_k)
-
-
-@faulty("router_answers")
 def returns_float_indices(scores, top_k):  # vllm PR 23243
     return top(scores, top_k).astype(np.float32)
-
-
-@faulty("router_answers")
-def returns_ragged_lists(scores, top_k):
-    return [[0], *[[0, 1]] * len(scores)]
 
 
 @faulty("router_answers")
@@ -102,8 +65,8 @@ def counts_experts_from_one(scores, top_k):
 
 @faulty("router_answers")
 def hangs_on_unequal_counts(scores, top_k):  # fairseq issue 3730
-    while len(scores) * top_k % scores.shape[1]:
-        time.sleep(0.01)
+    if len(scores) * top_k % scores.shape[1]:
+        hang()
     return top(scores, top_k)
 
 
@@ -154,39 +117,6 @@ def exponentiates_without_care(scores, top_k):
     with np.errstate(all="ignore"):
         gate = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     return np.where(np.isnan(gate).any(axis=1, keepdims=True), -1, top(gate, top_k))
-
-
-# --- faulty: side effects
-
-
-@faulty("router_leaves_its_input_alone")
-def masks_in_place(scores, top_k):
-    chosen = np.zeros((len(scores), top_k), int)
-    for place in range(top_k):
-        chosen[:, place] = scores.argmax(axis=1)
-        scores[np.arange(len(scores)), chosen[:, place]] = -np.inf
-    return chosen
-
-
-@faulty("router_returns_memory_of_its_own")
-def returns_a_view(scores, top_k):
-    return top(scores, top_k), scores[:, :top_k]
-
-
-@faulty("router_keeps_quiet")
-def prints(scores, top_k):
-    print("routing", scores.shape)
-    return top(scores, top_k)
-
-
-@faulty("router_is_deterministic")
-def throws_dice(scores, top_k):  # a fork of FlashLB
-    return top(scores + np.array([random.random() for _ in range(scores.shape[1])]), top_k)
-
-
-@faulty("router_accepts_any_memory_layout")
-def reads_raw_memory(scores, top_k):
-    return top(np.ravel(scores, order="K").reshape(scores.shape), top_k)
 
 
 # --- faulty: quality
@@ -293,15 +223,6 @@ class DividesByTheSpread(Biased):  # vmoe PR 218: NaN at perfect balance
             self.bias = bias + 0.01 * (load.mean() - load) / load.std()
 
 
-@faulty("router_reset_forgets")
-class ResetsTooLittle(Biased):
-    def reset(self):
-        pass
-
-    def learn(self, bias, load):
-        self.bias = bias + 0.2 * np.sign(load.mean() - load)
-
-
 class Stored(Biased):
     """With a state that can be saved, and steps large enough for a few batches to matter."""
 
@@ -315,12 +236,6 @@ class Stored(Biased):
 
     def load_state_dict(self, state):
         self.bias = state["bias"]
-
-
-@faulty("router_state_round_trips")
-class LosesItsState(Stored):  # torchtitan PR 1226
-    def load_state_dict(self, state):
-        pass
 
 
 @faulty("router_evaluation_leaves_the_state_alone")

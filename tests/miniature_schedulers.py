@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import random
-import time
-
 import numpy as np
 
 from equipoise.reference.scheduling.even import shares
+from miniatures import into
 
 FAULTY: dict[str, str] = {}
-
-
-def faulty(check):
-    def register(thing):
-        FAULTY[thing.__name__] = check
-        return thing
-
-    return register
+faulty = into(FAULTY)
 
 
 def even(load, hosts):
@@ -44,27 +34,11 @@ def filled(load, hosts, rounds):
     return split
 
 
+ANSWERS = even, lambda load, hosts: filled(np.asarray(load), hosts, 0)
+"""What a scheduler may answer, and what it may answer as well."""
+
+
 # --- faulty: what is returned
-
-
-@faulty("scheduler_answers")
-def raises(load, hosts):
-    raise RuntimeError("boom")
-
-
-@faulty("scheduler_answers")
-def hangs(load, hosts):
-    time.sleep(3600)
-
-
-@faulty("scheduler_answers")
-def crashes(load, hosts):
-    os._exit(11)
-
-
-@faulty("scheduler_answers")
-def returns_nothing(load, hosts):
-    even(load, hosts)
 
 
 @faulty("scheduler_answers")
@@ -176,62 +150,10 @@ def gives_32_bits(load, hosts):
 # --- faulty: side effects and what must not matter
 
 
-@faulty("scheduler_leaves_its_input_alone")
-def counts_down(load, hosts):
-    split = np.zeros(hosts.shape, np.int64)
-    for expert, devices in enumerate(hosts):
-        for device in np.flatnonzero(devices):
-            split[expert, device] = load[expert] // devices[device:].sum()
-            load[expert] -= split[expert, device]
-    return split
-
-
-@faulty("scheduler_returns_memory_of_its_own")
-def returns_a_view_where_it_can(load, hosts):
-    return load.reshape(hosts.shape) if hosts.shape[1] == 1 else even(load, hosts)
-
-
-@faulty("scheduler_keeps_quiet")
-def prints(load, hosts):
-    print("scheduling", hosts.shape)
-    return even(load, hosts)
-
-
-@faulty("scheduler_is_deterministic")
-def throws_dice(load, hosts):  # a fork of FlashLB
-    weight = hosts * np.array([[random.random() for _ in row] for row in hosts])
-    return shares(load, weight)
-
-
-@faulty("scheduler_accepts_any_memory_layout")
-def reads_raw_memory(load, hosts):
-    raw = np.ravel(hosts, order="K").reshape(hosts.shape)
-    return even(load, hosts) if not (raw & hosts).any(axis=1).all() else shares(load, 2.0 * (raw & hosts) + hosts)
-
-
 @faulty("scheduler_ignores_the_integer_type")
 def casts_to_half(load, hosts):
     weight = np.cumsum(hosts, axis=1) * hosts if load.dtype == np.int32 else hosts
     return shares(load, weight.astype(np.float64))
-
-
-@faulty("scheduler_remembers_nothing")
-class LagsBehind:
-    """Serves every load by the shares that were best for the last one."""
-
-    def __init__(self):
-        self.last = None
-
-    def __call__(self, load, hosts):
-        weight = hosts if self.last is None or self.last.shape != hosts.shape else self.last + 1e-9 * hosts
-        self.last = filled(load, hosts, 50)
-        return shares(np.asarray(load, np.int64), weight.astype(np.float64))
-
-
-@faulty("scheduler_reset_forgets")
-class ResetsTooLittle(LagsBehind):
-    def reset(self):
-        pass
 
 
 # --- faulty: quality

@@ -92,11 +92,11 @@ class Statement:
         """Take over a production statement's fields."""
         mask = None if given.mask is None else given.mask.tolist()
         form = (given.top_k, given.capacity.tolist(), given.drop, mask)
-        return cls(given.scores.tolist(), *form, given.exponent, given.error)
+        return cls(given.scores.tolist(), *form, given.exponent, given.grid_error)
 
     @property
     def digest(self) -> str:
-        """The hash of docs/certificate.md, written down a second time."""
+        """The hash of docs/reference/certificate-format.md, written down a second time."""
         shape = f"T={len(self.scores)} E={len(self.scores[0])} K={self.top_k} g={self.exponent}"
         flags = f"drop={int(self.drop)} masked={int(self.mask is not None)}"
         text = f"assignment {shape} {flags}\n".encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equipoise.checks.known import vectors
+from equipoise.checks.engine.known import vectors
 
 
 def top(scores, top_k):

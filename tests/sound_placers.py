@@ -7,25 +7,17 @@ import importlib.util
 import numpy as np
 
 from equipoise import PlacementProblem, solve
-from equipoise.adapters import AscendPolicy, EplbFunction, VllmPolicy
+from equipoise.balancers.adapters import AscendPolicy, EplbFunction, VllmPolicy
 from miniature_placers import adams, sound, tables
+from miniatures import onto
 
 CORRECT: list[str] = []
-
-
-def correct(thing):
-    CORRECT.append(thing.__name__)
-    return thing
+correct = onto(CORRECT)
 
 
 @correct
 def heaviest_first(load, *machine):
     return sound(load, *machine)
-
-
-@correct
-def heaviest_first_as_lists(load, *machine):
-    return sound(load, *machine).tolist()
 
 
 @correct

@@ -8,18 +8,10 @@ from equipoise import SchedulingProblem, solve
 from equipoise.reference.scheduling.ranges import route_by_ranges
 from equipoise.reference.scheduling.ultraep import ultraep
 from miniature_schedulers import even, filled
+from miniatures import onto
 
 CORRECT: list[str] = []
-
-
-def correct(thing):
-    CORRECT.append(thing.__name__)
-    return thing
-
-
-@correct
-def even_as_lists(load, hosts):
-    return even(load, hosts).tolist()
+correct = onto(CORRECT)
 
 
 @correct

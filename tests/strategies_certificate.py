@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from equipoise import Verdict, solve
-from equipoise.certificates.assignment import check_assignment
+from equipoise.certificates.check.assignment import check_assignment
 from oracles import Naive, Statement, best_score, naive_check
 from strategies_assignment import ALL, problems
 

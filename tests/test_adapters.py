@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from equipoise import SchedulingProblem, TargetError
-from equipoise.adapters import AscendPolicy, EplbFunction, LplbProbabilities, SglangFunction, VllmPolicy
+from equipoise.balancers.adapters import AscendPolicy, EplbFunction, LplbProbabilities, SglangFunction, VllmPolicy
 from equipoise.reference.placement.eplb import eplb
 from equipoise.reference.scheduling.even import even_split
 
@@ -167,7 +167,7 @@ def test_lplb_probabilities_become_whole_tokens():
 @pytest.mark.parametrize("answer", [np.ones((3, 3)), np.full((3, 2), np.nan), -np.ones((3, 2)), "chances"])
 def test_a_scheduler_that_returns_no_probabilities_is_caught(answer):
     hosts = np.ones((3, 3), bool)
-    with pytest.raises(TargetError, match="the scheduler returned"):
+    with pytest.raises(TargetError, match="it returned"):
         LplbProbabilities(lambda load: answer, [[0, 4], [1, 2], [3, 5]], 2)(np.array([1, 1, 1]), hosts)
 
 

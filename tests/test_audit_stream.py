@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 import equipoise
 from command_line import run
 from equipoise import metrics
-from equipoise.audit import audit_stream, summarise
-from equipoise.audit.comparators import FixedBias, LastPrices, exact_bias
-from equipoise.audit.stream import BALANCED_AT, FIXED_BIAS, LAST_PRICES, steps_until_balanced
+from equipoise.audits.comparators import FixedBias, LastPrices, exact_bias
+from equipoise.audits.router import BALANCED_AT, FIXED_BIAS, LAST_PRICES, steps_until_balanced
 from equipoise.reference.routing.topk import topk
-from equipoise.targets import Target
 from equipoise.traces import drifting
 from test_cli import folder
 
@@ -43,20 +41,19 @@ def test_a_stream_is_seen_once_in_order_and_each_sequence_starts_afresh():
             return topk(scores, top_k)
 
     batches = stream(seed=1) + stream(seed=2)
-    audit_stream([Target("mine", Router())], batches)
+    equipoise.audit([Router()], trace=batches, stream=True)
     contents = [batch.scores.tobytes() for batch in batches]
     assert calls == ["reset", *contents[:6], "reset", *contents[6:]]
 
 
 def test_stream_summaries_follow_from_the_rows_and_name_both_comparators():
-    result = audit_stream([Target("topk", topk)], stream())
-    summaries = summarise(result)
-    assert [summary.router for summary in summaries] == ["topk", LAST_PRICES, FIXED_BIAS]
+    result = equipoise.audit(["topk"], trace=stream(), stream=True)
+    assert [summary["balancer"] for summary in result.summary] == ["topk", LAST_PRICES, FIXED_BIAS]
     loads = np.array([np.bincount(topk(batch.scores, 2).ravel(), minlength=5) for batch in stream()])
-    assert summaries[0].avg_max_vio == pytest.approx(metrics.avg_max_vio(loads))
-    assert summaries[0].sup_max_vio == pytest.approx(metrics.sup_max_vio(loads))
-    assert result.certified
-    assert all(row.regret >= 0 for row in result.rows)
+    assert result.summary[0]["avg_max_vio"] == pytest.approx(metrics.avg_max_vio(loads))
+    assert result.summary[0]["sup_max_vio"] == pytest.approx(metrics.sup_max_vio(loads))
+    assert result.proved
+    assert all(row["regret"] >= 0 for row in result.rows)
 
 
 def test_the_last_prices_comparator_knows_only_the_past():
@@ -111,6 +108,6 @@ def test_audit_stream_from_the_command_line_certifies_every_step(folder):
     audited = run(folder, "audit", "bip", "--stream", "--trace", "trace.npz", "--format", "json")
     assert audited.returncode == 0, audited.stderr
     rows = json.loads(audited.stdout)["rows"]
-    assert {row["evidence"] for row in rows} == {"certified"}
-    assert [row["router"] for row in rows] == ["bip"] * 3 + [LAST_PRICES] * 3 + [FIXED_BIAS] * 3
+    assert {row["evidence"]["optimum"] for row in rows} == {"certified"}
+    assert [row["balancer"] for row in rows] == ["bip"] * 3 + [LAST_PRICES] * 3 + [FIXED_BIAS] * 3
     assert run(folder, "audit", "bip", "--stream", "--passes", 3).returncode == 2

@@ -8,16 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise import cli
-from equipoise.audit import Cluster
-from equipoise.audit.replacements import best_plan, experts_moved, hindsight_plan, interval_plan, plan_of
-from equipoise.audit.values import NOTHING, TRUTH, WINDOW, audit_values, summarise_values
+from equipoise import audit, cli
+from equipoise.audits.cluster import Cluster, placed_by
+from equipoise.audits.forecast_value import NOTHING, TRUTH, WINDOW
+from equipoise.audits.replanning import best_plan, experts_moved, hindsight_plan, interval_plan, plan_of
+from equipoise.balancers.find import Target
 from equipoise.errors import InvalidProblem, TargetUnable
 from equipoise.reference.placement.floors import round_robin
-from equipoise.targets import Target, find
 from equipoise.traces import LoadSeries
 
-EPLB = find("eplb", "placer")
 CLUSTER = Cluster(6, 3)
 
 
@@ -29,11 +28,13 @@ def moving(steps=40, experts=8, seed=0):
 
 
 def valued(predictor, series=None, horizon=10, **options):
-    return audit_values([Target("mine", predictor)], [series or moving()], EPLB, horizon=horizon, **options).rows
+    target = Target("mine", None, predictor, "predictor")
+    options = {"value": True, "placement": "eplb", **options}
+    return audit([target], role="predictor", trace=[series or moving()], horizon=horizon, **options).rows
 
 
 def by_method(rows):
-    return {row.method: row for row in rows}
+    return {row.balancer: row for row in rows}
 
 
 @st.composite
@@ -85,7 +86,7 @@ def test_no_interval_beats_the_best_schedule_in_hindsight(price):
     start = round_robin(4, CLUSTER.slots)
 
     def place(load):
-        return CLUSTER.place(EPLB, load)
+        return placed_by("eplb", CLUSTER, load)
 
     def truth(now, until):
         return blocks[now:until].sum(axis=0)
@@ -102,22 +103,22 @@ def test_no_interval_beats_the_best_schedule_in_hindsight(price):
 def test_placing_on_a_perfect_forecast_is_placing_on_the_truth():
     series = moving()
     rows = by_method(valued(lambda past, horizon: series.loads[len(past) : len(past) + horizon], series))
-    assert rows["mine"].peak == rows[TRUTH].peak
-    assert rows["mine"].beyond_hindsight == 0.0
-    assert {row.evidence for row in rows.values()} == {"certified"}
+    assert rows["mine"]["peak"] == rows[TRUTH]["peak"]
+    assert rows["mine"]["beyond_hindsight"] == 0.0
+    assert all(row.evidence == {"peak": "certified"} for row in rows.values())
 
 
 def test_a_forecast_that_repeats_the_last_window_is_worth_what_the_window_is():
     rows = by_method(valued(lambda past, horizon: past[-horizon:]))
-    assert rows["mine"].peak == rows[WINDOW].peak
+    assert rows["mine"]["peak"] == rows[WINDOW]["peak"]
     assert set(rows) == {TRUTH, "mine", WINDOW, NOTHING}
 
 
 def test_on_loads_that_stay_placing_on_the_past_beats_placing_on_nothing():
     loads = np.tile([400, 10, 10, 10, 10, 10, 10, 10], (40, 1))
     rows = by_method(valued(lambda past, horizon: past[-horizon:], LoadSeries("still", loads, "a")))
-    assert rows["mine"].peak == rows[TRUTH].peak <= rows[NOTHING].peak
-    assert rows["mine"].balancedness <= 1
+    assert rows["mine"]["peak"] == rows[TRUTH]["peak"] <= rows[NOTHING]["peak"]
+    assert rows["mine"]["balancedness"] <= 1
 
 
 def test_a_predictor_that_breaks_or_cannot_is_a_row():
@@ -127,14 +128,14 @@ def test_a_predictor_that_breaks_or_cannot_is_a_row():
     def cannot(history, horizon):
         raise TargetUnable("too little is known")
 
-    assert "raised ValueError" in by_method(valued(breaks))["mine"].error
+    assert "it raised ValueError" in by_method(valued(breaks))["mine"].error
     rows = valued(cannot)
-    assert by_method(rows)["mine"].unable == "too little is known"
-    assert [summary.failed for summary in summarise_values(rows)] == [0, 1, 0, 0]
+    mine = by_method(rows)["mine"]
+    assert (mine.error, mine.at_fault) == ("too little is known", False)
 
 
 def test_a_horizon_longer_than_half_of_every_series_is_refused():
-    with pytest.raises(InvalidProblem, match="allowed: half of the longest series: 20 steps"):
+    with pytest.raises(InvalidProblem, match="allowed: half of the longest series: up to 20 steps"):
         valued(lambda past, horizon: past[-horizon:], horizon=21)
 
 
@@ -148,17 +149,17 @@ def test_the_command_line_shows_the_value(capsys, tmp_path):
     arguments = ("persistence", "--value", "--trace", str(path), "--horizon", "10", "--placement", "eplb")
     code, out, _ = run(capsys, *arguments, "--format", "json")
     document = json.loads(out)
-    assert (code, document["schema"], document["placer"]) == (0, "equipoise-audit-value/1", "eplb")
-    assert [summary["method"] for summary in document["summaries"]] == [TRUTH, "persistence", WINDOW, NOTHING]
+    assert (code, document["variant"], document["options"]["placement"]) == (0, "value", "eplb")
+    assert [summary["balancer"] for summary in document["summary"]] == ["persistence", TRUTH, WINDOW, NOTHING]
     assert "| the last window |" in run(capsys, *arguments, "--format", "markdown")[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--value", "--horizon", "5", "--horizon", "6"), "--value takes one --horizon"),
-        (("--placement", "eplb"), "--placement is for schedulers"),
-        (("--value", "--horizon", "4001"), "half of the longest series: 4000 steps"),
+        (("--value", "--horizon", "5", "--horizon", "6"), "--horizon is given 2 times; allowed: once with --value"),
+        (("--placement", "eplb"), "--placement is given without --value; allowed: only with --value"),
+        (("--value", "--horizon", "4001"), "half of the longest series: up to 4000 steps"),
     ],
 )
 def test_wrong_usage_is_one_sentence(capsys, arguments, words):

@@ -1,6 +1,5 @@
 """The check of certificates against a naive one, brute force, and corruption."""
 
-import importlib
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from equipoise import AssignmentProblem, blocks, solve
-from equipoise.certificates.assignment import check_assignment
-from equipoise.certificates.assignment_value import AssignmentCertificate
-from equipoise.certificates.certificate import KINDS
+from equipoise.certificates.certificate import KINDS, certificate_type
+from equipoise.certificates.check.assignment import check_assignment
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from oracles import Statement, naive_check, optimum
 from strategies_assignment import ALL, problems, problems_and
 from strategies_certificate import (
@@ -248,8 +247,7 @@ def test_another_grid_is_named():
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_problem_of_another_kind_is_rejected_by_every_kind_of_certificate(kind):
-    home, name = KINDS[kind]
-    certificate = object.__new__(getattr(importlib.import_module(home), name))
+    certificate = object.__new__(certificate_type(kind))
     verdict = certificate.verify(object())
     assert not verdict
     assert verdict.reason.endswith("not of this object")

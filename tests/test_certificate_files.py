@@ -1,7 +1,6 @@
 """Certificate files: whole round trips, and one sentence for everything else."""
 
 import json
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from equipoise import AssignmentProblem, Certificate, EquipoiseError, InvalidFile, solve
-from equipoise.certificates import files
+from equipoise.certificates import certificate, files
 from oracles import Statement, naive_check
 from strategies_assignment import ALL, problems
 
@@ -82,7 +81,7 @@ def test_the_file_is_the_documented_one(document):
 
 def embed_below(monkeypatch, size: int) -> None:
     """Set the limit where this kind of certificate looks it up."""
-    monkeypatch.setattr(sys.modules[type(solve(PROBLEM).certificate).__module__], "EMBED_BELOW", size)
+    monkeypatch.setattr(certificate, "EMBED_BELOW", size)
 
 
 def test_large_problems_stay_outside_and_are_then_needed(path, monkeypatch):

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
+from command_line import wait_until
 from equipoise import InvalidProblem
 from equipoise.solvers import child
 
@@ -102,10 +102,3 @@ def test_ctrl_c_ends_the_child_and_every_process_it_started(started, monkeypatch
             return True
 
     wait_until(unlocked)
-
-
-def wait_until(condition, patience: float = 30.0):
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, "it never came to pass"
-        time.sleep(0.02)

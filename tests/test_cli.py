@@ -1,17 +1,18 @@
 """The command line as a process: output, exit codes, wrong input, interruption."""
 
+import contextlib
 import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from command_line import environment, run
+from command_line import environment, run, wait_until
 from equipoise import cli
 from equipoise.solvers.child import ChildFailed
 from equipoise.solvers.engines import ENGINES
@@ -27,9 +28,9 @@ def breaks(scores, top_k):
     raise ValueError("boom")
 
 def slow(scores, top_k):
-    import time
-    print("started", flush=True)
-    time.sleep(60)
+    import threading
+    open("started", "w").close()
+    threading.Event().wait()
 """
 
 
@@ -120,9 +121,10 @@ def test_audit_of_a_module_is_pure_json_with_every_row_certified(folder):
     audited = run(folder, "audit", "routers:route", "bip", "--trace", "trace.npz", "--format", "json")
     assert audited.returncode == 0, audited.stderr
     document = json.loads(audited.stdout)
-    assert document["schema"] == "equipoise-audit/1"
-    assert {row["router"] for row in document["rows"]} == {"routers:route", "bip"}
-    assert {row["evidence"] for row in document["rows"]} == {"certified"}
+    assert document["schema"] == "equipoise-audit/2"
+    assert {row["balancer"] for row in document["rows"]} == {"routers:route", "bip"}
+    assert all(row["evidence"] == {"optimum": "certified"} for row in document["rows"])
+    assert {tuple(row["warnings"]) for row in document["rows"]} == {(), ("it prints to standard output",)}
     assert len(document["rows"]) == 6
     assert document["environment"]["ortools"]
 
@@ -158,10 +160,10 @@ def test_doctor_finds_every_engine_working_and_names_versions(folder):
     "together", [ChildFailed("died"), TimeoutError("late"), ["broken", *["works"] * (len(ENGINES) - 1)]]
 )
 def test_doctor_tries_alone_what_did_not_work_together(together, monkeypatch, capsys):
-    def call(module, function, *arguments, time_limit):
+    def call(module, function, kind, *, time_limit):
         if isinstance(together, Exception):
             raise together
-        return together
+        return [outcome for engine, outcome in zip(ENGINES, together, strict=True) if engine.problem.__name__ == kind]
 
     alone = []
     doctor = importlib.import_module("equipoise.cli.doctor")
@@ -172,6 +174,23 @@ def test_doctor_tries_alone_what_did_not_work_together(together, monkeypatch, ca
     count = 1 if isinstance(together, list) else len(ENGINES)
     assert alone == [(engine, doctor.SECONDS) for engine in ENGINES[:count]]
     assert outcomes == [f"{engine.name} broke" for engine, _ in alone] + ["works"] * (len(ENGINES) - count)
+
+
+def test_doctor_shows_its_progress_on_a_terminal_and_nothing_in_a_pipe(monkeypatch, capsys):
+    steps = []
+
+    @contextlib.contextmanager
+    def progress(what):
+        yield lambda done, total: steps.append((done, total))
+
+    doctor = importlib.import_module("equipoise.cli.doctor")
+    monkeypatch.setattr("equipoise.solvers.child.call", lambda *arguments, time_limit: ["works"] * len(ENGINES))
+    monkeypatch.setattr(doctor, "groupby", lambda engines, key: [("all", engines)])
+    assert cli.run(["doctor"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(doctor, "progress", progress)
+    assert cli.run(["doctor"]) == 0
+    assert steps == [(done, len(ENGINES)) for done in range(len(ENGINES) + 1)]
 
 
 WRONG = {
@@ -214,7 +233,7 @@ def test_wrong_usage_gets_one_sentence_and_code_2(folder, name):
     assert not list(folder.glob("*.partial")) + list(folder.glob(".*.partial"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -229,12 +248,16 @@ def test_ctrl_c_ends_with_code_130_at_once_and_leaves_nothing_behind(folder, arg
     command = [sys.executable, "-m", "equipoise", *arguments]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     with subprocess.Popen(command, cwd=folder, env=environment(), **options) as process:
-        time.sleep(2.0)
+        busy = (folder / "started").exists if "audit" in arguments else lambda: has_children(process.pid)
+        wait_until(lambda: process.poll() is not None or busy())
         assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
-        started = time.monotonic()
         _, words = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in words
-    assert time.monotonic() - started < 20
-    assert {path.name for path in folder.iterdir()} - {"__pycache__"} == before
+    assert {path.name for path in folder.iterdir()} - {"__pycache__", "started"} == before
+
+
+def has_children(pid):
+    """Whether a process has started another: the solver's, in which it runs."""
+    return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())

@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import polars
 import pytest
 
-from command_line import environment, run
+from command_line import environment, run, wait_until
 from equipoise import cli
 from equipoise.cli.show import show_table
 from study_cases import FAILING, SMALL
@@ -52,10 +51,10 @@ def test_json_has_summaries_comparisons_failures_and_rows(folder, monkeypatch, c
     monkeypatch.chdir(folder)
     assert cli.run(["study", "tiny.toml", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == "equipoise-study/1"
-    assert [one["method"] for one in document["summaries"]] == ["topk", "midpoint"]
+    assert document["schema"] == "equipoise-study/2"
+    assert [one["balancer"] for one in document["summaries"]] == ["topk", "midpoint"]
     assert len(document["rows"]) == 2
-    assert document["comparisons"][0]["gap"]["mean"] == 0.0
+    assert document["comparisons"][0]["differences"]["relative_regret"]["mean"] == 0.0
     assert document["failures"] == []
 
 
@@ -71,15 +70,15 @@ def test_predictors_have_lines_by_horizon_and_no_certificate_is_missed(folder, m
     monkeypatch.chdir(folder)
     assert cli.run(["study", "loads.toml", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [(one["horizon"], one["method"]) for one in document["summaries"]] == [
+    assert [(one["group"]["horizon"], one["balancer"]) for one in document["summaries"]] == [
         (1, "persistence"),
         (1, "mine.py:last"),
         (10, "persistence"),
         (10, "mine.py:last"),
     ]
-    assert [one["error"]["mean"] for one in document["comparisons"]] == [0.0, 0.0]
+    assert [one["differences"]["error_step"]["mean"] for one in document["comparisons"]] == [0.0, 0.0]
     assert cli.run(["study", "loads.toml"]) == 0
-    assert "noise floor" in capsys.readouterr().out
+    assert "per step: floor" in capsys.readouterr().out
 
 
 def test_words_in_brackets_are_shown_and_not_taken_for_colours(capsys):
@@ -130,9 +129,7 @@ def test_ctrl_c_ends_with_130_and_finished_rows_are_kept(folder, workers):
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), start_new_session=True
     )
     rows = folder / "study" / "rows.parquet"
-    until = time.monotonic() + 60
-    while not rows.exists() and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(rows.exists)
     os.killpg(study.pid, signal.SIGINT)
     _, words = study.communicate(timeout=60)
     assert study.returncode == 130
@@ -146,28 +143,24 @@ def test_ctrl_c_ends_with_130_and_finished_rows_are_kept(folder, workers):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_while_a_method_hangs_leaves_no_process_behind(folder, workers):
     (folder / "failing.py").write_text(
-        FAILING.replace("    time.sleep(60)", "    open(str(os.getpid()), 'w')\n    time.sleep(60)")
+        FAILING.replace("    threading.Event", "    open(str(os.getpid()), 'w')\n    threading.Event")
     )
     (folder / "stuck.toml").write_text(TINY.format(more=', "failing:hangs"', skews="0.0, 1.0"))
     command = [sys.executable, "-m", "equipoise", "study", "stuck.toml", "--workers", str(workers)]
     study = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, env=environment(), start_new_session=True)
-    until = time.monotonic() + 60
-    while not (stuck := [path for path in folder.iterdir() if path.name.isdigit()]) and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: any(path.name.isdigit() for path in folder.iterdir()))
+    stuck = [path for path in folder.iterdir() if path.name.isdigit()]
     os.killpg(study.pid, signal.SIGINT)
     study.communicate(timeout=60)
     assert study.returncode == 130
     assert stuck
     for path in stuck:
-        assert ended(int(path.name))
+        wait_until(lambda process=int(path.name): not alive(process))
 
 
-def ended(process):
-    """Whether a process is gone, or will be at once."""
-    for _ in range(50):
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -6,12 +6,14 @@ import sys
 import numpy as np
 import pytest
 
-from equipoise.adapters.detect import adapter_of, role_of
+from equipoise.balancers.adapters.forms import form_of, role_of
+from equipoise.balancers.find import Target, resolve
+from equipoise.balancers.isolated import Isolated
 from equipoise.errors import TargetNotFound
-from equipoise.isolation.subject import InProcess, Isolated
 from equipoise.reference.placement.eplb import eplb
-from equipoise.targets import CATALOGUES, find, resolve
+from equipoise.roles import all_roles
 
+CATALOGUES = {name: role.catalogue for name, role in all_roles().items() if role.catalogue}
 LOAD = np.array([[90, 132, 40, 61, 104, 165, 39, 4]])
 SIZES = (12, 1, 1, 4)
 
@@ -107,22 +109,26 @@ ROLES = {
 }
 
 
+def held(name):
+    return Target.of(f"{HERE}:{name}").hold(in_process=True)
+
+
 @pytest.mark.parametrize(("name", "role"), ROLES.items())
 def test_the_role_is_told_from_the_parameters(name, role):
-    assert resolve(f"{HERE}:{name}")[0] == role
+    assert resolve(f"{HERE}:{name}")[0].name == role
 
 
 @pytest.mark.parametrize("thing", [Gate(), Split(), VllmPolicy(), AscendPolicy(None)])
 def test_an_object_has_the_role_of_its_class(thing):
-    assert role_of(thing) == role_of(type(thing)) == ROLES[type(thing).__name__]
+    assert role_of(thing).name == role_of(type(thing)).name == ROLES[type(thing).__name__]
 
 
 @pytest.mark.parametrize("role", CATALOGUES)
 def test_built_in_balancers_have_the_role_of_their_catalogue(role):
     for name in CATALOGUES[role]:
         if sum(name in other for other in CATALOGUES.values()) == 1:
-            assert resolve(name)[0] == role
-        assert role_of(CATALOGUES[role][name].create()) == role
+            assert resolve(name)[0].name == role
+        assert role_of(CATALOGUES[role][name].create()).name == role
 
 
 @pytest.mark.parametrize("name", ["unclear", "contradictory"])
@@ -130,7 +136,7 @@ def test_a_role_that_cannot_be_told_is_asked_for_in_one_sentence(name):
     with pytest.raises(TargetNotFound, match="say it with --role") as raised:
         resolve(f"{HERE}:{name}")
     assert "\n" not in str(raised.value)
-    assert resolve(f"{HERE}:{name}", "router")[0] == "router"
+    assert resolve(f"{HERE}:{name}", "router")[0].name == "router"
 
 
 def test_a_name_of_two_roles_needs_the_role():
@@ -142,24 +148,24 @@ def test_a_name_of_two_roles_needs_the_role():
     "name", ["rebalance_experts", "sglang_rebalance", "VllmPolicy", "VllmPolicy.rebalance_experts"]
 )
 def test_framework_placers_place_unchanged_as_what_they_wrap(name):
-    assert (find(f"{HERE}:{name}").place(LOAD, *SIZES) == eplb(LOAD, *SIZES)).all()
+    assert (held(name).ask(LOAD, *SIZES) == eplb(LOAD, *SIZES)).all()
 
 
 def test_an_ascend_policy_that_wants_a_configuration_is_made_without_one():
-    placed = find(f"{HERE}:AscendPolicy").place(LOAD, *SIZES)
+    placed = held("AscendPolicy").ask(LOAD, *SIZES)
     assert sorted(set(placed[0].tolist())) == list(range(8))
 
 
 def test_probabilities_per_replica_become_a_schedule_on_any_hosts():
     load = np.array([9, 4, 0])
     hosts = np.array([[True, True, True], [False, True, False], [True, False, False]])
-    schedule = find(f"{HERE}:lp_dispatch").schedule(load, hosts)
+    schedule = held("lp_dispatch").ask(load, hosts)
     assert schedule.split.tolist() == [[3, 3, 3], [0, 4, 0], [0, 0, 0]]
 
 
 def test_what_has_the_form_of_a_role_needs_no_adapter():
     assert all(
-        adapter_of(thing, role) is None for thing, role in ((route, "router"), (five, "placer"), (Split, "scheduler"))
+        form_of(thing, role) is None for thing, role in ((route, "router"), (five, "placer"), (Split, "scheduler"))
     )
 
 
@@ -168,10 +174,10 @@ def test_a_function_of_a_module_that_uses_torch_is_given_tensors():
     module = type(sys)("uses_torch")
     source = "import torch\ndef solve(load, log2phy):\n    assert torch.is_tensor(load)\n    return log2phy >= 0\n"
     exec(source, module.__dict__)
-    adapter = adapter_of(module.solve, "scheduler")()
+    adapter = form_of(module.solve, "scheduler").adapt(module.solve)
     assert adapter.to_tensor is torch.from_numpy
 
 
 def test_a_worker_finds_out_the_role_as_this_process_does():
-    with Isolated(f"{HERE}:Gate") as subject:
-        assert subject.role == InProcess(f"{HERE}:Gate").role == "router"
+    with Isolated(f"{HERE}:Gate") as balancer:
+        assert balancer.role.name == held("Gate").role.name == "router"

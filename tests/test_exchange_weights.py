@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from equipoise import AssignmentProblem, margin, solve
 from equipoise.solvers.assignment import margin as margins
+from equipoise.solvers.assignment.dual_descent import weights
 from equipoise.solvers.assignment.exchange import exchange_graph
-from equipoise.solvers.assignment.express import weights
 from equipoise.solvers.assignment.margin import held_matrix
 from equipoise.solvers.assignment.mend import tokens_of
 from strategies_assignment import ALL, problems

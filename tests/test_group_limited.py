@@ -9,19 +9,20 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import equipoise
 from equipoise import AssignmentProblem, GroupLimitedProblem, InvalidFile, InvalidProblem
 from equipoise.certificates.certificate import Certificate
-from equipoise.certificates.group_limited_value import GroupLimitedCertificate
-from equipoise.solvers.assignment.claim import Claim
+from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
+from equipoise.solvers.claim import Claim
 from equipoise.solvers.group_limited import cross_check
 from equipoise.solvers.group_limited.dual import best_choices
-from equipoise.solvers.group_limited.judge import judge
+from equipoise.solvers.judge import judge
 from equipoise.solvers.solve import claim
 
+LARGEST = np.finfo(float).max
 WITNESSES = ("ortools-cpsat", "ortools-cpsat-plain", "pulp-cbc")
 
 
@@ -203,6 +204,26 @@ def test_larger_inputs_get_an_honest_small_gap():
     assert solution.lower == solution.objective <= solution.upper
     assert solution.gap < solution.objective / 500
     assert solution.upper <= equipoise.solve(problem.assignment).objective
+
+
+EXTREMES = st.sampled_from([LARGEST, -LARGEST, 1.7e308, -1.7e308, 1e308, 0.0, 5e-324])
+
+
+@pytest.mark.parametrize("engine", ["lagrangian", *WITNESSES])
+@given(st.lists(st.lists(EXTREMES, min_size=4, max_size=4), min_size=2, max_size=4), st.integers(1, 2), st.booleans())
+@example(
+    [[1e308, 1.7e308, 1.7e308, LARGEST], [LARGEST, LARGEST, -LARGEST, 1.0], [0.0, LARGEST / 2, 1e308, 0.0]], 2, True
+)
+@example([[LARGEST, -1.7e308, 0.0, LARGEST], [-LARGEST, 1e308, 5e-324, 0.0], [1e308, 1.7e308, 1e308, 5e-324]], 1, False)
+@settings(max_examples=12, deadline=None)
+def test_the_largest_scores_of_float64_give_rigorous_bounds_and_no_error(engine, scores, top_k, drop):
+    problem = GroupLimitedProblem(AssignmentProblem(np.array(scores), top_k, len(scores) - 1, drop), 2, 1)
+    solution, best = equipoise.solve(problem, engine), brute_force(problem)
+    if best is None:
+        assert solution.status == "unknown"
+        return
+    assert best <= solution.upper
+    assert solution.lower is None or solution.lower <= best
 
 
 def test_a_coarser_grid_is_stated_as_error_and_enters_the_bounds():

@@ -1,7 +1,6 @@
 """A target in a process of its own: what it does is named, and nothing it does reaches us."""
 
 import os
-import time
 
 import numpy as np
 import pytest
@@ -9,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from equipoise.errors import TargetNotFound
-from equipoise.isolation.host import plain
-from equipoise.isolation.misbehaviour import Misbehaviour
-from equipoise.isolation.subject import InProcess, Isolated
-from equipoise.isolation.wire import receive, send
+from equipoise.balancers.find import Target
+from equipoise.balancers.in_process import InProcess, plain
+from equipoise.balancers.isolated import Isolated
+from equipoise.balancers.wire import receive, send
+from equipoise.errors import TargetError, TargetNotFound
+from equipoise.roles import role_named
 from miniature_routers import top
 
 SCORES = np.array([[0.1, 0.9, 0.5], [0.7, 0.2, 0.3]], np.float32)
@@ -66,53 +66,51 @@ def test_bytes_that_are_no_message_are_refused_and_never_executed(content):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("raises", "raises"),
-        ("exits", "raises"),
-        ("hangs", "hangs"),
-        ("crashes", "crashes"),
-        ("returns_ragged_lists", "returns nothing readable"),
+        ("Raises", "raises"),
+        ("Exits", "raises"),
+        ("Hangs", "hangs"),
+        ("Crashes", "crashes"),
+        ("ReturnsRaggedLists", "returns nothing readable"),
     ],
 )
-def test_misbehaviour_has_a_kind_and_the_next_call_starts_afresh(name, kind):
-    with Isolated(f"miniature_routers:{name}", "router", call_seconds=0.5) as subject:
+def test_what_breaks_has_a_kind_and_the_next_call_starts_afresh(name, kind):
+    with Isolated(f"miniatures:router_{name}", "router", call_seconds=0.5) as balancer:
         for _ in range(2):
-            with pytest.raises(Misbehaviour) as raised:
-                subject.call(SCORES, 1)
+            with pytest.raises(TargetError) as raised:
+                balancer.call(SCORES, 1)
             assert raised.value.kind == kind
-            assert "\n" not in raised.value.message
+            assert "\n" not in str(raised.value)
 
 
 def test_a_hanging_target_is_gone_when_its_time_is_up():
-    subject = Isolated("miniature_routers:hangs", "router", call_seconds=0.3)
-    worker = subject._process.pid
-    started = time.monotonic()
-    with pytest.raises(Misbehaviour):
-        subject.call(SCORES, 1)
-    assert time.monotonic() - started < 10
+    balancer = Isolated("miniatures:router_Hangs", "router", call_seconds=0.3)
+    worker = balancer._process.pid
+    with pytest.raises(TargetError, match=r"within 0\.3 s"):
+        balancer.call(SCORES, 1)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
 
 
 def test_a_process_takes_another_target_and_starts_again_where_the_last_one_ended_it():
-    with Isolated("sound_schedulers:even_as_lists", "scheduler", call_seconds=0.5) as subject:
-        first = subject._process.pid
-        subject.take("sound_routers:plain_top_k")
-        assert (subject.role, subject._process.pid) == ("router", first)
-        assert subject.capabilities == InProcess("sound_routers:plain_top_k").capabilities
-        assert np.array_equal(subject.call(SCORES, 2).value, top(SCORES, 2))
-        subject.take("miniature_routers:hangs", "router")
-        with pytest.raises(Misbehaviour):
-            subject.call(SCORES, 1)
+    with Isolated("sound_schedulers:even_as_floats", "scheduler", call_seconds=0.5) as balancer:
+        first = balancer._process.pid
+        balancer.take("sound_routers:plain_top_k")
+        assert (balancer.role.name, balancer._process.pid) == ("router", first)
+        assert balancer.capabilities == Target.of("sound_routers:plain_top_k").hold(in_process=True).capabilities
+        assert np.array_equal(balancer.call(SCORES, 2).value, top(SCORES, 2))
+        balancer.take("miniatures:router_Hangs", "router")
+        with pytest.raises(TargetError):
+            balancer.call(SCORES, 1)
         with pytest.raises(TargetNotFound):
-            subject.take("miniature_routers:no_such")
-        subject.take("sound_routers:plain_top_k")
-        assert subject._process.pid != first
-        assert np.array_equal(subject.call(SCORES, 2).value, top(SCORES, 2))
+            balancer.take("miniature_routers:no_such")
+        balancer.take("sound_routers:plain_top_k")
+        assert balancer._process.pid != first
+        assert np.array_equal(balancer.call(SCORES, 2).value, top(SCORES, 2))
 
 
 def test_isolated_and_in_process_targets_answer_alike():
     with Isolated("sound_routers:plain_top_k", "router") as isolated:
-        inside = InProcess("sound_routers:plain_top_k", "router")
+        inside = Target.of("sound_routers:plain_top_k", "router").hold(in_process=True)
         assert isolated.capabilities == inside.capabilities
         one, other = isolated.call(SCORES, 2), inside.call(SCORES, 2)
         assert np.array_equal(one.value, other.value)
@@ -127,10 +125,10 @@ def test_a_target_that_cannot_be_made_is_refused_before_any_check():
 
 def test_a_memory_limit_ends_in_a_finding_and_not_in_our_death():
     with (
-        Isolated("hungry_router:route", "router", memory=3 << 30) as subject,
-        pytest.raises(Misbehaviour, match="MemoryError"),
+        Isolated("hungry_router:route", "router", memory=3 << 30) as balancer,
+        pytest.raises(TargetError, match="MemoryError"),
     ):
-        subject.call(SCORES, 1)
+        balancer.call(SCORES, 1)
 
 
 def test_whatever_a_target_returns_becomes_plain_or_a_reason():
@@ -154,11 +152,11 @@ class Learner:
 
 
 def test_what_was_learnt_from_the_same_series_is_learnt_once_and_shared_by_nobody():
-    subject = InProcess("learner", "predictor", Learner)
+    balancer = InProcess("learner", role_named("predictor"), Learner)
     for lesson in (np.ones((2, 3)), np.ones((2, 3)), np.ones((3, 3))):
-        subject.fresh()
-        subject.train([lesson])
-        assert subject.call(np.ones((1, 3)), 1).value.tolist() == [[lesson.sum()] * 3]
+        balancer.fresh()
+        balancer.train([lesson])
+        assert balancer.call(np.ones((1, 3)), 1).value.tolist() == [[lesson.sum()] * 3]
     assert Learner.lessons == 2
 
 
@@ -170,13 +168,13 @@ class LearnsNothing(Learner):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: InProcess("x", "predictor", LearnsNothing),
+        lambda: InProcess("x", role_named("predictor"), LearnsNothing),
         lambda: Isolated("miniature_predictors:CannotLearnFromOneLayer", "predictor"),
     ],
 )
-def test_a_lesson_that_fails_is_misbehaviour_wherever_the_target_runs(make):
-    subject = make()
-    with pytest.raises(Misbehaviour) as raised:
-        subject.train([np.ones((2, 3))])
-    subject.close()
+def test_a_lesson_that_fails_is_an_error_of_the_target_wherever_the_target_runs(make):
+    balancer = make()
+    with pytest.raises(TargetError) as raised:
+        balancer.train([np.ones((2, 3))])
+    balancer.close()
     assert raised.value.kind == "raises"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import equipoise
 from equipoise import AssignmentProblem, InvalidProblem, Limit, LimitedProblem, device_limits, sequence_limits
 from equipoise.problems.laminar import Crossing, laminar_tree
-from equipoise.solvers.assignment.claim import Claim
-from equipoise.solvers.limited.certify import certify
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.judge import judge
 from equipoise.solvers.solve import claim
 from limited_cases import brute_force, feasible, limited_problems
 
@@ -114,8 +114,8 @@ def test_any_feasible_answer_is_improved_to_the_optimum(problem):
     if best.status == "infeasible":
         return
     worst = AssignmentProblem(-plain.scores, plain.top_k, plain.capacity, plain.drop, plain.mask)
-    start = claim(LimitedProblem(worst, problem.limits), "ortools-flow").weights
-    mended = certify(problem, Claim("feasible", weights=start), "test")
+    start = claim(LimitedProblem(worst, problem.limits), "ortools-flow").answer
+    mended = judge(problem, Claim("feasible", answer=start), "test")
     assert (mended.status, mended.objective) == ("optimal", best.objective)
 
 
@@ -123,9 +123,9 @@ def test_improving_from_the_worst_feasible_answer_reaches_the_optimum_of_a_large
     scores = np.random.default_rng(2).normal(size=(60, 12))
     plain = AssignmentProblem(scores, 2, 12)
     limits = [*device_limits(plain, 3), *sequence_limits(plain, np.arange(60) // 20, 4)]
-    start = claim(LimitedProblem(AssignmentProblem(-scores, 2, 12), limits), "ortools-flow").weights
+    start = claim(LimitedProblem(AssignmentProblem(-scores, 2, 12), limits), "ortools-flow").answer
     problem = LimitedProblem(plain, limits)
-    mended = certify(problem, Claim("feasible", weights=start), "test")
+    mended = judge(problem, Claim("feasible", answer=start), "test")
     assert mended.objective == equipoise.solve(problem).objective
     assert "improving cycles" in mended.repairs[0]
 
@@ -133,14 +133,14 @@ def test_improving_from_the_worst_feasible_answer_reaches_the_optimum_of_a_large
 def test_an_answer_that_breaks_a_limit_gives_a_bound_and_no_assignment():
     plain = AssignmentProblem(np.array([[5, 0], [5, 0]]), 1, 2)
     problem = LimitedProblem(plain, [Limit(1, [0])])
-    broken = Claim("optimal", weights=np.array([[True, False], [True, False]]))
-    solution = certify(problem, broken, "test")
+    broken = Claim("optimal", answer=np.array([[True, False], [True, False]]))
+    solution = judge(problem, broken, "test")
     assert (solution.status, solution.experts, solution.lower, solution.upper) == ("unknown", None, None, 10)
 
 
 def test_an_engine_that_claims_infeasibility_of_a_feasible_problem_is_not_believed():
     plain = AssignmentProblem(np.array([[5, 0], [5, 0]]), 1, 2)
-    solution = certify(LimitedProblem(plain, [Limit(1, [0])]), Claim("infeasible"), "test")
+    solution = judge(LimitedProblem(plain, [Limit(1, [0])]), Claim("infeasible"), "test")
     assert (solution.status, solution.evidence) == ("unknown", "claimed")
 
 

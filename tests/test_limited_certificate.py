@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import equipoise
 from equipoise import AssignmentProblem, InvalidFile, Limit, LimitedProblem
 from equipoise.certificates.certificate import Certificate
-from equipoise.certificates.limited_value import LimitedCertificate
+from equipoise.certificates.kinds.limited import LimitedCertificate
 from limited_cases import brute_force, feasible, limited_problems
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from equipoise import AssignmentProblem, solve
-from equipoise.certificates.assignment_value import AssignmentCertificate
-from equipoise.solvers.assignment.certify import certify
-from equipoise.solvers.assignment.claim import Claim
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.solvers.assignment.mend import mend
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.judge import judge
 from judges import assert_certified, claim_agrees
 from oracles import optimum
 from strategies_assignment import ALL, problems, problems_and
@@ -37,7 +37,7 @@ def everything(shape):
 def test_any_weights_are_mended_to_the_optimum(drawn):
     problem, weights = drawn
     before = weights.copy()
-    solution = certify(problem, Claim("optimal", Fraction(0), weights), "scrambled")
+    solution = judge(problem, Claim("optimal", Fraction(0), weights), "scrambled")
     assert_certified(solution, problem)
     assert solution.lower <= optimum(problem) <= solution.upper
     np.testing.assert_array_equal(weights, before)
@@ -55,7 +55,7 @@ def test_an_answer_that_had_to_be_changed_names_a_repair_and_an_optimal_one_name
 @given(problems_and(weights_of))
 def test_time_running_out_leaves_a_feasible_answer_or_none_and_rigorous_bounds(drawn):
     problem, weights = drawn
-    solution = certify(problem, Claim("feasible", None, weights), "late", deadline=time.monotonic() - 1)
+    solution = judge(problem, Claim("feasible", None, weights), "late", deadline=time.monotonic() - 1)
     best = optimum(problem)
     assert solution.upper >= best
     assert solution.lower is None or solution.lower <= best
@@ -72,7 +72,7 @@ def test_time_running_out_leaves_a_feasible_answer_or_none_and_rigorous_bounds(d
 def test_an_engines_prices_alone_bound_the_optimum_from_above(problem, data):
     elements = st.floats() | st.floats(-2, 2)
     prices = data.draw(st.none() | hnp.arrays(np.float64, problem.num_experts, elements=elements))
-    solution = certify(problem, Claim("time limit", None, None, prices, "stopped"), "slow")
+    solution = judge(problem, Claim("time limit", None, None, prices, "stopped"), "slow")
     assert solution.upper >= optimum(problem)
     assert (solution.status, solution.evidence, solution.experts) == ("unknown", "claimed", None)
     assert solution.raw_status == "stopped"
@@ -80,8 +80,8 @@ def test_an_engines_prices_alone_bound_the_optimum_from_above(problem, data):
 
 def test_useful_prices_of_an_engine_make_the_bound_tight():
     problem = AssignmentProblem([[1.0, 0.0], [1.0, 0.0]], 1)
-    loose = certify(problem, Claim("time limit"), "slow")
-    tight = certify(problem, Claim("time limit", prices=np.array([1.0, 0.0])), "slow")
+    loose = judge(problem, Claim("time limit"), "slow")
+    tight = judge(problem, Claim("time limit", duals=np.array([1.0, 0.0])), "slow")
     assert (tight.upper, loose.upper) == (1, 2)
 
 
@@ -128,7 +128,7 @@ def test_engine_that_lies_about_its_own_optimal_answer_is_visible(monkeypatch):
 def test_engine_without_an_answer_makes_the_solution_unknown_not_infeasible(monkeypatch, status):
     flow = import_module("equipoise.solvers.assignment.flow")
     monkeypatch.setattr(flow, "solve", lambda problem, limit: Claim(status, message="as it says"))
-    solution = solve(PROBLEM)
+    solution = solve(PROBLEM, "ortools-flow")
     assert (solution.status, solution.raw_status, solution.objective) == ("unknown", "as it says", None)
     assert solution.upper >= BEST
 
@@ -142,3 +142,13 @@ def test_certificate_alone_decides_whether_a_solution_is_optimal(monkeypatch):
     solution = solve(PROBLEM)
     assert (solution.status, solution.evidence, solution.certificate) == ("bounded", "claimed", None)
     assert solution.objective == BEST == solution.lower < solution.upper
+
+
+def test_a_proof_that_the_check_rejects_is_mended_like_any_other_answer():
+    chosen, prices = np.array([[0], [0], [1], [2]], np.int32), np.zeros(3, np.int64)
+    solution = judge(PROBLEM, Claim("optimal", BEST, proof=(chosen, prices)), "hasty")
+    assert_certified(solution, PROBLEM)
+    assert solution.repairs == ("moved 1 tokens within capacity",)
+    right = solution.certificate
+    proof = (solution.experts.astype(np.int32), right.prices)
+    assert judge(PROBLEM, Claim("optimal", BEST, proof=proof), "careful").repairs == ()

@@ -8,19 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from equipoise.checks.cases import PlacerCase, PredictorCase, RouterCase, SchedulerCase
-from equipoise.checks.known import known_cases
-from equipoise.checks.registry import select
-from equipoise.checks.run import run_check, run_checks
-from equipoise.checks.settings import Settings
-from equipoise.checks.shrink import shrunk
-from equipoise.isolation.subject import InProcess
+from equipoise.balancers.find import Target
+from equipoise.checks.engine.known import known_cases
+from equipoise.checks.engine.registry import Failure, select
+from equipoise.checks.engine.run import MOST_HANGS, run_checks
+from equipoise.checks.engine.settings import Settings
+from equipoise.checks.engine.shrink import shrunk
+from equipoise.checks.engine.trial import run_check
+from equipoise.errors import TargetError
+from equipoise.roles.placer import PlacerCase
+from equipoise.roles.predictor import PredictorCase
+from equipoise.roles.router import RouterCase
+from equipoise.roles.scheduler import SchedulerCase
 
 CHECKS = {entry.name: entry for entry in select("router")}
 
 
+def held(name):
+    return Target.of(f"phased_routers:{name}", "router").hold(in_process=True)
+
+
 def found(name, check="router_gives_k_experts", **options):
-    return run_check(InProcess(f"phased_routers:{name}", "router"), CHECKS[check], Settings(**options)).finding
+    return run_check(held(name), CHECKS[check], Settings(**options)).finding
 
 
 def test_what_only_a_known_vector_shows_is_found_and_named():
@@ -36,7 +45,7 @@ def test_what_a_boundary_shows_is_found_there():
 
 def test_what_no_known_case_shows_the_search_finds():
     assert all((known.case.scores == 0.625).sum() < 2 for known in known_cases("router"))
-    finding = found("sometimes", examples=200, seconds=20)
+    finding = found("sometimes", examples=200)
     assert (finding.phase, finding.origin) == ("search", "")
     assert finding.case.size == 2
 
@@ -59,9 +68,67 @@ def test_a_finding_is_as_small_as_its_cause(name, shape, digits):
     assert (case.scores != 0).sum() <= digits
 
 
-def test_without_time_to_shrink_the_finding_stays():
-    finding = found("fails_on_many_tokens", shrink_seconds=0.0)
-    assert len(finding.case.scores) >= 9
+class Counting:
+    """A check that never fails, or always, and counts how often it is tried."""
+
+    def __init__(self, fails=False):
+        self.fails, self.tried = fails, 0
+
+    def __call__(self, balancer, case, settings):
+        self.tried += 1
+        if self.fails:
+            raise Failure("it always does")
+
+    @property
+    def entry(self):
+        return replace(CHECKS["router_gives_k_experts"], function=self)
+
+
+@pytest.mark.parametrize("examples", [1, 7, 30])
+def test_every_known_case_and_every_example_is_tried(examples):
+    passing = Counting()
+    outcome = run_check(held("fails_on_many_tokens"), passing.entry, Settings(examples=examples))
+    admitted = sum(passing.entry.cases.admits(known.case) for known in known_cases("router"))
+    assert (outcome.verdict, outcome.cases, passing.tried) == ("passed", admitted + examples, admitted + examples)
+
+
+@pytest.mark.parametrize("steps", [0, 3, 50])
+def test_a_finding_is_made_smaller_in_so_many_steps_each_way(steps):
+    failing = Counting(fails=True)
+    outcome = run_check(held("fails_on_many_tokens"), failing.entry, Settings(shrink_steps=steps))
+    assert outcome.verdict == "FAILED"
+    assert failing.tried <= 2 + 2 * steps  # the first known case, the first that is drawn, and the steps
+
+
+def test_a_check_that_runs_out_of_time_gives_up_and_neither_passes_nor_fails():
+    passing = Counting()
+    outcome = run_check(held("fails_on_many_tokens"), passing.entry, Settings(), deadline=0.0)
+    assert (outcome.verdict, outcome.sentence, outcome.cases) == ("gave up", "gave up after 0 cases", 0)
+
+
+def test_a_report_says_how_many_gave_up_and_does_not_pass():
+    entries = [Counting().entry, replace(Counting().entry, name="again")]
+    report = run_checks(held("fails_on_many_tokens"), entries, Settings(run_seconds=0.1, examples=10**6))
+    assert [outcome.verdict for outcome in report.outcomes] == ["gave up", "gave up"]
+    assert (report.passed, len(report.gave_up), report.findings) == (False, 2, [])
+    assert "2 checks ran, 0 skipped, 2 gave up, 0 found something" in repr(report)
+    assert report.to_dict()["gave_up"] == 2
+    assert 'errors="2"' in report.junit()
+    assert "gave up after" in report.markdown()
+
+
+def test_hanging_calls_are_bounded_by_their_number():
+    class Hanging(Counting):
+        def __call__(self, balancer, case, settings):
+            self.tried += 1
+            raise TargetError("it did not answer within 5 s", "hangs")
+
+    hanging = Hanging()
+    entries = [replace(hanging.entry, name=f"check {number}") for number in range(2 * MOST_HANGS)]
+    report = run_checks(held("fails_on_many_tokens"), entries, Settings())
+    assert hanging.tried == MOST_HANGS
+    assert [finding.kind for finding in report.findings] == ["hangs"]
+    assert {outcome.sentence for outcome in report.outcomes[1:]} == {"skipped: the target hangs: see check 0"}
 
 
 batches = hnp.arrays(np.float32, (4, 3), elements=st.floats(0, 1, width=32))
@@ -105,7 +172,6 @@ def test_what_never_fails_again_stays_as_it_is(case):
 def test_a_broken_property_is_reported_once_unless_only_the_second_is_an_error(severity):
     first = replace(CHECKS["router_gives_k_experts"], severity=severity)
     again = replace(CHECKS["router_gives_k_experts"], name="again")
-    subject = InProcess("phased_routers:fails_with_one_token", "router")
-    report = run_checks(subject, [first, again], Settings(examples=1))
+    report = run_checks(held("fails_with_one_token"), [first, again], Settings(examples=1))
     assert len(report.findings) == (1 if severity == "error" else 2)
     assert not report.passed

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 import equipoise
 from device_oracles import all_placements, keeps_groups, least_placement_peak, placement_peak, placements
 from equipoise import Certificate, InvalidFile, InvalidProblem, PlacementProblem, solve
-from equipoise.certificates.deals import GivenUp, deal_below
-from equipoise.certificates.placement import ARGUMENTS, is_lower_bound
-from equipoise.certificates.placement_value import sizes_of
+from equipoise.certificates.check.deals import GivenUp, deal_below
+from equipoise.certificates.check.placement import ARGUMENTS, is_lower_bound
+from equipoise.certificates.kinds.placement import sizes_of
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.judge import judge
 from equipoise.solvers.placement import cross_check
 from equipoise.solvers.placement.bounds import best_bound, replica_bound
-from equipoise.solvers.placement.certify import certify, peak_of_counts, slots_of
-from equipoise.solvers.placement.claim import Claim
+from equipoise.solvers.placement.certify import peak_of_counts, slots_of
 from equipoise.solvers.placement.descent import descended
 from equipoise.solvers.placement.greedy import adams, greedy_counts
 from equipoise.solvers.solve import claim
@@ -28,15 +29,15 @@ from equipoise.solvers.solve import claim
 
 def test_every_engine_is_offered_for_its_form():
     even, free = (PlacementProblem([1, 1], 4, 2, split) for split in ("even", "free"))
-    assert set(equipoise.available_solvers(even)) == {"express", "cross-check", "ortools-cpsat", "pulp-cbc"}
-    assert set(equipoise.available_solvers(free)) == {"express", "cross-check", "ortools-highs", "pulp-cbc"}
+    assert set(equipoise.available_solvers(even)) == {"placement-search", "cross-check", "ortools-cpsat", "pulp-cbc"}
+    assert set(equipoise.available_solvers(free)) == {"placement-search", "cross-check", "ortools-highs", "pulp-cbc"}
 
 
 @pytest.mark.parametrize(
     ("engine", "split", "nodes"),
     [
-        ("express", "even", False),
-        ("express", "even", True),
+        ("placement-search", "even", False),
+        ("placement-search", "even", True),
         ("ortools-cpsat", "even", False),
         ("ortools-cpsat", "even", True),
         ("pulp-cbc", "even", False),
@@ -66,22 +67,27 @@ def test_solution_is_feasible_evaluated_exactly_and_rightly_bounded(problem):
     assert solution.objective == placement_peak(problem, slots)
     assert solution.lower <= best <= solution.upper == solution.objective
     assert (solution.status == "optimal") == (solution.lower == solution.upper)
-    assert solution.certificate.verify(problem).valid == (solution.status == "optimal")
+    assert (solution.certificate is not None) == (solution.status == "optimal")
+    assert solution.proof.verify(problem).valid == (solution.status == "optimal")
+    assert solution.proof.verify(problem).lower == solution.lower
 
 
 @settings(max_examples=60)
 @given(data=st.data(), nodes=st.booleans())
-def test_small_even_placements_are_solved_and_certified(data, nodes):
+def test_small_even_placements_are_proved_and_by_a_search_only_where_no_short_argument_meets(data, nodes):
     problem = data.draw(placements(splits=("even",), nodes=nodes))
     solution = solve(problem)
-    assert (solution.status, solution.evidence) == ("optimal", "certified")
+    searched = solution.certificate.argument == "deal"
+    assert (solution.status, solution.evidence) == ("optimal", "searched" if searched else "certified")
     assert solution.objective == least_placement_peak(problem)
+    short = best_bound(problem).value
+    assert (short < solution.objective) == searched
 
 
 @settings(max_examples=25)
 @given(problem=placements(nodes=True))
 def test_hierarchical_solution_keeps_groups_on_nodes(problem):
-    solution = solve(problem, "express")
+    solution = solve(problem, "placement-search")
     assert problem.violation(solution.physical_to_logical) is None
     assert keeps_groups(problem, solution.physical_to_logical.reshape(problem.num_devices, -1).tolist())
     assert solution.lower <= least_placement_peak(problem) <= solution.objective
@@ -105,7 +111,7 @@ def test_dealing_finds_a_placement_below_a_peak_exactly_if_there_is_one(problem,
     assert (found is None) == (least_placement_peak(problem) >= bound)
     if found is not None:
         counts = np.array([[device.count(e) for device in found] for e in range(problem.num_experts)])
-        assert certify(problem, Claim("feasible", None, counts), "deal").objective < bound
+        assert judge(problem, Claim("feasible", None, counts), "deal").objective < bound
 
 
 def test_dealing_gives_up_within_its_steps_and_then_proves_nothing():
@@ -183,7 +189,7 @@ def test_metamorphic_relations_of_the_even_optimum(problem, data):
 @settings(max_examples=80)
 @given(problem=placements(max_devices=2), data=st.data())
 def test_no_corrupted_placement_certificate_is_accepted(problem, data):
-    certificate = solve(problem, "express").certificate
+    certificate = solve(problem, "placement-search").proof
     slots = certificate.physical_to_logical.copy()
     place = data.draw(st.integers(0, len(slots) - 1))
     slots[place] = data.draw(st.integers(-1, problem.num_experts - 1))
@@ -206,7 +212,7 @@ def test_no_corrupted_placement_certificate_is_accepted(problem, data):
 @given(problem=placements(max_devices=2))
 def test_saved_placement_certificate_verifies_alone(problem, tmp_path_factory):
     path = tmp_path_factory.mktemp("certificate") / "placement.json"
-    certificate = solve(problem, "express").certificate
+    certificate = solve(problem, "placement-search").proof
     certificate.save(path)
     assert Certificate.load(path).verify() == certificate.verify(problem)
     path.write_text(path.read_text().replace('"num_devices":', '"num_devices":-'))
@@ -216,12 +222,12 @@ def test_saved_placement_certificate_verifies_alone(problem, tmp_path_factory):
 
 def test_infeasible_claims_are_refused_and_named():
     problem = PlacementProblem([3, 3], 4, 2)
-    twice = certify(problem, Claim("optimal", Fraction(1), np.array([[2, 0], [0, 1]])), "broken")
+    twice = judge(problem, Claim("optimal", Fraction(1), np.array([[2, 0], [0, 1]])), "broken")
     assert (twice.status, twice.objective) == ("unknown", None)
     assert twice.repairs == ("refused: expert 0 is 2 times on device 0",)
-    missing = certify(problem, Claim("optimal", Fraction(1), np.array([[1, 1], [0, 0]])), "broken")
+    missing = judge(problem, Claim("optimal", Fraction(1), np.array([[1, 1], [0, 0]])), "broken")
     assert missing.repairs == ("refused: expert 1 is placed nowhere",)
-    assert certify(problem, Claim("time limit"), "slow").lower == 3
+    assert judge(problem, Claim("time limit"), "slow").lower == 3
 
 
 def test_agreement_of_two_families_is_evidence_where_no_bound_meets():
@@ -229,7 +235,8 @@ def test_agreement_of_two_families_is_evidence_where_no_bound_meets():
     solution = solve(problem, "cross-check")
     assert (solution.status, solution.evidence, solution.objective) == ("optimal", "cross-checked", 9)
     assert solution.lower < solution.upper == 9 == least_placement_peak(problem)
-    assert not solution.certificate.verify()
+    assert solution.certificate is None
+    assert solution.bound_proof.verify().lower == solution.lower
     assert "ortools-highs: OPTIMAL" in solution.raw_status
     assert "pulp-cbc: OPTIMAL" in solution.raw_status
 
@@ -241,7 +248,7 @@ def test_families_that_disagree_are_no_evidence(monkeypatch, second):
     other = replace(honest, objective=second) if second else Claim("time limit")
     answers = {"ortools-highs": honest, "pulp-cbc": other}
     monkeypatch.setattr(cross_check, "claim", lambda problem, name, limit: answers[name])
-    solution = certify(problem, cross_check.solve(problem, 1.0), "cross-check")
+    solution = judge(problem, cross_check.solve(problem, 1.0), "cross-check")
     assert (solution.status, solution.evidence, solution.objective) == ("bounded", "claimed", 9)
 
 
@@ -297,6 +304,6 @@ def test_descent_finds_a_certified_optimum_where_too_few_slots_are_left_for_a_ch
     load = rng.multinomial(65_536, rng.permutation(share / share.sum()))
     problem = PlacementProblem(load, 20, 10, "free")
     start = greedy_counts(problem)
-    solution = solve(problem, "express")
+    solution = solve(problem, "placement-search")
     assert solution.objective < peak_of_counts(problem, start)
     assert (solution.status, solution.evidence) == ("optimal", "certified")

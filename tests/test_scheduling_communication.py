@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from device_oracles import all_splits
 from equipoise import Certificate, CommunicationProblem, InvalidProblem, SchedulingProblem, solve
-from equipoise.certificates.communication import Multipliers
+from equipoise.certificates.check.communication import Multipliers
 from equipoise.solvers.solve import claim
 
 ENGINES = ["ortools-highs", "pulp-cbc"]

@@ -142,7 +142,7 @@ def test_working_sizes_are_certified(experts, devices, replicas, zipf):
 def test_solve_offers_the_engine_and_takes_its_proof_as_it_is():
     rng = np.random.default_rng(1)
     problem = SchedulingProblem(rng.integers(0, 1000, 64), random_hosts(rng, 64, 8, 2))
-    solution = solve(problem, "express")
+    solution = solve(problem, "push-relabel")
     assert (solution.status, solution.evidence, solution.repairs) == ("optimal", "certified", ())
     assert solution.objective == solution.raw_objective == solve(problem, "ortools-flow").objective
 

@@ -11,9 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from equipoise import Certificate, InvalidProblem, SchedulingProblem, TrafficProblem, node_costs, solve
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.judge import judge
 from equipoise.solvers.solve import claim
-from equipoise.solvers.traffic.certify import certify
-from equipoise.solvers.traffic.claim import Claim
 
 
 @st.composite
@@ -93,9 +93,9 @@ def test_dear_flows_are_not_called_optimal():
     problem = TrafficProblem([[2, 0], [0, 2]], [[True, True], [True, True]], [2, 2], node_costs(2, 1))
     crossed = np.zeros((2, 2, 2), np.int64)
     crossed[0, 0, 1] = crossed[1, 1, 0] = 2
-    solution = certify(problem, Claim("optimal", None, crossed), "broken")
+    solution = judge(problem, Claim("optimal", None, crossed), "broken")
     assert (solution.status, solution.objective, solution.lower) == ("bounded", 4, 0)
-    overfull = certify(problem, Claim("optimal", None, crossed * 3), "broken")
+    overfull = judge(problem, Claim("optimal", None, crossed * 3), "broken")
     assert (overfull.status, overfull.objective) == ("unknown", None)
 
 

@@ -23,7 +23,7 @@ from equipoise import (
     solve,
 )
 from equipoise.certificates.certificate import KINDS
-from equipoise.checks import known
+from equipoise.checks.engine import known
 from study_cases import SMALL
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
@@ -69,27 +69,28 @@ def documents(tmp_path_factory):
         SMALL.replace('["topk", ', '["topk", "routers:breaks", ').replace("[0, 1]", "[0]", 1).split("[figures]")[0]
     )
     (folder / "study.toml").write_text(routers)
-    check = written(1, "check", "routers:worst", "--examples", 5, "--seconds", 1)
+    check = written(1, "check", "routers:worst", "--examples", 5)
     found = {
         "equipoise-problem-1": [problem],
         "equipoise-solution-1": [written(0, "solve", "problem.json", "-o", "proof.json")],
         "equipoise-verdict-1": [written(0, "verify", "proof.json")],
         "equipoise-certificate-1": [json.loads((folder / "proof.json").read_text())],
-        "equipoise-check-1": [check],
+        "equipoise-check-2": [check],
         "equipoise-finding-1": [json.loads(path.read_text()) for path in (folder / ".equipoise").glob("*.json")],
         "equipoise-vectors-1": [json.loads(path.read_text()) for path in known.FOLDER.glob("*.json")],
-        "equipoise-audit-1": [
+        "equipoise-audit-2": [
             written(1, "audit", "bip", "routers:breaks", "--trace", "trace.npz"),
             written(0, "audit", "bip", "--trace", "trace.npz", "--stream"),
+            written(0, "audit", "even", "lplb", "--trace", "loads.npz"),
+            written(0, "audit", "eplb", "random", "--trace", "loads.npz", "--time-limit", 1),
         ],
-        "equipoise-audit-scheduler-1": [written(0, "audit", "even", "lplb", "--trace", "loads.npz")],
-        "equipoise-study-1": [written(1, "study", "study.toml")],
-        "equipoise-audit-placer-1": [written(0, "audit", "eplb", "random", "--trace", "loads.npz", "--time-limit", 1)],
+        "equipoise-study-2": [written(1, "study", "study.toml")],
     }
     predictor = ("audit", "--role", "predictor", "ema", "routers:cannot", "--trace", "series.npz", "--horizon", 5)
-    found["equipoise-audit-predictor-1"] = [written(0, *predictor, "--baseline", "b.json", "--update-baseline")]
-    found["equipoise-audit-value-1"] = [written(0, *predictor, "--value")]
-    found["equipoise-baseline-1"] = [json.loads((folder / "b.json").read_text())]
+    found["equipoise-audit-2"].append(written(0, *predictor, "--baseline", "b.json", "--update-baseline"))
+    found["equipoise-audit-2"].append(written(0, *predictor, "--baseline", "b.json"))
+    found["equipoise-audit-2"].append(written(0, *predictor, "--value"))
+    found["equipoise-baseline-2"] = [json.loads((folder / "b.json").read_text())]
     for kind, stated in PROBLEMS.items():
         certificate = solve(stated).certificate
         if certificate is not None:
@@ -138,7 +139,7 @@ def test_a_schema_refuses_a_document_without_any_one_of_the_parts_it_requires(do
 @pytest.mark.parametrize("name", sorted(set(SCHEMAS) - {"equipoise-problem-1", "equipoise-certificate-1"}))
 def test_a_schema_refuses_another_version(documents, name):
     document = copy.deepcopy(documents[name][0])
-    document["schema"] = document["schema"][:-1] + "2"
+    document["schema"] = document["schema"][:-1] + "9"
     assert not jsonschema.Draft202012Validator(SCHEMAS[name]).is_valid(document)
 
 

@@ -7,9 +7,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from equipoise.checks.registry import select
+from equipoise.balancers.find import importable
+from equipoise.checks.engine.registry import select
 from equipoise.errors import InvalidProblem
-from equipoise.testing import SOME_CHECK_RUNS, importable, make_suite, parametrize_with_checks
+from equipoise.testing import SOME_CHECK_RUNS, make_suite, parametrize_with_checks
 from test_architecture import HEAVY, loaded_after
 
 KEPT = ("router_gives_k_experts", "router_is_deterministic", "router_keeps_quiet", "router_respects_capacity")
@@ -51,10 +52,10 @@ import pytest
 
 import balancers
 from balancers import route
-from equipoise.checks.registry import select
+from equipoise.checks.engine.registry import select
 from equipoise.testing import make_suite, parametrize_with_checks
 
-QUICK = dict(exclude=[c.name for c in select("router") if c.name not in KEPT_NAMES], examples=8, seconds=3)
+QUICK = dict(exclude=[c.name for c in select("router") if c.name not in KEPT_NAMES], examples=8)
 
 
 @parametrize_with_checks(["balancers:route", route, balancers.Greedy(), lambda scores, k: route(scores, k)], **QUICK)
@@ -69,6 +70,14 @@ def test_faulty(target, check):
 
 @parametrize_with_checks(["balancers:raises", "balancers:missing"], **QUICK)
 def test_broken(target, check):
+    check(target)
+
+
+IMPATIENT = dict(exclude=[c.name for c in select("router") if c.name != "router_gives_k_experts"])
+
+
+@parametrize_with_checks("balancers:route", examples=10**6, seconds=0.1, **IMPATIENT)
+def test_impatient(target, check):
     check(target)
 
 
@@ -170,8 +179,8 @@ def test_objects_run_isolated_where_they_can_be_imported_and_failures_say_where_
 
 def test_a_target_that_raises_is_reported_once(report):
     outcomes = of(report, "test_broken", "balancers:raises")
-    assert failing(outcomes) == {"router_gives_k_experts"}
-    assert "see router_gives_k_experts" in report["test_broken[balancers:raises-router_is_deterministic]"][1]
+    assert failing(outcomes) == {"router_keeps_quiet"}
+    assert "see router_keeps_quiet" in report["test_broken[balancers:raises-router_is_deterministic]"][1]
 
 
 def test_a_target_that_does_not_exist_fails_every_test_with_one_sentence(report):
@@ -179,6 +188,13 @@ def test_a_target_that_does_not_exist_fails_every_test_with_one_sentence(report)
     words = report[f"test_broken[balancers:missing-{SOME_CHECK_RUNS}]"][1]
     assert "has no attribute 'missing'" in words
     assert "Traceback" not in words
+
+
+def test_a_check_that_gives_up_fails_and_says_so(report):
+    assert failing(of(report, "test_impatient", "balancers:route")) == {"router_gives_k_experts"}
+    words = report["test_impatient[balancers:route-router_gives_k_experts]"][1]
+    assert "router_gives_k_experts gave up after" in words
+    assert "the limit of 0.1 s struck; neither passed nor failed" in words
 
 
 def test_a_suite_in_which_nothing_runs_fails(report):

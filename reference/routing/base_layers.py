@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 from equipoise.errors import InvalidProblem
 from equipoise.reference.routing.topk import routed
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

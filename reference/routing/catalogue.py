@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from equipoise.reference.catalogue import Entry
 
@@ -12,6 +14,10 @@ class RouterEntry(Entry):
     """A routing rule; ``only_top_k`` is the only K it routes, or None."""
 
     only_top_k: int | None = None
+
+    def takes(self, instances: Sequence[Any]) -> bool:
+        """Whether every instance has the K that it routes."""
+        return self.only_top_k is None or all(instance.top_k == self.only_top_k for instance in instances)
 
 
 ROUTERS = {

@@ -24,11 +24,13 @@ import numpy.typing as npt
 from equipoise.errors import InvalidProblem
 from equipoise.reference.routing.memory import KeepsBias
 from equipoise.reference.routing.topk import routed, top_k_experts
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 
 
 class GroupLimited(KeepsBias):
     """Top K within the best ``topk_groups`` of ``num_groups`` groups. Cost: O(T E log E)."""
+
+    capabilities = frozenset({"group limited"})
 
     def __init__(self, num_groups: int = 8, topk_groups: int = 4, rate: float = 1e-3) -> None:
         self.num_groups = num_groups

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from equipoise.reference.routing.memory import KeepsBias
 from equipoise.reference.routing.topk import routed, top_k_experts
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 
 
 class LossFree(KeepsBias):

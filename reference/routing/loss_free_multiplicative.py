@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.reference.routing.topk import routed, top_k_experts
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 
 
 class LossFreeMultiplicative:

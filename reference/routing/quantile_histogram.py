@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from equipoise.reference.routing.ranks import ranked
 from equipoise.reference.routing.topk import routed, top_k_experts
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 
 
 class QuantileHistogram:

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.reference.routing.topk import top_k_experts
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 
 Floats = npt.NDArray[np.float64]
 

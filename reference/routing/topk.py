@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 
 
 def top_k_experts(keys: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.int64]:

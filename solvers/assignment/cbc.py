@@ -9,8 +9,9 @@ import numpy as np
 import pulp
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, CoarseScores
+from equipoise.solvers.assignment.coarse import CoarseScores
 from equipoise.solvers.by_pulp import quiet, run_cbc
+from equipoise.solvers.claim import Claim
 
 Variables = list[list[Any]]
 
@@ -18,12 +19,12 @@ LARGEST_COST = 10**12 - 1
 """PuLP writes 13 significant digits; a longer coefficient would be another problem."""
 
 
+@quiet()
 def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
     """Solve as a 0/1 program."""
     coarse = CoarseScores.of(problem, LARGEST_COST)
-    with quiet():
-        model, x = assignment_model(problem, coarse)
-        return run_model(model, x, coarse, time_limit)
+    model, x = assignment_model(problem, coarse)
+    return run_model(model, x, coarse, time_limit)
 
 
 def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> tuple[pulp.LpProblem, Variables]:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from ortools.sat.python import cp_model
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, CoarseScores, Scored
-from equipoise.solvers.by_cpsat import STATUS
+from equipoise.solvers.assignment.coarse import CoarseScores, Scored
+from equipoise.solvers.by_cpsat import run
+from equipoise.solvers.claim import Claim
 
 Variables = npt.NDArray[Any]
 
@@ -45,20 +46,14 @@ def run_model(
     model: cp_model.CpModel, x: Variables, coarse: CoarseScores, time_limit: float | None, presolve: bool = True
 ) -> Claim:
     """Solve; an objective that is not that of the solution makes the claim a failure."""
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.linearization_level = 2  # the relaxation is integral; less of it took minutes at 21 x 7
-    solver.parameters.cp_model_presolve = presolve
-    if time_limit is not None:
-        solver.parameters.max_time_in_seconds = time_limit
-    outcome = solver.solve(model)
-    status = STATUS.get(int(outcome), "failed")
+    # The relaxation is integral; with less linearization 21 x 7 took minutes.
+    solver, status, message = run(model, time_limit, linearization_level=2, cp_model_presolve=presolve)
     if status not in ("optimal", "feasible"):
-        return Claim(status, message=outcome.name)
+        return Claim(status, message=message)
     chosen = [solver.boolean_value(variable) for variable in x.ravel()]
     weights = np.array(chosen, bool).reshape(x.shape)
     objective = int((weights * coarse.values).astype(object).sum()) * coarse.unit
     reported = solver.objective_value
     if abs(reported - float(objective / coarse.unit)) > 1e-9 * max(1.0, abs(reported)):
-        return Claim("failed", message=f"{outcome.name}, but objective {reported} is not its solution's")
-    return Claim(status, objective, weights, message=outcome.name)
+        return Claim("failed", message=f"{message}, but objective {reported} is not its solution's")
+    return Claim(status, objective, weights, message=message)

@@ -1,47 +1,66 @@
-"""`ortools-flow`: min-cost flow, token -> expert -> sink, by OR-Tools' cost-scaling push-relabel."""
+"""`ortools-flow`: min-cost flow, token -> expert -> sink, by OR-Tools."""
 
 from __future__ import annotations
 
 import numpy as np
-from ortools.graph.python import min_cost_flow
+import numpy.typing as npt
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, CoarseScores
-from equipoise.solvers.status import ClaimStatus
+from equipoise.solvers.assignment.coarse import CoarseScores, Scored
+from equipoise.solvers.by_flow import Arcs, run
+from equipoise.solvers.claim import Claim
 
-STATUS: dict[object, ClaimStatus] = {
-    min_cost_flow.SimpleMinCostFlow.OPTIMAL: "optimal",
-    min_cost_flow.SimpleMinCostFlow.FEASIBLE: "feasible",
-    min_cost_flow.SimpleMinCostFlow.INFEASIBLE: "infeasible",
-}
+Integers = npt.NDArray[np.int64]
 
 
 def solve(problem: AssignmentProblem, time_limit: float | None) -> Claim:
-    """Solve on a grid small enough for the solver's scaled costs and for the 63 bits of its total.
-
-    The solver has no time limit of its own; :func:`equipoise.solve` runs it in a child process when one is set.
-    """
+    """Solve on a grid small enough for the solver's scaled costs and for the 63 bits of its total."""
     del time_limit
     tokens, experts = problem.real_values.shape
-    largest = 2**62 // max((tokens + experts + 3) * 2, problem.demand)
-    coarse = CoarseScores.of(problem, largest)
-    sink = tokens + experts
-    token, expert = np.divmod(np.arange(tokens * experts), experts)
-    flow = min_cost_flow.SimpleMinCostFlow()
-    arcs = flow.add_arcs_with_capacity_and_unit_cost(
-        token, tokens + expert, np.ones(tokens * experts, np.int64), -coarse.values.ravel()
-    )
-    room = np.minimum(problem.capacity, tokens)
-    flow.add_arcs_with_capacity_and_unit_cost(tokens + np.arange(experts), np.full(experts, sink), room, room * 0)
-    if problem.drop:
-        each = np.arange(tokens)
-        unused = np.full(tokens, problem.top_k)
-        flow.add_arcs_with_capacity_and_unit_cost(each, np.full(tokens, sink), unused, unused * 0)
-    supply = np.append(np.full(tokens, problem.top_k), -problem.demand)
-    flow.set_nodes_supplies(np.append(np.arange(tokens), sink), supply)
-    outcome = flow.solve()
-    status = STATUS.get(outcome, "failed")
-    if status != "optimal":
-        return Claim(status, message=str(outcome).rpartition(".")[2])
-    weights = flow.flows(arcs).reshape(tokens, experts).astype(bool)
-    return Claim("optimal", -flow.optimal_cost() * coarse.unit, weights, message="OPTIMAL")
+    return flow_of(problem, problem, np.ones((tokens, experts), bool), *experts_as_sets(problem))
+
+
+def experts_as_sets(plain: AssignmentProblem) -> tuple[Integers, Integers, Integers]:
+    """Return what :func:`flow_of` asks of the sets where they are the experts themselves, right below the sink."""
+    experts = plain.num_experts
+    leaf = np.broadcast_to(np.arange(experts), (len(plain.tokens), experts))
+    return leaf, np.full(experts, experts), np.minimum(plain.capacity, len(plain.tokens))
+
+
+def flow_of(
+    problem: Scored,
+    plain: AssignmentProblem,
+    allowed: npt.NDArray[np.bool_],
+    leaf: Integers,
+    parent: Integers,
+    room: Integers,
+) -> Claim:
+    """Send every token to K allowed experts through a tree of sets with room.
+
+    Parameters
+    ----------
+    problem, plain
+        Whose scores count, and whose K and form.
+    allowed, leaf
+        ``[real tokens, E]``: which pairs exist, and the smallest set that each is in.
+    parent, room
+        Of each of N sets; N itself is the sink.
+    """
+    tokens, sets = len(allowed), len(parent)
+    sink = tokens + sets
+    coarse = CoarseScores.of(problem, 2**62 // max((sink + 3) * 2, plain.demand))
+    token, expert = np.nonzero(allowed)
+    arcs: list[Arcs] = [
+        (token, tokens + leaf[token, expert], np.ones(len(token), np.int64), -coarse.values[token, expert]),
+        (tokens + np.arange(sets), tokens + parent, room, room * 0),
+    ]
+    if plain.drop:
+        unused = np.full(tokens, plain.top_k)
+        arcs.append((np.arange(tokens), np.full(tokens, sink), unused, unused * 0))
+    supply = np.concatenate([np.full(tokens, plain.top_k), np.zeros(sets, np.int64), [-plain.demand]])
+    flow, cost, status, message = run(supply, *arcs)
+    if flow is None:
+        return Claim(status, message=message)
+    held = np.zeros(allowed.shape, bool)
+    held[allowed] = flow.astype(bool)
+    return Claim(status, -cost * coarse.unit, held, message=message)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.errors import InvalidProblem, OracleError
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem

@@ -1,8 +1,7 @@
-"""The linear program as arrays for OR-Tools' MathOpt; shared by the engines that solve it."""
+"""`ortools-highs`, `ortools-glop`, `ortools-pdlp`: the linear program, by HiGHS, simplex or PDLP, through MathOpt."""
 
 from __future__ import annotations
 
-import datetime
 from fractions import Fraction
 
 import numpy as np
@@ -10,11 +9,18 @@ from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import AssignmentProblem
-from equipoise.solvers.assignment.claim import Claim, CoarseScores
-from equipoise.solvers.by_mathopt import STATUS
+from equipoise.solvers.assignment.coarse import CoarseScores
+from equipoise.solvers.by_mathopt import run
+from equipoise.solvers.claim import Claim
 
 LARGEST_COST = 2**39
 """Below 1e12: an LP solver's doubles and tolerances resolve no more."""
+
+
+def solve(problem: AssignmentProblem, time_limit: float | None, method: str) -> Claim:
+    """Solve the LP relaxation, which has an integral optimum, by one of MathOpt's methods."""
+    coarse = CoarseScores.of(problem, LARGEST_COST)
+    return solve_model(assignment_model(problem, coarse), coarse, method, time_limit)
 
 
 def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> model_pb2.ModelProto:
@@ -43,23 +49,12 @@ def assignment_model(problem: AssignmentProblem, coarse: CoarseScores) -> model_
     return model
 
 
-def solve_linear(problem: AssignmentProblem, solver: mathopt.SolverType, time_limit: float | None) -> Claim:
-    """Solve the LP with one of MathOpt's solvers."""
-    coarse = CoarseScores.of(problem, LARGEST_COST)
-    return run_model(assignment_model(problem, coarse), coarse, solver, time_limit)
-
-
-def run_model(
-    proto: model_pb2.ModelProto, coarse: CoarseScores, solver: mathopt.SolverType, time_limit: float | None
-) -> Claim:
+def solve_model(proto: model_pb2.ModelProto, coarse: CoarseScores, method: str, time_limit: float | None) -> Claim:
     """Solve a model whose first variables and rows are those of :func:`assignment_model`; read x and the prices."""
     model = mathopt.Model.from_model_proto(proto)
-    limit = None if time_limit is None else datetime.timedelta(seconds=time_limit)
-    result = mathopt.solve(model, solver, params=mathopt.SolveParameters(time_limit=limit))
-    reason = result.termination.reason
-    message = f"{reason.name}: {result.termination.detail}" if result.termination.detail else reason.name
+    result, status, message = run(model, method, time_limit)
     if not result.has_primal_feasible_solution():
-        return Claim(STATUS.get(reason, "failed"), message=message)
+        return Claim(status, message=message)
     variables = list(model.variables())[: coarse.values.size]
     weights = np.array(result.variable_values(variables)).reshape(coarse.values.shape)
     prices = None
@@ -67,5 +62,4 @@ def run_model(
         capacities = list(model.linear_constraints())[len(coarse.values) :]
         with np.errstate(over="ignore"):  # beyond the floats there are no prices to be had
             prices = np.array(result.dual_values(capacities)) * float(coarse.unit)
-    objective = Fraction(result.objective_value()) * coarse.unit
-    return Claim(STATUS.get(reason, "feasible"), objective, weights, prices, message)
+    return Claim(status, Fraction(result.objective_value()) * coarse.unit, weights, prices, message)

@@ -5,8 +5,8 @@ For an assignment x with all K experts per token, a bias b reproduces x by top-K
     (s[t, e] + b[e]) - (s[t, f] + b[f]) >= m   for every token t that holds e and lacks f.
 
 The largest such m is ``delta*``, the minimum mean weight of a cycle in the exchange graph without its dump (Karp 1978;
-that it answers this question: our derivation, docs/theory.md). It is positive iff x is the only best assignment with
-its loads.
+that it answers this question: our derivation, docs/explanation/theory.md). It is positive iff x is the only best
+assignment with its loads.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import numpy.typing as npt
 from equipoise.errors import InvalidProblem
 from equipoise.problems import AssignmentProblem
 from equipoise.solution import Solution
+from equipoise.solvers.assignment.certify import held_matrix as rows_held
 from equipoise.solvers.assignment.exchange import NO_MOVE, Booleans, Integers, exchange_graph
 from equipoise.solvers.assignment.mend import tokens_of
 
 LARGE = 100_000
-"""Scores above which the exchange graph is left to compiled code; `express` is the default engine there too."""
+"""Scores above which the exchange graph is left to compiled code; `dual-descent` is the default engine there too."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,14 @@ def margin(problem: AssignmentProblem, solution: Solution) -> Margin:
 def _graph(problem: AssignmentProblem, experts: Integers) -> Integers:
     if problem.size <= LARGE:
         return exchange_graph(tokens_of(problem), held_matrix(problem, experts))
-    from equipoise.solvers.assignment.express.weights import exchange_weights
+    from equipoise.solvers.assignment.dual_descent.weights import exchange_weights
 
     return exchange_weights(problem, experts)
 
 
 def held_matrix(problem: AssignmentProblem, experts: Integers) -> Booleans:
     """``[real tokens, E]`` booleans from ``experts[T, K]``."""
-    rows = experts[problem.tokens]
-    held = np.zeros((len(rows), problem.num_experts), bool)
-    token, place = np.nonzero(rows >= 0)
-    held[token, rows[token, place]] = True
-    return held
+    return rows_held(experts[problem.tokens], problem.num_experts)
 
 
 def minimum_cycle_mean(weight: Integers) -> Fraction | None:

@@ -9,16 +9,12 @@ import pulp
 
 from equipoise.problems import CommunicationProblem
 from equipoise.solvers.by_pulp import quiet, run_cbc
-from equipoise.solvers.communication.claim import Claim
+from equipoise.solvers.claim import Claim
 
 
+@quiet()
 def solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:
     """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
-    with quiet():
-        return _solve(problem, time_limit)
-
-
-def _solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:
     model = pulp.LpProblem("communication", pulp.LpMinimize)
     category = pulp.LpContinuous if problem.fractional else pulp.LpInteger
     peak, busiest = pulp.LpVariable("peak", 0), pulp.LpVariable("busiest", 0)

@@ -1,4 +1,4 @@
-"""From a claimed split to an exact one with a proved bound.
+"""What a communication problem makes of a claim: an exact split, and multipliers that add up.
 
 Dual values of a linear program are floats near fractions with small denominators. They are rounded to such fractions
 and scaled to add up exactly; whatever comes out bounds the optimum, and where it meets the split's cost it proves it.
@@ -6,7 +6,7 @@ and scaled to add up exactly; whatever comes out bounds the optimum, and where i
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 from fractions import Fraction
 from math import lcm
 
@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import frozen
-from equipoise.certificates.communication import Multipliers
-from equipoise.certificates.communication_value import CommunicationCertificate
+from equipoise.certificates.check.communication import Multipliers
+from equipoise.certificates.kinds.communication import CommunicationCertificate
 from equipoise.problems import CommunicationProblem, SchedulingProblem
-from equipoise.solution import Solution
-from equipoise.solvers.communication.claim import Claim
+from equipoise.solvers.claim import Candidate, Claim
 from equipoise.solvers.scheduling.relieve import rounded
 
 DENOMINATOR = 10_000
@@ -27,26 +26,20 @@ DENOMINATOR = 10_000
 LARGEST = 2**40
 
 
-def certify(problem: CommunicationProblem, claim: Claim, solver: str, deadline: float | None = None) -> Solution:
-    """Turn ``claim`` into a :class:`Solution`: "optimal" only if the certificate was accepted."""
+def certify(problem: CommunicationProblem, claim: Claim, deadline: float | None) -> Iterator[Candidate]:
+    """Round the split and the multipliers; without a split, the multipliers bound the cost."""
     del deadline
-    solution = Solution("unknown", solver, raw_objective=claim.objective, raw_status=claim.message or claim.status)
-    if claim.split is None:
-        return solution
-    split, denominator = _exact(problem, claim.split)
-    certificate = CommunicationCertificate.of(problem, split, denominator, _multipliers(problem, claim.multipliers))
-    verdict = certificate.verify()
-    changed = int((np.abs(split / denominator - claim.split) > 1e-6).sum())
-    return replace(
-        solution,
-        status="optimal" if verdict.valid else "bounded",
-        evidence="certified" if verdict.valid else "claimed",
-        objective=problem.value(split, denominator),
-        lower=verdict.lower,
-        upper=verdict.upper,
-        split=frozen(split / denominator if problem.fractional else split),
-        certificate=certificate,
-        repairs=(f"rounded {changed} shares",) if changed else (),
+    multipliers = _multipliers(problem, claim.duals)
+    if claim.answer is None:
+        nothing = np.zeros(problem.hosts.shape, np.int64)
+        yield Candidate(CommunicationCertificate.of(problem, nothing, 1, multipliers))
+        return
+    split, denominator = _exact(problem, claim.answer)
+    changed = int((np.abs(split / denominator - claim.answer) > 1e-6).sum())
+    yield Candidate(
+        CommunicationCertificate.of(problem, split, denominator, multipliers),
+        {"split": frozen(split / denominator if problem.fractional else split)},
+        (f"rounded {changed} shares",) if changed else (),
     )
 
 

@@ -8,24 +8,23 @@ The linear program is solved in either form, for its dual values; whole tokens t
 
 from __future__ import annotations
 
-import datetime
 from fractions import Fraction
 
 import numpy as np
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import CommunicationProblem
-from equipoise.solvers.by_mathopt import STATUS
-from equipoise.solvers.communication.claim import Claim
+from equipoise.solvers.by_mathopt import run
+from equipoise.solvers.claim import Claim
 
 
 def solve(problem: CommunicationProblem, time_limit: float | None) -> Claim:
     """Solve in the problem's own form."""
     relaxed = _solve(problem, False, time_limit)
-    if problem.fractional or relaxed.split is None:
+    if problem.fractional or relaxed.answer is None:
         return relaxed
     whole = _solve(problem, True, time_limit)
-    return Claim(whole.status, whole.objective, whole.split, relaxed.multipliers, whole.message)
+    return Claim(whole.status, whole.objective, whole.answer, relaxed.duals, whole.message)
 
 
 def _solve(problem: CommunicationProblem, integral: bool, time_limit: float | None) -> Claim:
@@ -48,12 +47,9 @@ def _solve(problem: CommunicationProblem, integral: bool, time_limit: float | No
         rows.append(model.add_linear_constraint(-local - busiest <= -problem.may_send[g]))
         rows.append(model.add_linear_constraint(held - local - busiest <= 0))
     model.minimize(peak + float(problem.alpha) * busiest)
-    limit = None if time_limit is None else datetime.timedelta(seconds=time_limit / 2)
-    params = mathopt.SolveParameters(time_limit=limit, relative_gap_tolerance=0.0, absolute_gap_tolerance=1e-7)
-    result = mathopt.solve(model, mathopt.SolverType.HIGHS, params=params if integral else None)
-    reason = result.termination.reason
+    result, status, message = run(model, "HIGHS", None if time_limit is None else time_limit / 2, integral=integral)
     if not result.has_primal_feasible_solution():
-        return Claim(STATUS.get(reason, "failed"), message=reason.name)
+        return Claim(status, message=message)
     split = np.zeros(problem.hosts.shape)
     values = result.variable_values()
     for pair, variable in x.items():
@@ -61,5 +57,4 @@ def _solve(problem: CommunicationProblem, integral: bool, time_limit: float | No
     duals = None
     if not integral and result.has_dual_feasible_solution():
         duals = -np.array(result.dual_values(rows)).reshape(-1, 3).T
-    objective = Fraction(result.objective_value())
-    return Claim(STATUS.get(reason, "feasible"), objective, split, duals, reason.name)
+    return Claim(status, Fraction(result.objective_value()), split, duals, message)

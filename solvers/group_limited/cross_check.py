@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from equipoise.grid import total
 from equipoise.problems import GroupLimitedProblem
-from equipoise.solvers.assignment.claim import Claim
+from equipoise.solvers.claim import Claim
 from equipoise.solvers.group_limited import lagrangian
-from equipoise.solvers.group_limited.judge import judge, keeps
+from equipoise.solvers.group_limited.certify import keeps
+from equipoise.solvers.judge import judge
 from equipoise.solvers.solve import claim
 
 WITNESSES = ("ortools-cpsat", "ortools-cpsat-plain", "pulp-cbc")
@@ -27,10 +28,10 @@ def solve(problem: GroupLimitedProblem, time_limit: float | None) -> Claim:
     said = "; ".join(f"{name}: {one.message}" for name, one in zip(WITNESSES, claims, strict=True))
     if all(one.status == "infeasible" for one in claims):
         return Claim("infeasible", message=said, cross_checked=True)
-    answers = [one for one in claims if one.weights is not None and keeps(problem, one.weights)]
+    answers = [one for one in claims if one.answer is not None and keeps(problem, one.answer)]
     if not answers:
         return Claim("time limit", message=said)
-    scores = [total(problem.real_values[one.weights]) for one in answers]
+    scores = [total(problem.real_values[one.answer]) for one in answers]
     best = answers[scores.index(max(scores))]
     agree = len(answers) == len(WITNESSES) and len(set(scores)) == 1
     if agree and all(one.status == "optimal" for one in answers):

@@ -10,14 +10,14 @@ import time
 
 import numpy as np
 import numpy.typing as npt
-from ortools.graph.python import min_cost_flow
 
-from equipoise.certificates.assignment_value import AssignmentCertificate
+from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.grid import total
 from equipoise.problems import GroupLimitedProblem
 from equipoise.solvers.assignment.certify import certify
-from equipoise.solvers.assignment.claim import Claim, CoarseScores
+from equipoise.solvers.assignment.flow import experts_as_sets, flow_of
 from equipoise.solvers.assignment.flow import solve as solve_plain
+from equipoise.solvers.claim import Claim
 from equipoise.solvers.group_limited.dual import Descent, best_choices
 
 Booleans = npt.NDArray[np.bool_]
@@ -44,35 +44,15 @@ def solve(problem: GroupLimitedProblem, time_limit: float | None) -> Claim:
         descent.run(target, STEPS, deadline)
         if descent.bound <= target or (deadline is not None and time.monotonic() > deadline):
             break
-    prices = descent.prices * float(problem.grid.unit)
+    prices = descent.prices.astype(np.int64)
     if answer is None or value is None:
-        return Claim("failed", prices=prices, message="no answer in the groups that the prices name")
+        return Claim("failed", duals=prices, message="no answer in the groups that the prices name")
     return Claim("feasible", value * problem.grid.unit, answer, prices, "subgradients")
 
 
 def restricted_optimum(problem: GroupLimitedProblem, allowed: Booleans) -> Booleans | None:
     """Return the best assignment within ``allowed[T, E]``, by min-cost flow; None if there is none."""
-    plain = problem.assignment
-    tokens, experts = allowed.shape
-    sink = tokens + experts
-    coarse = CoarseScores.of(problem, 2**62 // max((sink + 2) * 2, plain.demand))
-    token, expert = np.nonzero(allowed)
-    flow = min_cost_flow.SimpleMinCostFlow()
-    arcs = flow.add_arcs_with_capacity_and_unit_cost(
-        token, tokens + expert, np.ones(len(token), np.int64), -coarse.values[allowed]
-    )
-    room = np.minimum(plain.capacity, tokens)
-    flow.add_arcs_with_capacity_and_unit_cost(tokens + np.arange(experts), np.full(experts, sink), room, room * 0)
-    if plain.drop:
-        unused = np.full(tokens, plain.top_k)
-        flow.add_arcs_with_capacity_and_unit_cost(np.arange(tokens), np.full(tokens, sink), unused, unused * 0)
-    supply = np.append(np.full(tokens, plain.top_k), -plain.demand)
-    flow.set_nodes_supplies(np.append(np.arange(tokens), sink), supply)
-    if flow.solve() != flow.OPTIMAL:
-        return None
-    held = np.zeros(allowed.shape, bool)
-    held[allowed] = flow.flows(arcs).astype(bool)
-    return held
+    return flow_of(problem, problem.assignment, allowed, *experts_as_sets(problem.assignment)).answer
 
 
 def _allowed(problem: GroupLimitedProblem, prices: Numbers) -> Booleans:
@@ -90,9 +70,8 @@ def _allowed(problem: GroupLimitedProblem, prices: Numbers) -> Booleans:
 
 
 def _plain_prices(problem: GroupLimitedProblem) -> Numbers:
-    """Optimal prices without the limit on groups, in steps of the problem's grid; zeros if there are none."""
+    """Optimal prices without the limit on groups, in steps of the problem's grid; zeros where the flow fails."""
     plain = problem.assignment
-    certificate = certify(plain, solve_plain(plain, None), "ortools-flow").certificate
-    if not isinstance(certificate, AssignmentCertificate):
-        return np.zeros(plain.num_experts)
+    certificate = next(certify(plain, solve_plain(plain, None), None)).certificate
+    assert isinstance(certificate, AssignmentCertificate)
     return np.round(certificate.prices.astype(float) * float(plain.grid.unit / problem.grid.unit))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ortools.sat.python import cp_model
 
 from equipoise.problems import LimitedProblem
-from equipoise.solvers.assignment.claim import Claim
 from equipoise.solvers.assignment.cpsat import assignment_model, coarse_scores, run_model
+from equipoise.solvers.claim import Claim
 
 
 def solve(problem: LimitedProblem, time_limit: float | None) -> Claim:

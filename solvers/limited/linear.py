@@ -1,14 +1,20 @@
-"""The linear program of an assignment with limits, for OR-Tools' MathOpt."""
+"""`ortools-highs`, `ortools-glop`: the linear program with limits, by HiGHS or simplex, through MathOpt."""
 
 from __future__ import annotations
 
 import numpy as np
 from ortools.math_opt import model_pb2
-from ortools.math_opt.python import mathopt
 
 from equipoise.problems import LimitedProblem
-from equipoise.solvers.assignment.claim import Claim, CoarseScores
-from equipoise.solvers.assignment.linear import LARGEST_COST, assignment_model, run_model
+from equipoise.solvers.assignment.coarse import CoarseScores
+from equipoise.solvers.assignment.linear import LARGEST_COST, assignment_model, solve_model
+from equipoise.solvers.claim import Claim
+
+
+def solve(problem: LimitedProblem, time_limit: float | None, method: str) -> Claim:
+    """Solve the LP relaxation, which has an integral optimum, by one of MathOpt's methods."""
+    coarse = CoarseScores.of(problem, LARGEST_COST)
+    return solve_model(limited_model(problem, coarse), coarse, method, time_limit)
 
 
 def limited_model(problem: LimitedProblem, coarse: CoarseScores) -> model_pb2.ModelProto:
@@ -27,9 +33,3 @@ def limited_model(problem: LimitedProblem, coarse: CoarseScores) -> model_pb2.Mo
         matrix.column_ids.extend(variables.tolist())
         matrix.coefficients.extend([1.0] * len(variables))
     return model
-
-
-def solve_limited(problem: LimitedProblem, solver: mathopt.SolverType, time_limit: float | None) -> Claim:
-    """Solve the LP with one of MathOpt's solvers."""
-    coarse = CoarseScores.of(problem, LARGEST_COST)
-    return run_model(limited_model(problem, coarse), coarse, solver, time_limit)

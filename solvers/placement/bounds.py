@@ -1,4 +1,4 @@
-"""The best lower bound on a placement's peak that a certificate can carry; see equipoise.certificates.placement."""
+"""The best lower bound on a placement's peak that a certificate can carry; see equipoise.certificates.check."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import heapq
 from dataclasses import dataclass
 from fractions import Fraction
 
-from equipoise.certificates.placement import is_lower_bound
-from equipoise.certificates.placement_value import sizes_of
+from equipoise.certificates.check.placement import is_lower_bound
+from equipoise.certificates.kinds.placement import sizes_of
 from equipoise.problems import PlacementProblem
 
 MOST_CANDIDATES = 200_000
+
+
+def solver_seconds(time_limit: float | None) -> float | None:
+    """What a solver may use of a limit that includes starting its process and evaluating its answer."""
+    return None if time_limit is None else 0.8 * time_limit
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,16 @@ import pulp
 
 from equipoise.problems import PlacementProblem
 from equipoise.solvers.by_pulp import quiet, run_cbc
-from equipoise.solvers.placement.bounds import best_bound, replica_ranges
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.placement.bounds import best_bound, replica_ranges, solver_seconds
 from equipoise.solvers.placement.certify import slots_of
-from equipoise.solvers.placement.claim import Claim, solver_seconds
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
 
 
+@quiet()
 def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
-    with quiet():
-        return _solve(problem, time_limit)
-
-
-def _solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     experts, devices = range(problem.num_experts), range(problem.num_devices)
     unit = max(1.0, sum(problem.load.tolist()) / problem.num_devices)
     model = pulp.LpProblem("placement", pulp.LpMinimize)
@@ -38,7 +34,7 @@ def _solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     if status not in ("optimal", "feasible"):
         return Claim(status, message=message)
     counts = np.array([[round(pulp.value(on[e][g]) or 0.0) for g in devices] for e in experts])
-    return Claim(status, Fraction(peak.varValue or 0.0) * Fraction(unit), counts, message)
+    return Claim(status, Fraction(peak.varValue or 0.0) * Fraction(unit), counts, message=message)
 
 
 def _even(

@@ -1,60 +1,46 @@
-"""From an engine's claim to a placement: evaluate it exactly, bound it, and let the solver-free check decide.
+"""What a placement problem makes of a claim: its placement and best split, and the best bound on any placement.
 
-An engine that calls its placement optimal proves nothing by that: only a bound that meets the peak makes it "optimal"
-and "certified". Where none does, the solution is "bounded", unless two families of engines agree: then it is
-"optimal" and "cross-checked", and ``lower`` stays the proved one.
+An engine that calls its placement optimal proves nothing by that: only a bound that meets the peak does.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import frozen
-from equipoise.certificates.placement_value import PlacementCertificate
+from equipoise.certificates.kinds.placement import PlacementCertificate
 from equipoise.problems import PlacementProblem
-from equipoise.solution import Solution
+from equipoise.solvers.claim import Candidate, Claim
 from equipoise.solvers.placement.bounds import best_bound
-from equipoise.solvers.placement.claim import Claim
 from equipoise.solvers.scheduling.relieve import relieve, rounded
 
 Integers = npt.NDArray[np.int64]
 
 
-def certify(problem: PlacementProblem, claim: Claim, solver: str, deadline: float | None = None) -> Solution:
-    """Turn ``claim`` into a :class:`Solution`; its certificate carries the bound even where there is a gap."""
+def certify(problem: PlacementProblem, claim: Claim, deadline: float | None) -> Iterator[Candidate]:
+    """Evaluate the placement exactly and bound it; without one, or where it is refused, bound all placements."""
     del deadline
-    solution = Solution("unknown", solver, raw_objective=claim.objective, raw_status=claim.message or claim.status)
-    if claim.counts is None:
-        return replace(solution, lower=best_bound(problem).value)
-    slots = slots_of(problem, claim.counts)
-    if (reason := problem.violation(slots)) is not None:
-        return replace(solution, lower=best_bound(problem).value, repairs=(f"refused: {reason}",))
-    split, denominator, peak = None, 1, None
+    slots = None if claim.answer is None else slots_of(problem, claim.answer)
+    refused = () if slots is None or (reason := problem.violation(slots)) is None else (f"refused: {reason}",)
+    if slots is None or refused:
+        bound = best_bound(problem)
+        nothing = np.full(problem.num_slots, -1)
+        certificate = PlacementCertificate.of(problem, nothing, None, 1, bound.value, bound.argument)
+        yield Candidate(certificate, repairs=refused)
+        return
+    answer, split, denominator = {"physical_to_logical": frozen(slots)}, None, 1
     if problem.split == "even":
-        peak = problem.even_peak(slots)
+        bound = best_bound(problem, problem.even_peak(slots))
     else:
         levelled = free_split(problem, slots)
         split, denominator = levelled
-        peak = Fraction(int(split.sum(axis=0).max()), denominator)
-    bound = best_bound(problem, peak)
-    certificate = PlacementCertificate.of(problem, slots, split, denominator, bound.value, bound.argument)
-    verdict = certificate.verify()
-    agreed = claim.cross_checked and not verdict.valid
-    return replace(
-        solution,
-        status="optimal" if verdict.valid or agreed else "bounded",
-        evidence="certified" if verdict.valid else "cross-checked" if agreed else "claimed",
-        objective=peak,
-        lower=verdict.lower,
-        upper=verdict.upper,
-        physical_to_logical=frozen(slots),
-        split=None if split is None else frozen(split / denominator),
-        certificate=certificate,
-    )
+        answer["split"] = frozen(split / denominator)
+        bound = best_bound(problem, Fraction(int(split.sum(axis=0).max()), denominator))
+    yield Candidate(PlacementCertificate.of(problem, slots, split, denominator, bound.value, bound.argument), answer)
 
 
 def peak_of_counts(problem: PlacementProblem, counts: npt.NDArray[np.integer]) -> Fraction | None:

@@ -15,10 +15,10 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from equipoise.problems import PlacementProblem
-from equipoise.solvers.by_cpsat import STATUS
-from equipoise.solvers.placement.bounds import best_bound, replica_ranges
+from equipoise.solvers.by_cpsat import run
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.placement.bounds import best_bound, replica_ranges, solver_seconds
 from equipoise.solvers.placement.certify import slots_of
-from equipoise.solvers.placement.claim import Claim, solver_seconds
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
 
@@ -58,20 +58,15 @@ def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     _break_symmetry(model, problem, held)
     _keep_groups(model, problem, u)
     model.minimize(peak)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    if (seconds := solver_seconds(time_limit)) is not None:
-        solver.parameters.max_time_in_seconds = seconds
-    outcome = solver.solve(model)
-    status = STATUS.get(int(outcome), "failed")
-    message = f"{outcome.name}, bound {float(Fraction(solver.best_objective_bound) / unit):.6f}"
+    solver, status, outcome = run(model, solver_seconds(time_limit))
+    message = f"{outcome}, bound {float(Fraction(solver.best_objective_bound) / unit):.6f}"
     if status not in ("optimal", "feasible"):
-        return Claim(status, None, start, message)
+        return Claim(status, None, start, message=message)
     counts = np.zeros((experts, devices), np.int64)
     for expert, choices in enumerate(u):
         for (_, device), variable in choices.items():
             counts[expert, device] += solver.value(variable)
-    return Claim(status, Fraction(solver.value(peak)) / unit, counts, message)
+    return Claim(status, Fraction(solver.value(peak)) / unit, counts, message=message)
 
 
 def _break_symmetry(model: cp_model.CpModel, problem: PlacementProblem, held: list[list[cp_model.LinearExprT]]) -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from equipoise.problems import PlacementProblem
+from equipoise.solvers.claim import Claim
 from equipoise.solvers.placement.certify import peak_of_counts
-from equipoise.solvers.placement.claim import Claim
 from equipoise.solvers.solve import claim
 
 WITNESSES = {"even": ("ortools-cpsat", "pulp-cbc"), "free": ("ortools-highs", "pulp-cbc")}
@@ -26,7 +26,7 @@ def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     share = None if time_limit is None else time_limit / len(names)
     claims: list[Claim] = [claim(problem, name, share) for name in names]
     said = "; ".join(f"{name}: {one.message or one.status}" for name, one in zip(names, claims, strict=True))
-    peaks = [None if one.counts is None else peak_of_counts(problem, one.counts) for one in claims]
+    peaks = [None if one.answer is None else peak_of_counts(problem, one.answer) for one in claims]
     found: list[tuple[Fraction, int]] = [(peak, place) for place, peak in enumerate(peaks) if peak is not None]
     if not found:
         return Claim("time limit", message=said)

@@ -1,6 +1,6 @@
 """Free split at scale: local search over placements, each judged by the exact peak of its best split.
 
-The compiled scheduler (:mod:`equipoise.solvers.scheduling.express`) gives the peak of a placement and the set of
+The compiled scheduler (:mod:`equipoise.solvers.scheduling.push_relabel`) gives the peak of a placement and the set of
 devices that cannot get below it. Only an expert whose replicas all lie in that set can be to blame, so every move gives
 such an expert a device outside it (on the same node): in an empty slot, in place of a spare replica, or in exchange
 for another expert. A move that does not raise the peak is kept; after PATIENCE moves without gain the best placement is
@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.problems import PlacementProblem, SchedulingProblem
-from equipoise.solvers.scheduling.express.batch import scheduled
-from equipoise.solvers.scheduling.express.network import Network
+from equipoise.solvers.scheduling.push_relabel.batch import scheduled
+from equipoise.solvers.scheduling.push_relabel.network import Network
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]

@@ -1,4 +1,4 @@
-r"""The joint placement and split program as arrays for OR-Tools' MathOpt.
+r"""`ortools-highs`: the joint program of placement and free split, by HiGHS, through OR-Tools' MathOpt.
 
     min m   s.t.  sum_g x[e,g] = w[e],  x[e,g] <= w[e] y[e,g],  sum_e x[e,g] <= m,
                   sum_g y[e,g] >= 1,  sum_e y[e,g] <= P / G
@@ -10,7 +10,6 @@ above the best combinatorial bound, a gap that branch-and-bound alone may never 
 
 from __future__ import annotations
 
-import datetime
 from fractions import Fraction
 
 import numpy as np
@@ -18,11 +17,28 @@ from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import PlacementProblem
-from equipoise.solvers.by_mathopt import STATUS
-from equipoise.solvers.placement.bounds import best_bound
+from equipoise.solvers.by_mathopt import run
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.placement.bounds import best_bound, solver_seconds
 from equipoise.solvers.placement.certify import free_split, slots_of
-from equipoise.solvers.placement.claim import Claim, solver_seconds
 from equipoise.solvers.placement.greedy import greedy_counts
+
+
+def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
+    """Solve the free form; exact up to the solver's tolerances."""
+    start = slots_of(problem, greedy_counts(problem))
+    split, denominator = free_split(problem, start)
+    reached = Fraction(int(split.sum(axis=0).max()), denominator)
+    unit = max(1.0, float(reached))
+    model = mathopt.Model.from_model_proto(free_model(problem, best_bound(problem, reached).value, unit))
+    result, status, message = run(model, "HIGHS", solver_seconds(time_limit), integral=True)
+    message = f"{message}, bound {result.termination.objective_bounds.dual_bound * unit:.6f}"
+    if not result.has_primal_feasible_solution():
+        return Claim("time limit", None, greedy_counts(problem), message=message)
+    pairs = problem.num_experts * problem.num_devices
+    placed = np.array(result.variable_values(list(model.variables())))[pairs : 2 * pairs]
+    counts = np.round(placed).astype(np.int64).reshape(problem.num_experts, problem.num_devices)
+    return Claim(status, Fraction(result.objective_value()) * Fraction(unit), counts, message=message)
 
 
 def free_model(problem: PlacementProblem, floor: Fraction, unit: float) -> model_pb2.ModelProto:
@@ -64,27 +80,6 @@ def free_model(problem: PlacementProblem, floor: Fraction, unit: float) -> model
         rows.add(choice % nodes, 2 * pairs + choice, np.ones(len(choice)), most, most)
     rows.write(model)
     return model
-
-
-def solve_free(problem: PlacementProblem, solver: mathopt.SolverType, time_limit: float | None) -> Claim:
-    """Solve the joint program with one of MathOpt's MIP solvers."""
-    start = slots_of(problem, greedy_counts(problem))
-    split, denominator = free_split(problem, start)
-    reached = Fraction(int(split.sum(axis=0).max()), denominator)
-    unit = max(1.0, float(reached))
-    model = mathopt.Model.from_model_proto(free_model(problem, best_bound(problem, reached).value, unit))
-    seconds = solver_seconds(time_limit)
-    limit = None if seconds is None else datetime.timedelta(seconds=seconds)
-    params = mathopt.SolveParameters(time_limit=limit, relative_gap_tolerance=0.0, absolute_gap_tolerance=1e-7)
-    result = mathopt.solve(model, solver, params=params)
-    reason = result.termination.reason
-    message = f"{reason.name}, bound {result.termination.objective_bounds.dual_bound * unit:.6f}"
-    if not result.has_primal_feasible_solution():
-        return Claim("time limit", None, greedy_counts(problem), message)
-    pairs = problem.num_experts * problem.num_devices
-    placed = np.array(result.variable_values(list(model.variables())))[pairs : 2 * pairs]
-    counts = np.round(placed).astype(np.int64).reshape(problem.num_experts, problem.num_devices)
-    return Claim(STATUS.get(reason, "feasible"), Fraction(result.objective_value()) * Fraction(unit), counts, message)
 
 
 class _Rows:

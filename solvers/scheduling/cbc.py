@@ -9,21 +9,17 @@ import pulp
 
 from equipoise.problems import SchedulingProblem
 from equipoise.solvers.by_pulp import quiet, run_cbc
-from equipoise.solvers.scheduling.claim import Claim
+from equipoise.solvers.claim import Claim
 
 LARGEST = 10**9
 """Larger totals leave the range in which CBC's tolerance (1e-6 relative) still separates two integers."""
 
 
+@quiet()
 def solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:
     """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
     if problem.total > LARGEST:
         return Claim("failed", message=f"{problem.total} tokens are more than CBC resolves ({LARGEST})")
-    with quiet():
-        return _solve(problem, time_limit)
-
-
-def _solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:
     category = pulp.LpContinuous if problem.fractional else pulp.LpInteger
     model = pulp.LpProblem("scheduling", pulp.LpMinimize)
     peak = pulp.LpVariable("peak", 0)

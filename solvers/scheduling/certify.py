@@ -1,8 +1,8 @@
-"""From an engine's claim to a schedule: level it, and let the solver-free check decide."""
+"""What a scheduling problem makes of a claim: the split as it stands where it is proved, else levelled."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -10,42 +10,34 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import frozen
-from equipoise.certificates.scheduling import peak_of
-from equipoise.certificates.scheduling_value import SchedulingCertificate
+from equipoise.certificates.check.scheduling import peak_of
+from equipoise.certificates.kinds.scheduling import SchedulingCertificate
 from equipoise.problems import SchedulingProblem
-from equipoise.solution import Solution
-from equipoise.solvers.scheduling.claim import Claim
+from equipoise.solvers.claim import Candidate, Claim
 from equipoise.solvers.scheduling.relieve import Relieved, bound, first_cut, relieve, rounded
 
 
-def certify(problem: SchedulingProblem, claim: Claim, solver: str, deadline: float | None = None) -> Solution:
-    """Turn ``claim`` into a :class:`Solution`: "optimal" only if the certificate was accepted."""
-    solution = Solution("unknown", solver, raw_objective=claim.objective, raw_status=claim.message or claim.status)
-    if claim.split is None:
-        return replace(solution, lower=first_cut(problem)[1])
-    best = _best(problem, claim, claim.split, deadline)
-    certificate = SchedulingCertificate.of(problem, best.split, best.denominator, best.devices)
-    verdict = certificate.verify()
-    changed = int((best.split * claim.denominator != claim.split * best.denominator).sum())
-    return replace(
-        solution,
-        status="optimal" if verdict.valid else "bounded",
-        evidence="certified" if verdict.valid else "claimed",
-        objective=_peak(problem, best.split, best.denominator),
-        lower=verdict.lower,
-        upper=verdict.upper,
-        split=frozen(best.split / best.denominator if problem.fractional else best.split),
-        certificate=certificate if verdict.valid else None,
-        repairs=(f"rounded or moved {changed} shares",) if changed else (),
+def certify(problem: SchedulingProblem, claim: Claim, deadline: float | None) -> Iterator[Candidate]:
+    """Level the claimed split until a set of devices proves its peak; without one, take the best obvious set."""
+    if claim.answer is None:
+        nothing = np.zeros(problem.hosts.shape, np.int64)
+        yield Candidate(SchedulingCertificate.of(problem, nothing, 1, first_cut(problem)[0]))
+        return
+    best = _best(problem, claim, claim.answer, deadline)
+    changed = int((best.split * claim.denominator != claim.answer * best.denominator).sum())
+    yield Candidate(
+        SchedulingCertificate.of(problem, best.split, best.denominator, best.devices),
+        {"split": frozen(best.split / best.denominator if problem.fractional else best.split)},
+        (f"rounded or moved {changed} shares",) if changed else (),
     )
 
 
 def _best(problem: SchedulingProblem, claim: Claim, split: npt.NDArray[Any], deadline: float | None) -> Relieved:
     """Return the claim as it stands where its own device set proves it or nothing better is found; else level it."""
-    exact = _exact(problem, claim)
+    exact = _exact(problem, split, claim.denominator)
     claimed = _peak(problem, split, claim.denominator) if exact else None
-    if exact and claim.devices is not None and bound(problem, claim.devices) == claimed:
-        return Relieved(split, claim.denominator, claim.devices)
+    if exact and claim.duals is not None and bound(problem, claim.duals) == claimed:
+        return Relieved(split, claim.denominator, claim.duals)
     start = split if exact and claim.denominator == 1 else rounded(problem, split / claim.denominator)
     best = relieve(problem, start, deadline)
     if claimed is not None and claimed <= _peak(problem, best.split, best.denominator):
@@ -53,10 +45,9 @@ def _best(problem: SchedulingProblem, claim: Claim, split: npt.NDArray[Any], dea
     return best
 
 
-def _exact(problem: SchedulingProblem, claim: Claim) -> bool:
+def _exact(problem: SchedulingProblem, split: npt.NDArray[Any], unit: int) -> bool:
     """Whether the claimed split is feasible as it stands, in integers and in the problem's own form."""
-    split, unit = claim.split, claim.denominator
-    if split is None or split.dtype.kind != "i" or (unit > 1 and not problem.fractional):
+    if split.dtype.kind != "i" or (unit > 1 and not problem.fractional):
         return False
     served = [sum(row) == load * unit for row, load in zip(split.tolist(), problem.load.tolist(), strict=True)]
     return bool((split >= 0).all() and not split[~problem.hosts].any() and all(served))

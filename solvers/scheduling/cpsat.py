@@ -13,8 +13,8 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from equipoise.problems import SchedulingProblem
-from equipoise.solvers.by_cpsat import STATUS
-from equipoise.solvers.scheduling.claim import Claim
+from equipoise.solvers.by_cpsat import run
+from equipoise.solvers.claim import Claim
 
 LARGEST = 2**50
 
@@ -37,15 +37,10 @@ def solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:
         held = sum(x[e, g] for e, g in hosted if g == device) + base * unit
         model.add(held * common <= peak * speed)
     model.minimize(peak)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    if time_limit is not None:
-        solver.parameters.max_time_in_seconds = time_limit
-    outcome = solver.solve(model)
-    status = STATUS.get(int(outcome), "failed")
+    solver, status, message = run(model, time_limit)
     if status not in ("optimal", "feasible"):
-        return Claim(status, message=outcome.name)
+        return Claim(status, message=message)
     split = np.zeros(problem.hosts.shape, np.int64)
     for (e, g), variable in x.items():
         split[e, g] = solver.value(variable)
-    return Claim(status, Fraction(solver.value(peak), unit * common), split, unit, outcome.name)
+    return Claim(status, Fraction(solver.value(peak), unit * common), split, message=message, denominator=unit)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ortools.graph.python import max_flow
 
 from equipoise.problems import SchedulingProblem
-from equipoise.solvers.scheduling.claim import Claim
+from equipoise.solvers.claim import Claim
 from equipoise.solvers.scheduling.relieve import bound, first_cut, limits
 
 
@@ -23,7 +23,7 @@ def solve(problem: SchedulingProblem, time_limit: float | None) -> Claim:
         limit, unit = limits(problem, peak)
         split, cut = _served(problem, limit - problem.base_load * unit, unit)
         if cut is None:
-            return Claim("optimal", peak, split, unit, "OPTIMAL", devices)
+            return Claim("optimal", peak, split, devices, "OPTIMAL", unit)
         if not cut.any() or (higher := bound(problem, cut)) <= peak:
             return Claim("failed", message="the cut of a flow that falls short proves nothing")
         devices, peak = cut, higher

@@ -1,8 +1,7 @@
-"""The paper's linear program (MicroMoE, arXiv 2511.16947) as arrays for OR-Tools' MathOpt."""
+"""`ortools-highs`, `ortools-glop`: the linear program of MicroMoE (arXiv 2511.16947), through OR-Tools' MathOpt."""
 
 from __future__ import annotations
 
-import datetime
 from fractions import Fraction
 
 import numpy as np
@@ -10,8 +9,20 @@ from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import SchedulingProblem
-from equipoise.solvers.by_mathopt import STATUS
-from equipoise.solvers.scheduling.claim import Claim
+from equipoise.solvers.by_mathopt import run
+from equipoise.solvers.claim import Claim
+
+
+def solve(problem: SchedulingProblem, time_limit: float | None, method: str) -> Claim:
+    """Solve by one of MathOpt's methods; exact up to its tolerance, the split is fractional in both forms."""
+    unit = max(1.0, problem.total / problem.num_devices)
+    model = mathopt.Model.from_model_proto(scheduling_model(problem, unit))
+    result, status, message = run(model, method, time_limit)
+    if not result.has_primal_feasible_solution():
+        return Claim(status, message=message)
+    split = np.zeros(problem.hosts.shape)
+    split[problem.hosts] = np.array(result.variable_values(list(model.variables()))[:-1]) * unit
+    return Claim(status, Fraction(result.objective_value()) * Fraction(unit), split, message=message)
 
 
 def scheduling_model(problem: SchedulingProblem, unit: float) -> model_pb2.ModelProto:
@@ -41,19 +52,3 @@ def scheduling_model(problem: SchedulingProblem, unit: float) -> model_pb2.Model
     model.linear_constraint_matrix.column_ids.extend(column[order].tolist())
     model.linear_constraint_matrix.coefficients.extend(value[order].tolist())
     return model
-
-
-def solve_linear(problem: SchedulingProblem, solver: mathopt.SolverType, time_limit: float | None) -> Claim:
-    """Solve the LP with one of MathOpt's solvers; its split is fractional in both forms."""
-    unit = max(1.0, problem.total / problem.num_devices)
-    model = mathopt.Model.from_model_proto(scheduling_model(problem, unit))
-    limit = None if time_limit is None else datetime.timedelta(seconds=time_limit)
-    result = mathopt.solve(model, solver, params=mathopt.SolveParameters(time_limit=limit))
-    reason = result.termination.reason
-    message = f"{reason.name}: {result.termination.detail}" if result.termination.detail else reason.name
-    if not result.has_primal_feasible_solution():
-        return Claim(STATUS.get(reason, "failed"), message=message)
-    split = np.zeros(problem.hosts.shape)
-    split[problem.hosts] = np.array(result.variable_values(list(model.variables()))[:-1]) * unit
-    objective = Fraction(result.objective_value()) * Fraction(unit)
-    return Claim(STATUS.get(reason, "feasible"), objective, split, message=message)

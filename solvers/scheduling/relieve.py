@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.certificates.scheduling import bottleneck
+from equipoise.certificates.check.scheduling import bottleneck
 from equipoise.problems import SchedulingProblem
 
 Integers = npt.NDArray[np.int64]
@@ -49,7 +49,7 @@ def relieve(problem: SchedulingProblem, start: Integers, deadline: float | None 
 
 
 def bound(problem: SchedulingProblem, devices: Booleans) -> Fraction:
-    """Peak that ``devices`` prove; see :func:`equipoise.certificates.scheduling.bottleneck`."""
+    """Peak that ``devices`` prove; see :func:`equipoise.certificates.check.scheduling.bottleneck`."""
     return bottleneck(problem.load, problem.hosts, problem.base_load, problem.speed, problem.fractional, devices)
 
 

@@ -9,16 +9,12 @@ import pulp
 
 from equipoise.problems import TrafficProblem
 from equipoise.solvers.by_pulp import quiet, run_cbc
-from equipoise.solvers.traffic.claim import Claim
+from equipoise.solvers.claim import Claim
 
 
+@quiet()
 def solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
     """Solve with integral flows; ``sol_status`` is read, because PuLP's ``status`` calls any incumbent optimal."""
-    with quiet():
-        return _solve(problem, time_limit)
-
-
-def _solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
     devices, experts = problem.source_load.shape
     model = pulp.LpProblem("traffic", pulp.LpMinimize)
     starts = np.argwhere(problem.source_load).tolist()
@@ -39,4 +35,4 @@ def _solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
     flows = np.zeros((devices, experts, devices), np.int64)
     for index, variable in f.items():
         flows[index] = round(variable.varValue or 0.0)
-    return Claim(status, Fraction(pulp.value(model.objective) or 0), flows, message)
+    return Claim(status, Fraction(pulp.value(model.objective) or 0), flows, message=message)

@@ -1,4 +1,4 @@
-"""From claimed flows to proved ones: device prices are shortest distances on the devices.
+"""What a traffic problem makes of a claim: the flows as they stand, and device prices that are shortest distances.
 
 ``w[g, h]`` is the least change of cost when one token moves from g to h, and node G stands for unused room:
 
@@ -10,17 +10,15 @@ Orlin, Network Flows, ch. 9). Engines here are exact, so nothing is mended: a ne
 
 from __future__ import annotations
 
-from dataclasses import replace
-from fractions import Fraction
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from equipoise.arrays import frozen
-from equipoise.certificates.traffic_value import TrafficCertificate
+from equipoise.certificates.kinds.traffic import TrafficCertificate
 from equipoise.problems import TrafficProblem
-from equipoise.solution import Solution
-from equipoise.solvers.traffic.claim import Claim
+from equipoise.solvers.claim import Candidate, Claim
 
 Integers = npt.NDArray[np.int64]
 
@@ -28,29 +26,19 @@ _NO_MOVE = np.int64(2**50)
 """Weight of a move that no token can make: more than any chain of real ones costs."""
 
 
-def certify(problem: TrafficProblem, claim: Claim, solver: str, deadline: float | None = None) -> Solution:
-    """Turn ``claim`` into a :class:`Solution`: "optimal" only if the certificate was accepted."""
+def certify(problem: TrafficProblem, claim: Claim, deadline: float | None) -> Iterator[Candidate]:
+    """Price the claimed flows; without any, prices of zero bound the cost."""
     del deadline
-    solution = Solution("unknown", solver, raw_objective=claim.objective, raw_status=claim.message or claim.status)
-    if claim.flows is None:
-        return replace(solution, status="infeasible") if claim.status == "infeasible" else solution
-    prices = device_prices(problem, claim.flows)
-    proof = np.zeros(problem.num_devices, np.int64) if prices is None else prices
-    certificate = TrafficCertificate.of(problem, claim.flows, proof)
-    verdict = certificate.verify()
-    if verdict.upper is None:
-        return replace(solution, lower=verdict.lower, repairs=(f"refused: {verdict.reason}",))
-    return replace(
-        solution,
-        status="optimal" if verdict.valid else "bounded",
-        evidence="certified" if verdict.valid else "claimed",
-        objective=verdict.upper,
-        lower=verdict.lower,
-        upper=verdict.upper,
-        split=frozen(claim.flows.sum(axis=0)),
-        flows=frozen(claim.flows),
-        certificate=certificate if verdict.valid else None,
-    )
+    flows, free = claim.answer, np.zeros(problem.num_devices, np.int64)
+    if flows is None:
+        nothing = np.zeros((problem.num_devices, *problem.hosts.shape), np.int64)
+        infeasible = claim.status == "infeasible"
+        certificate = None if infeasible else TrafficCertificate.of(problem, nothing, free)
+        yield Candidate(certificate, infeasible=infeasible)
+        return
+    prices = device_prices(problem, flows)
+    answer = {"split": frozen(flows.sum(axis=0)), "flows": frozen(flows)}
+    yield Candidate(TrafficCertificate.of(problem, flows, free if prices is None else prices), answer)
 
 
 def device_prices(problem: TrafficProblem, flows: Integers) -> Integers | None:
@@ -71,9 +59,3 @@ def device_prices(problem: TrafficProblem, flows: Integers) -> Integers | None:
             return relative
         price = lower
     return None
-
-
-def total_cost(problem: TrafficProblem, flows: Integers) -> Fraction:
-    """``sum c[s, g] f[s, e, g]``, exactly."""
-    moved = flows.astype(object).sum(axis=1)
-    return Fraction(int((problem.cost.astype(object) * moved).sum()))

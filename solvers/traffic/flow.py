@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
-from ortools.graph.python import min_cost_flow
 
 from equipoise.problems import TrafficProblem
-from equipoise.solvers.status import ClaimStatus
-from equipoise.solvers.traffic.certify import total_cost
-from equipoise.solvers.traffic.claim import Claim
-
-STATUS: dict[object, ClaimStatus] = {
-    min_cost_flow.SimpleMinCostFlow.OPTIMAL: "optimal",
-    min_cost_flow.SimpleMinCostFlow.FEASIBLE: "feasible",
-    min_cost_flow.SimpleMinCostFlow.INFEASIBLE: "infeasible",
-}
+from equipoise.solvers.by_flow import Integers, run
+from equipoise.solvers.claim import Claim
 
 
 def solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
@@ -25,17 +19,20 @@ def solve(problem: TrafficProblem, time_limit: float | None) -> Claim:
     supply = problem.source_load[source, expert]
     arc, device = np.nonzero(problem.hosts[expert])
     sink = len(source) + devices
-    flow = min_cost_flow.SimpleMinCostFlow()
-    moved = flow.add_arcs_with_capacity_and_unit_cost(
-        arc, len(source) + device, supply[arc], problem.cost[source[arc], device]
-    )
     each = np.arange(devices)
-    flow.add_arcs_with_capacity_and_unit_cost(len(source) + each, np.full(devices, sink), problem.limit, each * 0)
-    flow.set_nodes_supplies(np.append(np.arange(len(source)), sink), np.append(supply, -supply.sum()))
-    outcome = flow.solve()
-    status = STATUS.get(outcome, "failed")
-    if status != "optimal":
-        return Claim(status, message=str(outcome).rpartition(".")[2])
+    found, _, status, message = run(
+        np.concatenate([supply, each * 0, [-supply.sum()]]),
+        (arc, len(source) + device, supply[arc], problem.cost[source[arc], device]),
+        (len(source) + each, np.full(devices, sink), problem.limit, each * 0),
+    )
+    if found is None:
+        return Claim(status, message=message)
     flows = np.zeros((devices, experts, devices), np.int64)
-    flows[source[arc], expert[arc], device] = flow.flows(moved)
-    return Claim(status, total_cost(problem, flows), flows, "OPTIMAL")
+    flows[source[arc], expert[arc], device] = found
+    return Claim(status, total_cost(problem, flows), flows, message=message)
+
+
+def total_cost(problem: TrafficProblem, flows: Integers) -> Fraction:
+    """``sum c[s, g] f[s, e, g]``, exactly."""
+    moved = flows.astype(object).sum(axis=1)
+    return Fraction(int((problem.cost.astype(object) * moved).sum()))

@@ -13,13 +13,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from equipoise.audits.result import Audit as Audit
+    from equipoise.audits.run import audit as audit
     from equipoise.certificates.certificate import Certificate as Certificate
-    from equipoise.certificates.verdict import Verdict as Verdict
+    from equipoise.certificates.check.verdict import Verdict as Verdict
+    from equipoise.checks.check import check as check
+    from equipoise.checks.engine.report import Report as Report
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
     from equipoise.errors import InvalidProblem as InvalidProblem
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
+    from equipoise.errors import TargetNotFound as TargetNotFound
     from equipoise.problems import AssignmentProblem as AssignmentProblem
     from equipoise.problems import CommunicationProblem as CommunicationProblem
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
@@ -31,8 +36,11 @@ if TYPE_CHECKING:
     from equipoise.problems import device_limits as device_limits
     from equipoise.problems import node_costs as node_costs
     from equipoise.problems import sequence_limits as sequence_limits
-    from equipoise.roles import Router as Router
-    from equipoise.roles import Routing as Routing
+    from equipoise.roles.placer import Placer as Placer
+    from equipoise.roles.predictor import Predictor as Predictor
+    from equipoise.roles.router import Router as Router
+    from equipoise.roles.scheduler import Scheduler as Scheduler
+    from equipoise.routing import Routing as Routing
     from equipoise.solution import Solution as Solution
     from equipoise.solvers.assignment.frontier import Frontier as Frontier
     from equipoise.solvers.assignment.frontier import FrontierPoint as FrontierPoint
@@ -40,15 +48,19 @@ if TYPE_CHECKING:
     from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
-    from equipoise.solvers.scheduling.express.batch import Schedules as Schedules
-    from equipoise.solvers.scheduling.express.batch import schedule_batch as schedule_batch
+    from equipoise.solvers.scheduling.push_relabel.batch import Schedules as Schedules
+    from equipoise.solvers.scheduling.push_relabel.batch import schedule_batch as schedule_batch
     from equipoise.solvers.solve import available_solvers as available_solvers
     from equipoise.solvers.solve import solve as solve
+    from equipoise.traces import read_loads as read_loads
+    from equipoise.traces import read_trace as read_trace
+    from equipoise.traces import recorded as recorded
 
 __version__ = "0.1.0"
 
 _HOME = {
     "AssignmentProblem": "problems",
+    "Audit": "audits.result",
     "Certificate": "certificates.certificate",
     "CommunicationProblem": "problems",
     "EquipoiseError": "errors",
@@ -60,24 +72,34 @@ _HOME = {
     "Limit": "problems",
     "LimitedProblem": "problems",
     "Margin": "solvers.assignment.margin",
-    "Router": "roles",
-    "Routing": "roles",
+    "Placer": "roles.placer",
+    "Predictor": "roles.predictor",
+    "Router": "roles.router",
+    "Routing": "routing",
     "PlacementProblem": "problems",
-    "Schedules": "solvers.scheduling.express.batch",
+    "Report": "checks.engine.report",
+    "Scheduler": "roles.scheduler",
+    "Schedules": "solvers.scheduling.push_relabel.batch",
     "SchedulingProblem": "problems",
     "Solution": "solution",
     "SolverNotAvailable": "errors",
     "TargetError": "errors",
+    "TargetNotFound": "errors",
     "TrafficProblem": "problems",
-    "Verdict": "certificates.verdict",
+    "Verdict": "certificates.check.verdict",
+    "audit": "audits.run",
     "available_solvers": "solvers.solve",
+    "check": "checks.check",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
     "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
     "node_costs": "problems",
+    "read_loads": "traces",
+    "read_trace": "traces",
+    "recorded": "traces",
     "sequence_limits": "problems",
-    "schedule_batch": "solvers.scheduling.express.batch",
+    "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class EquipoiseError(Exception):
     """Root of all errors that Equipoise raises on purpose; its text is one sentence for a person."""
@@ -45,26 +47,28 @@ class TargetNotFound(EquipoiseError, LookupError):
 
 
 class TargetError(EquipoiseError):
-    """The balancer under test broke: it raised, or returned something that is no routing.
+    """The balancer under test broke: it gave no answer, or one that its role cannot read.
 
     Parameters
     ----------
     message
-        One sentence.
+        One sentence that starts with "it".
     kind
-        "raises", "hangs", "crashes", "unable" or "returns nothing readable".
+        "raises", "hangs", "crashes", "unable", "returns nothing readable", or "gives no routing" and the like.
+    better
+        What it could have answered; None where there is nothing to show.
     """
 
-    def __init__(self, message: str = "", kind: str = "returns nothing readable") -> None:
+    def __init__(self, message: str = "", kind: str = "returns nothing readable", better: Any = None) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind, self.better = kind, better
 
 
 class TargetUnable(TargetError):
     """The balancer says itself that it cannot answer here: a package is missing, or the input is too short for it."""
 
-    def __init__(self, message: str = "", kind: str = "unable") -> None:
-        super().__init__(message, kind)
+    def __init__(self, message: str = "", kind: str = "unable", better: Any = None) -> None:
+        super().__init__(message, kind, better)
 
 
 class WorkerLost(OracleError):

@@ -64,14 +64,18 @@ def distinct_scores(
 ) -> Scores:
     """Return ``[T, E]`` float32 scores without any tie, exact multiples of 2^-12 in (0, 1), popular experts first.
 
-    All entries differ, and so do differences within rows by construction from a seed; it shrinks in size and skew.
+    All entries differ (at most 4,095 of them), drawn by a seed; it shrinks in size and skew.
     """
     shape = (draw(tokens), draw(experts))
     tilt = draw(skew)
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     levels = rng.permutation(2**12 - 1)[: shape[0] * shape[1]].reshape(shape) + 1.0
     popularity = 1 - tilt * np.arange(shape[1]) / (4 * shape[1])
-    return np.asarray(np.floor(levels * popularity) / 2**12, np.float32)
+    wanted = np.floor(levels * popularity).ravel()
+    order = np.argsort(wanted, kind="stable")
+    place = np.arange(len(order))
+    wanted[order] = np.maximum.accumulate(np.maximum(wanted[order], 1) - place) + place  # each above the one before
+    return np.asarray(wanted.reshape(shape) / 2**12, np.float32)
 
 
 @st.composite
@@ -309,8 +313,13 @@ def load_histories(
     loads: st.SearchStrategy[int] | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return ``[S, E]`` tokens per step and expert, any numbers from 0 to 60."""
-    shape = (draw(steps or st.integers(1, 8)), draw(experts or st.integers(1, 5)))
-    history: npt.NDArray[np.int64] = draw(hnp.arrays(np.int64, shape, elements=loads or st.integers(0, 60)))
+    shape = (
+        draw(st.integers(1, 8) if steps is None else steps),
+        draw(st.integers(1, 5) if experts is None else experts),
+    )
+    history: npt.NDArray[np.int64] = draw(
+        hnp.arrays(np.int64, shape, elements=st.integers(0, 60) if loads is None else loads)
+    )
     return history
 
 
@@ -323,6 +332,9 @@ def stationary_histories(
     tokens: int = 1000,
 ) -> npt.NDArray[np.int64]:
     """Return ``[S, E]``: every step has ``tokens`` tokens, drawn independently with the same shares."""
-    shape = (draw(steps or st.integers(1, 12)), draw(experts or st.integers(2, 6)))
+    shape = (
+        draw(st.integers(1, 12) if steps is None else steps),
+        draw(st.integers(2, 6) if experts is None else experts),
+    )
     random = np.random.default_rng(draw(st.integers(0, 2**16)))
     return random.multinomial(tokens, random.dirichlet(np.ones(shape[1])), size=shape[0]).astype(np.int64)

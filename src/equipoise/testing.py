@@ -12,28 +12,27 @@ or, as a class:
 from __future__ import annotations
 
 import atexit
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
-from typing import Any, cast
+from typing import Any
 
 try:
     import pytest
 except ImportError as error:
     raise ImportError("equipoise.testing needs pytest: pip install 'equipoise[test]'") from error
 
-from equipoise.adapters.detect import role_of
-from equipoise.checks import store
-from equipoise.checks.registry import Check, Role, select
-from equipoise.checks.run import Battery, run_check
-from equipoise.checks.settings import Settings
-from equipoise.checks.text import describe
-from equipoise.errors import InvalidProblem, TargetNotFound
-from equipoise.isolation.misbehaviour import Misbehaviour
-from equipoise.isolation.subject import CALL_SECONDS, InProcess, Isolated, Subject
-from equipoise.targets import resolve
+from equipoise.balancers.adapters.forms import role_of
+from equipoise.balancers.balancer import CALL_SECONDS, Balancer
+from equipoise.balancers.find import Target, resolve
+from equipoise.balancers.in_process import InProcess
+from equipoise.checks.engine.registry import Check, check_named, select
+from equipoise.checks.engine.run import Battery
+from equipoise.checks.engine.settings import Settings
+from equipoise.checks.engine.trial import run_check
+from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
+from equipoise.roles import role_named
+from equipoise.roles.role import Role
 
 SOME_CHECK_RUNS = "some_check_runs"
 """Name of the test, one per target, that fails if every check would be skipped."""
@@ -46,12 +45,14 @@ class BalancerWarning(UserWarning):
 def parametrize_with_checks(
     targets: Any,
     *,
-    role: Role | None = None,
+    role: str | None = None,
     expected_failed_checks: Mapping[str, str] | None = None,
     max_gap: float | None = None,
     exclude: Iterable[str] = (),
     checks_as_of: str | None = None,
     examples: int = Settings.examples,
+    shrink_steps: int = Settings.shrink_steps,
+    seed: int = Settings.seed,
     seconds: float = Settings.seconds,
     call_seconds: float = CALL_SECONDS,
 ) -> pytest.MarkDecorator:
@@ -59,27 +60,28 @@ def parametrize_with_checks(
 
     A check that does not apply is skipped with its reason; one test per target, ``some_check_runs``, fails if none
     applies. A failing test shows the finding: the sentence, the smallest case, a better answer, and the command that
-    runs it again from ``.equipoise/``.
+    runs it again from ``.equipoise/``. A check that gives up, because a time limit struck before all cases were tried,
+    fails and says so: it has shown nothing.
 
     Parameters
     ----------
     targets
-        Balancers, or one: names as :func:`equipoise.targets.resolve` takes them, or Python objects. Names run in a
-        process of their own, and so do functions and classes that can be imported from their module. Other objects
-        (instances, local functions) run in this process, where nothing stops one that hangs; failures say so.
+        Balancers, or one: names as :func:`equipoise.balancers.find.resolve` takes them, or Python objects. Names run
+        in a process of their own, and so do functions and classes that can be imported from their module. Other
+        objects (instances, local functions) run in this process, where nothing stops one that hangs; failures say so.
     role
-        "router", "scheduler", "placer" or "predictor"; None: told from the target's parameters, else
-        "router".
+        "router", "scheduler", "placer", "predictor" or a registered one; None: told from the target's parameters,
+        else "router".
     expected_failed_checks
         Reasons by name of check. Such a check fails the test if it passes.
     max_gap
         Largest relative gap to the certified optimum, for instance 0.01; None: see the checks of quality.
     exclude, checks_as_of
         Names to leave out; version after which checks are left out.
-    examples, seconds
-        Cases and wall time per check.
-    call_seconds
-        Wall time per call of the target, where it has a process of its own.
+    examples, shrink_steps, seed
+        Cases per check, smaller cases to try per finding, and the seed of the search.
+    seconds, call_seconds
+        Wall time after which a check gives up, and per call of the target, where it has a process of its own.
 
     Raises
     ------
@@ -87,13 +89,12 @@ def parametrize_with_checks(
         If there is no target or no check, or a name or number is none.
     """
     expected = dict(expected_failed_checks or {})
-    settings = _settings(max_gap, examples, seconds)
-    found = _candidates(targets, role, settings, call_seconds)
+    settings = Settings(max_gap, examples, shrink_steps, seed, call_seconds, seconds)
+    found = _candidates(targets, role, settings)
     trials = [(one, trial) for one in found for trial in _trials(one.role, expected, exclude, checks_as_of)]
-    unknown = sorted(set(expected) - {trial.name for _, trial in trials if isinstance(trial, Trial)})
-    if unknown:
-        roles = " or ".join(dict.fromkeys(one.role for one in found))
-        raise InvalidProblem("expected_failed_checks", repr(unknown[0]), f"a selected check of the role {roles}")
+    selected = [trial.entry for _, trial in trials if isinstance(trial, Trial)]
+    for name in sorted(expected):
+        check_named(name, selected, "expected_failed_checks", " or ".join(dict.fromkeys(one.role for one in found)))
     marks = [pytest.mark.equipoise]
     rows = [pytest.param(one, trial, id=f"{one.name}-{trial.name}", marks=marks) for one, trial in trials]
     return pytest.mark.parametrize(("target", "check"), rows)
@@ -119,10 +120,8 @@ def _method(candidate: Candidate, trial: Trial | Count) -> Callable[[Any], None]
 class Candidate:
     """A balancer under test; it starts when it is first asked for."""
 
-    def __init__(self, target: Any, name: str, role: Role, settings: Settings, call_seconds: float) -> None:
+    def __init__(self, target: Target, name: str, role: str, settings: Settings) -> None:
         self.target, self.name, self.role, self.settings = target, name, role, settings
-        self.note = ""
-        self._call_seconds = call_seconds
         self._battery: Battery | None = None
         self._broken: str | None = None
 
@@ -131,51 +130,37 @@ class Candidate:
         """The checks on this target, in a process of its own where one can find it by name; fails the test if none."""
         if self._broken is None and self._battery is None:
             try:
-                self._battery = Battery(self._start(), self.settings)
-            except (TargetNotFound, Misbehaviour) as error:
+                balancer = replace(self.target, role=self.role).hold(call_seconds=self.settings.call_seconds)
+                self._battery = Battery(balancer, self.settings)
+            except (TargetNotFound, TargetError) as error:
                 self._broken = f"{self.name} cannot be tried: {error}"
         if self._battery is None:
             pytest.fail(str(self._broken), pytrace=False)
-        _STAGE.enter(self._battery.subject)
+        _STAGE.enter(self._battery.balancer)
         return self._battery
 
-    def _start(self) -> Subject:
-        path = self.target if isinstance(self.target, str) else importable(self.target)
-        if path is not None:
-            try:
-                return Isolated(path, self.role, call_seconds=self._call_seconds)
-            except TargetNotFound:
-                if path is self.target:
-                    raise
-        self.note = "\nIt ran in the process of the tests: no other one can import it by name."
-        make = self.target if isinstance(self.target, type) else lambda: self.target
-        return InProcess(self.name, self.role, make)
-
-
-def importable(target: Any) -> str | None:
-    """Return ``module:name`` of a function or class that its module shows under its own name; None for others."""
-    module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", None)
-    if not isinstance(name, str) or not isinstance(module, str) or module == "__main__" or module not in sys.modules:
-        return None
-    found = reduce(lambda owner, part: getattr(owner, part, None), name.split("."), cast(Any, sys.modules[module]))
-    return f"{module}:{name}" if found is target else None
+    @property
+    def note(self) -> str:
+        """What a failure adds where nothing protects the tests from the target."""
+        inside = self._battery is not None and isinstance(self._battery.balancer, InProcess)
+        return "\nIt ran in the process of the tests: no other one can import it by name." if inside else ""
 
 
 class _Stage:
     """At most one target has a process at a time, and none outlives the tests; a closed one starts again by itself."""
 
     def __init__(self) -> None:
-        self._subject: Subject | None = None
+        self._balancer: Balancer | None = None
         atexit.register(self.leave)
 
-    def enter(self, subject: Subject) -> None:
-        if self._subject is not subject:
+    def enter(self, balancer: Balancer) -> None:
+        if self._balancer is not balancer:
             self.leave()
-        self._subject = subject
+        self._balancer = balancer
 
     def leave(self) -> None:
-        if self._subject is not None:
-            self._subject.close()
+        if self._balancer is not None:
+            self._balancer.close()
 
 
 _STAGE = _Stage()
@@ -198,14 +183,17 @@ class Trial:
         outcome = candidate.battery.run(self.entry)
         if outcome.skipped is not None:
             pytest.skip(outcome.skipped)
+        if outcome.gave_up:
+            limit = f"the limit of {candidate.settings.seconds:g} s struck"
+            pytest.fail(f"{self.name} {outcome.sentence}: {limit}; neither passed nor failed", pytrace=False)
         finding = outcome.finding
         if finding is None:
             if self.expected is not None:
                 words = f"{self.name} holds for {candidate.name}, but expected_failed_checks names it: {self.expected}"
                 pytest.fail(words, pytrace=False)
             return
-        store.save(finding)
-        words = describe(finding, candidate.settings.max_gap) + candidate.note
+        finding.save()
+        words = finding.describe(candidate.settings.max_gap) + candidate.note
         if self.expected is not None:
             pytest.xfail(self.expected)
         if finding.severity != "warning":
@@ -226,45 +214,36 @@ class Count:
         for entry in self.entries:
             asking = replace(entry, function=lambda *_: None)
             applies = entry.skipped(battery.capabilities) is None
-            if applies and run_check(battery.subject, asking, candidate.settings).cases:
+            if applies and run_check(battery.balancer, asking, candidate.settings).cases:
                 return
         pytest.fail(f"none of the {len(self.entries)} checks says anything about {candidate.name}", pytrace=False)
 
 
-def _settings(max_gap: float | None, examples: int, seconds: float) -> Settings:
-    for field, value, least in (("max_gap", max_gap, 0), ("examples", examples, 1), ("seconds", seconds, 0.1)):
-        if value is not None and not (isinstance(value, int | float) and value >= least):
-            raise InvalidProblem(field, repr(value), f"a number of at least {least}")
-    return Settings(max_gap, examples, seconds)
-
-
-def _candidates(targets: Any, role: Role | None, settings: Settings, call_seconds: float) -> list[Candidate]:
-    listed = [targets] if isinstance(targets, str) or callable(targets) else list(targets)
+def _candidates(targets: Any, role: str | None, settings: Settings) -> list[Candidate]:
+    listed = list(targets) if isinstance(targets, list | tuple) else [targets]
     if not listed:
         raise InvalidProblem("targets", "empty", "at least one balancer")
     found: list[Candidate] = []
     names: list[str] = []
-    for target in listed:
-        if not isinstance(target, str) and not callable(target):
-            raise InvalidProblem("targets", f"a {type(target).__name__}", "names of balancers, or callables")
-        name = target if isinstance(target, str) else getattr(target, "__qualname__", type(target).__qualname__)
-        names.append(name)
-        number = f"#{names.count(name)}" if names.count(name) > 1 else ""
-        found.append(Candidate(target, name + number, role or _role(target), settings, call_seconds))
+    for target in map(Target.of, listed):
+        names.append(target.name)
+        number = f"#{names.count(target.name)}" if names.count(target.name) > 1 else ""
+        told = role_named(role) if role is not None else _role(target)
+        found.append(Candidate(target, target.name + number, told.name, settings))
     return found
 
 
-def _role(target: Any) -> Role:
-    """Return what the target's parameters tell, else "router"; a name that leads nowhere is for its tests to report."""
-    try:
-        role = resolve(target)[0] if isinstance(target, str) else role_of(target)
-    except TargetNotFound:
-        role = None
-    return cast(Role, role or "router")
-
-
-def _trials(role: Role, expected: dict[str, str], exclude: Iterable[str], as_of: str | None) -> list[Trial | Count]:
+def _trials(role: str, expected: dict[str, str], exclude: Iterable[str], as_of: str | None) -> list[Trial | Count]:
     entries = select(role, exclude, as_of)
     if not entries:
         raise InvalidProblem("exclude and checks_as_of", "leaving no check", "at least one check")
     return [Count(tuple(entries)), *(Trial(entry, expected.get(entry.name)) for entry in entries)]
+
+
+def _role(target: Target) -> Role:
+    """Return what the target's parameters tell, else the router; a name that leads nowhere fails in its tests."""
+    try:
+        role = role_of(target.given) if target.given is not None else resolve(target.name)[0]
+    except TargetNotFound:
+        role = None
+    return role or role_named("router")

@@ -1,17 +1,15 @@
-"""The certificate file: one JSON document with a format version, parsed strictly (docs/certificate.md)."""
+"""The certificate file: one JSON document, parsed strictly, as docs/reference/certificate-format.md states."""
 
 from __future__ import annotations
 
 import os
 import re
-from fractions import Fraction
+import stat
+from collections.abc import Callable
 from os import PathLike
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from equipoise.errors import InvalidFile
 from equipoise.files import write_whole
@@ -20,32 +18,7 @@ FORMAT = "equipoise-certificate"
 VERSION = 1
 LARGEST_FILE = 256 << 20
 
-Exponent = Annotated[int, msgspec.Meta(ge=-1100, le=1200)]
-
-
-class AssignmentProblemFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The problem as it stands in the file, in grid integers."""
-
-    scores: list[list[int]]
-    top_k: int
-    capacity: list[int]
-    drop: bool
-    mask: list[bool] | None
-    exponent: Exponent
-    grid_error: str
-
-
-class AssignmentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole document."""
-
-    problem_sha256: str
-    exponent: Exponent
-    experts: list[list[int]]
-    prices: list[int]
-    problem: AssignmentProblemFile | None = None
-    format: str = FORMAT
-    version: int = VERSION
-    kind: str = "assignment"
+_KEY = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*+:)?')
 
 
 class _Head(msgspec.Struct):
@@ -54,52 +27,57 @@ class _Head(msgspec.Struct):
     kind: str
 
 
-def read(path: str | PathLike[str], kinds: dict[str, type[Any]]) -> tuple[str, Any]:
-    """Parse a certificate file into its kind and the structure that ``kinds`` names for it.
+def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | None]) -> Any:
+    """Parse a certificate file into the structure that ``structure_of`` names for its kind.
 
     Raises
     ------
     InvalidFile
-        With one sentence, if it is no certificate.
+        With one sentence, if it is not a certificate.
     """
-    try:
-        if (size := os.stat(path).st_size) > LARGEST_FILE:
-            raise InvalidFile(f"{path} has {size} bytes; a certificate has at most {LARGEST_FILE}")
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror}") from error
+    content = _content(path)
     try:
         head = msgspec.json.decode(content, type=_Head)
         if head.format != FORMAT:
             raise InvalidFile(f"{path} is not a certificate: its format is {head.format[:40]!r}, not {FORMAT!r}")
         if head.version != VERSION:
             raise InvalidFile(f"{path} has format version {str(head.version)[:40]}; this version reads {VERSION}")
-        if head.kind not in kinds:
+        if (structure := structure_of(head.kind)) is None:
             raise InvalidFile(f"{path} is a certificate of unknown kind {head.kind[:40]!r}")
-        return head.kind, msgspec.json.decode(content, type=kinds[head.kind])
+        document = msgspec.json.decode(content, type=structure)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         words = " ".join(str(error).split())[:200]
         raise InvalidFile(f"{path} is not a certificate: {words}") from error
+    names = [match[1] for match in _KEY.finditer(content) if match[2]]
+    if len(names) != _count(document) - (b"problem" not in names):
+        raise InvalidFile(f"{path} is not a certificate: it gives a field twice")
+    return document
 
 
-def write(path: str | PathLike[str], document: Any) -> None:
+def write(path: str | PathLike[str], document: dict[str, Any]) -> None:
     """Encode ``document`` as JSON and write it whole or not at all."""
     write_whole(path, msgspec.json.encode(document) + b"\n")
 
 
-def integers(name: str, rows: list[Any], rank: int) -> npt.NDArray[np.int64]:
-    """Return nested lists as a non-empty 64-bit array of the given rank."""
+def _content(path: str | PathLike[str]) -> bytes:
+    """Read a regular file, if it is small enough."""
     try:
-        array = np.array(rows, np.int64)
-    except (OverflowError, ValueError) as error:
-        raise InvalidFile(f"{name} is ragged or holds a number beyond 64 bits") from error
-    if array.ndim != rank or not array.size:
-        raise InvalidFile(f"{name} has shape {array.shape}; allowed: {rank} non-empty dimension(s)")
-    return array
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise InvalidFile(f"{path} cannot be read: it is no regular file")
+        with open(path, "rb") as file:
+            if (size := os.fstat(file.fileno()).st_size) > LARGEST_FILE:
+                raise InvalidFile(f"{path} has {size} bytes; a certificate has at most {LARGEST_FILE}")
+            return file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise InvalidFile(f"{path} cannot be read: {error.strerror}") from error
 
 
-def fraction(name: str, text: str) -> Fraction:
-    """Parse ``"p/q"`` or ``"p"``, not negative."""
-    if not re.fullmatch(r"[0-9]{1,400}(/[0-9]{1,400})?", text) or re.search(r"/0+$", text):
-        raise InvalidFile(f"{name} is {text[:40]!r}; allowed: a fraction such as '1/1024'")
-    return Fraction(text)
+def _count(value: Any) -> int:
+    """Fields that a parsed document has, those of the structures in it included."""
+    if isinstance(value, msgspec.Struct):
+        inner = (getattr(value, name) for name in value.__struct_fields__)
+        return len(value.__struct_fields__) + sum(map(_count, inner))
+    if isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):
+        return sum(map(_count, value))
+    return 0

@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 
 import click
 
 from equipoise import __version__
-from equipoise.cli.audit import audit
-from equipoise.cli.check import check, replay
-from equipoise.cli.doctor import doctor
-from equipoise.cli.listing import listing
-from equipoise.cli.solve import solve, verify
-from equipoise.cli.study import study
 from equipoise.errors import EquipoiseError, OracleError, TargetError
 
 FINE, FINDING, WRONG_USAGE, ORACLE_TROUBLE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS = {
+    "audit": ("audit", "audit", "Say how far balancers are from the exact optimum on a trace."),
+    "check": ("check", "check", "Find the smallest input that breaks a balancer."),
+    "replay": ("check", "replay", "Run one saved counter-example again."),
+    "study": ("study", "study", "Compare balancers over many instances and seeds, and write a report."),
+    "solve": ("solve", "solve", "Solve an assignment problem and certify the optimum."),
+    "verify": ("solve", "verify", "Check a certificate without any solver."),
+    "list": ("listing", "listing", "List balancers, checks, solvers and schemas."),
+    "doctor": ("doctor", "doctor", "Try every solver on this machine."),
+}
+"""Where each command is: module, attribute, and what it does. It is imported when it is used."""
+
+
+class Commands(click.Group):
+    """The commands, imported when they are used, so that help and errors come at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names in the order of help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"equipoise.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write names and summaries without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="equipoise")
 def commands() -> None:
     """Exact, certified optima for Mixture-of-Experts load balancing.
@@ -27,10 +56,6 @@ def commands() -> None:
     Exit codes: 0 fine; 1 a finding against a balancer, or a rejected certificate; 2 wrong usage or unreadable input;
     3 the oracle is in trouble; 130 interrupted.
     """
-
-
-for command in (audit, check, replay, study, solve, verify, listing, doctor):
-    commands.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from equipoise.cli.show import format_option, show_json, show_table
+from equipoise.cli.show import format_option, progress, show_json, show_table
 
 if TYPE_CHECKING:
     from equipoise.solvers.engines import Engine
@@ -59,24 +60,32 @@ def doctor(form: str) -> int:
 def _outcomes() -> list[str]:
     """Try every engine in child processes, where a broken installation cannot take us down.
 
-    All share one, which is quick; what does not work there, or died with it, is tried in a process of its own.
+    The engines of one kind of problem share a process, which is quick; what does not work there, or died with it, is
+    tried in a process of its own.
     """
     from equipoise.solvers import child
     from equipoise.solvers.engines import ENGINES
 
-    try:
-        outcomes = child.call(__name__, "tried_here", time_limit=SECONDS)
-    except Exception:  # whatever it was, the engine that it comes from shows it again
-        outcomes = [""] * len(ENGINES)
-    pairs = zip(ENGINES, outcomes, strict=True)
-    return [outcome if outcome == WORKS else _try(engine, SECONDS) for engine, outcome in pairs]
+    outcomes = []
+    with progress("engines") as advance:
+        advance(0, len(ENGINES))
+        for kind, members in groupby(ENGINES, lambda engine: engine.problem.__name__):
+            engines = list(members)
+            try:
+                together = child.call(__name__, "tried_here", kind, time_limit=SECONDS)
+            except Exception:  # whatever it was, the engine that it comes from shows it again
+                together = [""] * len(engines)
+            for engine, outcome in zip(engines, together, strict=True):
+                outcomes.append(outcome if outcome == WORKS else _try(engine, SECONDS))
+                advance(len(outcomes), len(ENGINES))
+    return outcomes
 
 
-def tried_here() -> list[str]:
-    """Try every engine in this process, but for those that need their own."""
+def tried_here(kind: str) -> list[str]:
+    """Try every engine for one kind of problem in this process, but for those that need their own."""
     from equipoise.solvers.engines import ENGINES
 
-    return [_try(engine, None) for engine in ENGINES]
+    return [_try(engine, None) for engine in ENGINES if engine.problem.__name__ == kind]
 
 
 def _try(engine: Engine, time_limit: float | None) -> str:

@@ -16,13 +16,13 @@ SCHEMAS = Path(__file__).parents[1] / "schemas"
 @format_option
 def listing(form: str) -> int:
     """List the built-in balancers, the solvers, the recorded runs and the JSON schemas."""
+    from equipoise.roles import all_roles
     from equipoise.solvers.engines import ENGINES
-    from equipoise.targets import CATALOGUES
     from equipoise.traces import recorded
 
     balancers: dict[str, list[dict[str, object]]] = {
-        f"{role}s": [{"name": entry.name, "summary": entry.summary} for entry in catalogue.values()]
-        for role, catalogue in CATALOGUES.items()
+        f"{name}s": [{"name": entry.name, "summary": entry.summary} for entry in role.catalogue.values()]
+        for name, role in all_roles().items()
     }
     solvers = [
         {"name": e.name, "problem": e.problem.__name__, "family": e.family, "installed": e.installed} for e in ENGINES

@@ -6,6 +6,8 @@ import click
 
 from equipoise.cli.show import format_option, show_json, show_table
 
+EXACT = {"objective", "lower", "upper", "grid_error", "raw_objective"}
+
 
 @click.command()
 @click.argument("file", type=click.Path())
@@ -31,40 +33,24 @@ def solve(
     FILE is a score matrix [T, E] (.npy), or named arrays (.npz, .json) with the keys scores, or logits and gate, and
     optionally top_k, capacity, drop, mask.
     """
-    from equipoise.metrics import loads, max_vio
+    from equipoise.solution import ARRAYS, PROVED
     from equipoise.solvers.solve import solve as find_optimum
     from equipoise.traces.read import read_problem
 
     problem = read_problem(file, top_k, capacity, drop)
     solution = find_optimum(problem, solver, time_limit)
-    if output is not None and solution.certificate is not None:
+    written = output if solution.certificate is not None else None
+    if solution.certificate is not None and output is not None:
         solution.certificate.save(output)
-    load = None if solution.experts is None else loads(solution.experts, problem.num_experts)
-    facts = {
-        "problem": repr(problem),
-        "status": solution.status,
-        "evidence": solution.evidence,
-        "objective": solution.objective,
-        "lower": solution.lower,
-        "upper": solution.upper,
-        "grid_error": problem.grid.error,
-        "peak": None if load is None else int(load.max()),
-        "max_vio": None if load is None else max_vio(load),
-        "solver": solution.solver,
-        "raw_status": solution.raw_status,
-        "raw_objective": solution.raw_objective,
-        "repairs": list(solution.repairs),
-        "seconds": solution.seconds,
-        "certificate": output if solution.certificate is not None else None,
-    }
+    document = {**solution.to_dict(), "certificate": written}
     if form == "json":
-        experts = None if solution.experts is None else solution.experts.tolist()
-        show_json({"schema": "equipoise-solution/1", **facts, "experts": experts})
+        show_json(document)
     else:
-        show_table(("", "value"), [[name, _text(value)] for name, value in facts.items()], form)
-    if output is not None and solution.certificate is None:
+        facts = {name: value for name, value in document.items() if name not in {"schema", *ARRAYS}}
+        show_table(("", "value"), [[name, _text(value, name in EXACT)] for name, value in facts.items()], form)
+    if output is not None and written is None:
         click.echo(f"no certificate was written to {output}: the answer is not proved optimal", err=True)
-    return 0 if solution.evidence == "certified" else 3
+    return 0 if solution.evidence in PROVED else 3
 
 
 @click.command()
@@ -92,22 +78,28 @@ def verify(file: str, problem: str | None, top_k: int | None, capacity: int | No
     if form == "json":
         show_json({"schema": "equipoise-verdict/1", "verdict": word, "reason": verdict.reason, **bounds})
     elif form == "markdown":
-        rows = [["verdict", word], ["reason", verdict.reason], *([n, _text(b)] for n, b in bounds.items())]
+        rows = [["verdict", word], ["reason", verdict.reason], *([n, _text(b, True)] for n, b in bounds.items())]
         show_table(("", "value"), rows, form)
     else:
         click.echo(f"{word}: {verdict.reason}")
-        known = [f"{name} {_text(bound)}" for name, bound in bounds.items() if bound is not None]
+        known = [f"{name} {_text(bound, True)}" for name, bound in bounds.items() if bound is not None]
         if known:
             click.echo("optimum proved between: " + ", ".join(known))
     return 0 if verdict.valid else 1
 
 
-def _text(value: object) -> str:
+def _text(value: object, exact: bool = False) -> str:
+    """Show a value; an exact one is a string "p/q" or a fraction, of which a float may say less."""
     from fractions import Fraction
 
-    if isinstance(value, Fraction):
-        view = f"{float(value):.12g}"
-        return view if Fraction(view) == value else f"{view} ({value})" if len(str(value)) < 40 else f"{view}..."
+    from equipoise.solution import short
+
+    if value is None:
+        return "-"
+    if exact:
+        number = Fraction(str(value))
+        view = short(number)
+        return view if Fraction(view) == number else f"{view} ({number})" if len(str(number)) < 40 else f"{view}..."
     if isinstance(value, list):
-        return "; ".join(map(str, value)) or "none"
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+        return "; ".join(value) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

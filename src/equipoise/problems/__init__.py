@@ -8,7 +8,18 @@ from equipoise.problems.placement import PlacementProblem
 from equipoise.problems.scheduling import SchedulingProblem
 from equipoise.problems.traffic import TrafficProblem, node_costs
 
+ScoredProblem = AssignmentProblem | LimitedProblem | GroupLimitedProblem
+"""Routing: the score is maximised."""
+
+DeviceProblem = SchedulingProblem | TrafficProblem | PlacementProblem | CommunicationProblem
+"""Loads on devices: a peak or a cost is minimised."""
+
+Problem = ScoredProblem | DeviceProblem
+
 __all__ = [
+    "DeviceProblem",
+    "Problem",
+    "ScoredProblem",
     "PlacementProblem",
     "TrafficProblem",
     "node_costs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Self
 
@@ -27,16 +28,16 @@ class AssignmentProblem:
     Parameters
     ----------
     scores
-        ``[T, E]``, finite: float16, bfloat16, float32, float64 or integers, from NumPy or any library with DLPack or
-        ``__array__``. Higher is better.
+        Array-like, shape (T, E), finite: float16, bfloat16, float32, float64 or integers, from NumPy or any library
+        with DLPack or ``__array__``. Higher is better.
     top_k
         K, experts per token, ``1 <= K <= E``.
     capacity
-        Tokens an expert can take, one number or ``[E]``; default ``ceil(T * K / E)`` (T counts real tokens).
+        Tokens an expert can take, one number or array-like, shape (E,). Default: ``ceil(T * K / E)``, T real tokens.
     drop
         If true, a token takes at most K experts (the form that BIP states and that capacity-factor dropping solves).
     mask
-        ``[T]`` booleans, true for a real token, false for padding, which is sent nowhere and counts nowhere.
+        Array-like, shape (T,): true for a real token, false for padding, which is sent nowhere and counts nowhere.
 
     Raises
     ------
@@ -51,7 +52,14 @@ class AssignmentProblem:
     drop: bool
     mask: npt.NDArray[np.bool_] | None
 
-    def __init__(self, scores: Any, top_k: int, capacity: Any = None, drop: bool = False, mask: Any = None) -> None:
+    def __init__(
+        self,
+        scores: npt.ArrayLike,
+        top_k: int,
+        capacity: npt.ArrayLike | None = None,
+        drop: bool = False,
+        mask: npt.ArrayLike | None = None,
+    ) -> None:
         array = _scores(scores)
         _set(self, "scores", array)
         _set(self, "top_k", _whole("top_k", top_k, 1, array.shape[1], f"1 to E={array.shape[1]}"))
@@ -69,15 +77,15 @@ class AssignmentProblem:
             )
 
     @classmethod
-    def floor_capacity(cls, scores: Any, top_k: int, mask: Any = None) -> Self:
+    def floor_capacity(cls, scores: npt.ArrayLike, top_k: int, mask: npt.ArrayLike | None = None) -> Self:
         """Return BIP's literal reading (arXiv 2502.15451): at most K experts, capacity ``floor(T * K / E)``.
 
-        Where ``T * K / E`` is no integer some tokens get fewer than K experts.
+        Where ``T * K / E`` is not an integer, some tokens get fewer than K experts.
         """
         whole = cls(scores, top_k, mask=mask)
         return cls(whole.scores, top_k, whole.demand // whole.num_experts, drop=True, mask=whole.mask)
 
-    def with_capacity(self, capacity: Any, *, drop: bool | None = None) -> Self:
+    def with_capacity(self, capacity: npt.ArrayLike | None, *, drop: bool | None = None) -> Self:
         """Return the same tokens under other capacities (and, if given, the other form)."""
         other = type(self)(self.scores, self.top_k, capacity, self.drop if drop is None else drop, self.mask)
         other.__dict__["grid"] = self.grid
@@ -118,6 +126,11 @@ class AssignmentProblem:
     def real_values(self) -> npt.NDArray[np.int64]:
         """Grid integers of the real tokens alone, ``[len(tokens), E]``: what the engines work on."""
         return self.grid.values if self.mask is None else self.grid.values[self.tokens]
+
+    @property
+    def rounding(self) -> Fraction:
+        """Most that the score of an answer can lose to the grid."""
+        return self.demand * self.grid.error
 
     @property
     def size(self) -> int:

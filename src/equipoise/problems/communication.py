@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +31,7 @@ class CommunicationProblem:
     Parameters
     ----------
     source_load, hosts
-        As in :class:`equipoise.SchedulingProblem`.
+        Array-like, shapes (G, E) and (E, G), as in :class:`equipoise.SchedulingProblem`.
     alpha
         Weight of the communication, not negative: a number, or a fraction such as ``"1/4"``.
     reading
@@ -53,7 +52,12 @@ class CommunicationProblem:
     fractional: bool
 
     def __init__(
-        self, source_load: Any, hosts: Any, alpha: Any, reading: str = "physical", fractional: bool = False
+        self,
+        source_load: npt.ArrayLike,
+        hosts: npt.ArrayLike,
+        alpha: Fraction | float | str,
+        reading: str = "physical",
+        fractional: bool = False,
     ) -> None:
         schedule = SchedulingProblem(source_load=source_load, hosts=hosts)
         if reading not in READINGS:

@@ -79,6 +79,11 @@ class GroupLimitedProblem:
         return self.grid.values[self.assignment.tokens]
 
     @property
+    def rounding(self) -> Fraction:
+        """Most that the score of an answer can lose to the grid."""
+        return self.assignment.demand * self.grid.error
+
+    @property
     def size(self) -> int:
         """Number of unknowns x[t, e]."""
         return int(self.real_values.size)

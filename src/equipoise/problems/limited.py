@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -26,14 +27,16 @@ class Limit:
     capacity
         A whole number, not negative.
     experts, tokens
-        Indices; None for all.
+        Array-like, one dimension: indices; None for all.
     """
 
     capacity: int
     experts: npt.NDArray[np.int64] | None
     tokens: npt.NDArray[np.int64] | None
 
-    def __init__(self, capacity: int, experts: Any = None, tokens: Any = None) -> None:
+    def __init__(
+        self, capacity: int, experts: npt.ArrayLike | None = None, tokens: npt.ArrayLike | None = None
+    ) -> None:
         if isinstance(capacity, bool) or not isinstance(capacity, int | np.integer) or capacity < 0:
             raise InvalidProblem("capacity", repr(capacity)[:80], "a whole number, 0 or more")
         object.__setattr__(self, "capacity", int(capacity))
@@ -105,6 +108,11 @@ class LimitedProblem:
         return np.concatenate([self.assignment.capacity, self.limit_capacity])
 
     @property
+    def rounding(self) -> Fraction:
+        """Most that the score of an answer can lose to the grid."""
+        return self.assignment.demand * self.grid.error
+
+    @property
     def size(self) -> int:
         """Number of unknowns x[t, e]."""
         return int(self.real_values.size)
@@ -144,7 +152,9 @@ def device_limits(assignment: AssignmentProblem, num_devices: int, capacity: int
     return tuple(Limit(room, experts=block) for block in np.arange(experts).reshape(num_devices, -1))
 
 
-def sequence_limits(assignment: AssignmentProblem, sequence: Any, capacity: int | None = None) -> tuple[Limit, ...]:
+def sequence_limits(
+    assignment: AssignmentProblem, sequence: npt.ArrayLike, capacity: int | None = None
+) -> tuple[Limit, ...]:
     """Limit what one sequence sends to one expert, for all sequences and experts; ``sequence[T]`` names each token's.
 
     ``capacity`` defaults to balance within each sequence, ``ceil(length * K / E)``; padding does not count.

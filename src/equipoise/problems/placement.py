@@ -32,7 +32,7 @@ class PlacementProblem:
     Parameters
     ----------
     load
-        ``[E]`` tokens per expert.
+        Array-like, shape (E,): tokens per expert.
     num_slots, num_devices
         P and G; G divides P, and ``P >= E``.
     split
@@ -59,7 +59,7 @@ class PlacementProblem:
 
     def __init__(
         self,
-        load: Any,
+        load: npt.ArrayLike,
         num_slots: int,
         num_devices: int,
         split: str = "even",
@@ -134,7 +134,7 @@ class PlacementProblem:
         """Return the scheduling problem that a placement leaves."""
         return SchedulingProblem(self.load, self.counts(physical_to_logical) > 0, fractional=True)
 
-    def violation(self, physical_to_logical: Any) -> str | None:
+    def violation(self, physical_to_logical: npt.ArrayLike) -> str | None:
         """Say which constraint a placement ``[P]`` breaks first; None if it is feasible."""
         slots = np.asarray(physical_to_logical)
         if slots.dtype.kind not in "iu" or slots.shape != (self.num_slots,):

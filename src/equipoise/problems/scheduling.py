@@ -31,20 +31,20 @@ class SchedulingProblem:
     Parameters
     ----------
     load
-        ``[E]`` tokens per expert; leave out if ``source_load`` is given.
+        Array-like, shape (E,): tokens per expert; leave out if ``source_load`` is given.
     hosts
-        ``[E, G]`` booleans, true where a device holds a replica of the expert; or leave out and give
+        Array-like, shape (E, G): true where a device holds a replica of the expert; or leave out and give
         ``physical_to_logical`` and ``num_devices``.
     source_load
-        ``[G, E]`` tokens per expert that start on each device; ``load`` is their sum over devices.
+        Array-like, shape (G, E): tokens per expert that start on each device; ``load`` is their sum over devices.
     physical_to_logical
-        ``[P]`` expert in each slot, -1 for an unused slot; slot p lies on device ``p // (P / G)``.
+        Array-like, shape (P,): expert in each slot, -1 for an unused slot; slot p lies on device ``p // (P / G)``.
     num_devices
         G, with ``physical_to_logical``.
     base_load
-        ``[G]`` tokens a device has anyway; default 0.
+        Array-like, shape (G,): tokens a device has anyway; default 0.
     speed
-        ``[G]`` relative speeds, positive whole numbers; default 1.
+        Array-like, shape (G,): relative speeds, positive whole numbers; default 1.
     fractional
         If true, tokens may be divided: the optimum is the rational ``m*`` of the linear program. If false, x is
         integral; for unit speeds the optimum is then ``ceil(m*)``.
@@ -64,14 +64,14 @@ class SchedulingProblem:
 
     def __init__(
         self,
-        load: Any = None,
-        hosts: Any = None,
+        load: npt.ArrayLike | None = None,
+        hosts: npt.ArrayLike | None = None,
         *,
-        source_load: Any = None,
-        physical_to_logical: Any = None,
+        source_load: npt.ArrayLike | None = None,
+        physical_to_logical: npt.ArrayLike | None = None,
         num_devices: int | None = None,
-        base_load: Any = None,
-        speed: Any = None,
+        base_load: npt.ArrayLike | None = None,
+        speed: npt.ArrayLike | None = None,
         fractional: bool = False,
     ) -> None:
         if (load is None) == (source_load is None):
@@ -82,7 +82,7 @@ class SchedulingProblem:
         total = whole_numbers(load, "load", (None,), 0, 2**53) if source is None else frozen(source.sum(axis=0))
         if not total.size:
             raise InvalidProblem("load", "empty", "at least one expert")
-        if hosts is None:
+        if physical_to_logical is not None:
             hosts = hosts_of(physical_to_logical, len(total), num_devices)
         _set(self, "load", total)
         _set(self, "hosts", _hosts(hosts, len(total)))
@@ -131,7 +131,7 @@ class SchedulingProblem:
         return f"SchedulingProblem(E={self.num_experts}, G={self.num_devices}, total={self.total}{form})"
 
 
-def hosts_of(physical_to_logical: Any, num_experts: int, num_devices: int | None) -> Booleans:
+def hosts_of(physical_to_logical: npt.ArrayLike, num_experts: int, num_devices: int | None) -> Booleans:
     """Return ``[E, G]``: which device holds a replica of which expert, for ``[P]`` slots; -1 is an unused slot."""
     slots = whole_numbers(physical_to_logical, "physical_to_logical", (None,), -1, num_experts - 1)
     if num_devices is None or num_devices < 1 or len(slots) % num_devices:

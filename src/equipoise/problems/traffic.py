@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +29,14 @@ class TrafficProblem:
     Parameters
     ----------
     source_load
-        ``[G, E]`` tokens per expert that start on each device.
+        Array-like, shape (G, E): tokens per expert that start on each device.
     hosts
-        ``[E, G]`` booleans, as in :class:`equipoise.SchedulingProblem`.
+        Array-like, shape (E, G), as in :class:`equipoise.SchedulingProblem`.
     limit
-        ``[G]`` tokens a device may serve.
+        Array-like, shape (G,): tokens a device may serve.
     cost
-        ``[G, G]`` whole numbers, what a token pays from its device to the one that serves it; see :func:`node_costs`.
+        Array-like, shape (G, G): whole numbers, what a token pays from its device to the one that serves it; see
+        :func:`node_costs`.
 
     Raises
     ------
@@ -48,7 +49,9 @@ class TrafficProblem:
     limit: Integers
     cost: Integers
 
-    def __init__(self, source_load: Any, hosts: Any, limit: Any, cost: Any) -> None:
+    def __init__(
+        self, source_load: npt.ArrayLike, hosts: npt.ArrayLike, limit: npt.ArrayLike, cost: npt.ArrayLike
+    ) -> None:
         schedule = SchedulingProblem(source_load=source_load, hosts=hosts)
         devices = schedule.num_devices
         fields = {
@@ -61,7 +64,7 @@ class TrafficProblem:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def at_peak(cls, problem: SchedulingProblem, peak: Fraction | int, cost: Any) -> Self:
+    def at_peak(cls, problem: SchedulingProblem, peak: Fraction | int, cost: npt.ArrayLike) -> Self:
         """Return the second stage of ``problem``: every device may serve up to ``floor(peak * v) - b`` tokens.
 
         Raises

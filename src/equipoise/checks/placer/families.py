@@ -1,4 +1,4 @@
-"""The cases that placers are tried on: sizes of the machine, and loads."""
+"""The cases that placers are tried on, and what the contract needs to know of placers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from equipoise import strategies
-from equipoise.checks.cases import PlacerCase
-from equipoise.checks.registry import family
+from equipoise.checks.contract import Contract, bind
+from equipoise.checks.engine.registry import family
+from equipoise.roles.placer import PlacerCase
 
 PRIMES = (17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 97, 127, 251, 509, 1021)
 TWO_NODES: dict[str, Any] = {
@@ -217,3 +218,23 @@ def sequences() -> st.SearchStrategy[PlacerCase]:
         return PlacerCase(loads, devices * (-(-loads[0].shape[1] // devices) + spare), 1, 1, devices)
 
     return st.builds(build, strategies.drifting_loads(), st.integers(2, 4), st.integers(0, 2))
+
+
+bind(
+    Contract(
+        role="placer",
+        single=any_case,
+        sequences=sequences,
+        show=lambda slots: slots.tolist(),
+        remembers=("has reset",),
+        names={"remembers_nothing": "without_reset_remembers_nothing"},
+        notes={
+            "answers": "A placement ``[L, P]`` of integers names existing experts, every one at least once; of three "
+            "tables (phy2log, log2phy, logcnt) all say the same. Float indices came from vLLM (PRs 23243, 18343), "
+            "experts placed nowhere and ids that do not exist from vLLM-Ascend (PRs 3089, 4793).",
+            "leaves_its_input_alone": "The loads are the caller's statistics, which it goes on counting in.",
+            "is_deterministic": "Every rank works the placement out for itself. A fork of FlashLB put replicas that "
+            "fit nowhere in random places.",
+        },
+    )
+)

@@ -1,16 +1,15 @@
-"""What must not matter: the order of the experts and the unit of the loads."""
+"""What must not matter: the order of the experts, the unit and the type of the loads, the loads of other layers."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from equipoise.checks.cases import PlacerCase
-from equipoise.checks.failure import Failure
+from equipoise.balancers.balancer import Balancer
+from equipoise.checks.engine.registry import Failure, check
+from equipoise.checks.engine.settings import Settings
 from equipoise.checks.placer import families
-from equipoise.checks.placer.view import number, peaks, place
-from equipoise.checks.registry import check
-from equipoise.checks.settings import Settings
-from equipoise.isolation.subject import Subject
+from equipoise.checks.placer.quality import fresh_peaks, hold_to_bound, number, settled
+from equipoise.roles.placer import PlacerCase
 
 SCALE = 1024
 """A power of two: floats carry it exactly."""
@@ -19,16 +18,13 @@ SCALE = 1024
 @check(
     "placer", families.tie_free, unless=("random", "depends on expert order", "ignores the load"), severity="warning"
 )
-def placer_ignores_the_order_of_experts(subject: Subject, case: PlacerCase, settings: Settings) -> None:
+def placer_ignores_the_order_of_experts(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
     """Renaming the experts leaves the peak as it is (no two experts with an equal load per replica).
 
     With ties even EPLB's peak depends on how they are sorted (EPLB issue 8).
     """
-    subject.fresh()
-    plain = peaks(subject, case, place(subject, case), case.load)
-    renamed = np.ascontiguousarray(case.load[:, ::-1])
-    subject.fresh()
-    other = peaks(subject, case, place(subject, case, renamed), renamed)
+    plain = fresh_peaks(balancer, case, case.load)
+    other = fresh_peaks(balancer, case, np.ascontiguousarray(case.load[:, ::-1]))
     for layer, (before, after) in enumerate(zip(plain, other, strict=True)):
         if before != after:
             raise Failure(
@@ -37,18 +33,46 @@ def placer_ignores_the_order_of_experts(subject: Subject, case: PlacerCase, sett
 
 
 @check("placer", families.flat, unless=("random", "ignores the load"), severity="warning")
-def placer_ignores_the_scale(subject: Subject, case: PlacerCase, settings: Settings) -> None:
+def placer_ignores_the_scale(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
     """Loads 1,024 times as large give a peak 1,024 times as large, no other."""
     if case.load.max() * SCALE >= 2**50:
         return
-    subject.fresh()
-    plain = peaks(subject, case, place(subject, case), case.load)
-    scaled = case.load * SCALE
-    subject.fresh()
-    other = peaks(subject, case, place(subject, case, scaled), scaled)
+    plain, other = fresh_peaks(balancer, case, case.load), fresh_peaks(balancer, case, case.load * SCALE)
     for layer, (before, after) in enumerate(zip(plain, other, strict=True)):
         if before * SCALE != after:
             raise Failure(
                 f"with all loads times {SCALE} the peak of layer {layer} is {number(after)}, "
                 f"not {SCALE} times {number(before)}"
             )
+
+
+@check("placer", families.several_layers, unless=("random", "couples layers"))
+def placer_places_layers_apart(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
+    """A layer's peak does not depend on the loads of other layers, unless the placer declares "couples layers"."""
+    before = fresh_peaks(balancer, case, case.load)
+    for kept in (0, len(case.load) - 1):
+        others = np.arange(len(case.load)) != kept
+        load = case.load.copy()
+        load[others] = 0
+        after = fresh_peaks(balancer, case, load)
+        if before[kept] != after[kept]:
+            raise Failure(
+                f"the peak of layer {kept} goes from {number(before[kept])} to {number(after[kept])} "
+                "when the other layers lose their load"
+            )
+
+
+@check("placer", families.flat)
+def placer_takes_any_number_type(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
+    """The same whole numbers as int32, int64, float32 and float64 all give a placement, and no poor one.
+
+    Frameworks hand over counts as well as moving averages.
+    """
+    for dtype in (np.int32, np.int64, np.float32, np.float64):
+        if dtype == np.int32 and case.load.max() >= 2**31:
+            continue
+        balancer.fresh()
+        load = case.load.astype(dtype)
+        placed = settled(balancer, case, load)
+        if "ignores the load" not in balancer.capabilities:
+            hold_to_bound(balancer, case, placed, load)

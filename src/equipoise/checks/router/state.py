@@ -1,51 +1,48 @@
-"""What a router remembers: the bias moves against overload, resets forget, states round-trip."""
+"""What a router remembers: the bias moves against overload and not into the weights, evaluation changes nothing."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from equipoise.checks.cases import RouterCase
-from equipoise.checks.failure import Failure
-from equipoise.checks.registry import check
-from equipoise.checks.router.answers import sequences
-from equipoise.checks.router.quality import skewed
-from equipoise.checks.router.view import route, shown
-from equipoise.checks.settings import Settings
-from equipoise.isolation.subject import Subject
+from equipoise.balancers.balancer import Balancer
+from equipoise.checks.engine.registry import Failure, check
+from equipoise.checks.engine.settings import Settings
+from equipoise.checks.router import families
+from equipoise.checks.router.families import plain_top_k
+from equipoise.roles.router import RouterCase
 
 
-def _bias(subject: Subject, experts: int) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    found = subject.attribute("bias")
+def _bias(balancer: Balancer, experts: int) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+    found = balancer.attribute("bias")
     if not isinstance(found, np.ndarray) or found.shape != (experts,):
         return None
     return found.astype(np.float64)
 
 
-@check("router", sequences, needs=("has bias",))
-def router_bias_is_one_finite_number_per_expert(subject: Subject, case: RouterCase, settings: Settings) -> None:
+@check("router", families.sequences, needs=("has bias",))
+def router_bias_is_one_finite_number_per_expert(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
     """After a call ``bias`` holds E finite numbers."""
-    subject.fresh()
+    balancer.fresh()
     for batch in case.batches:
-        route(subject, batch, case.top_k)
-        bias = _bias(subject, batch.shape[1])
+        balancer.ask(batch, case.top_k)
+        bias = _bias(balancer, batch.shape[1])
         if bias is None or not np.isfinite(bias).all():
             raise Failure(f"its bias is {bias if bias is not None else 'no array of E numbers'}")
 
 
-@check("router", skewed, needs=("has bias",))
-def router_overload_lowers_the_bias(subject: Subject, case: RouterCase, settings: Settings) -> None:
+@check("router", families.skewed, needs=("has bias",))
+def router_overload_lowers_the_bias(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
     """From a fresh start, the most loaded expert's bias does not rise above the least loaded expert's.
 
     A public summary of Loss-Free reversed the sign of its update; Megatron-LM PR 6802 had both signs in one file.
     """
-    subject.fresh()
-    plain = np.argsort(-case.scores, axis=1, kind="stable")[:, : case.top_k]
-    load = np.bincount(plain.ravel(), minlength=case.scores.shape[1])
+    balancer.fresh()
+    load = plain_top_k(case).sum(axis=0)
     most, least = int(np.argmax(load)), int(np.argmin(load))
     if load[most] == load[least]:
         return
-    route(subject, case.scores, case.top_k)
-    bias = _bias(subject, case.scores.shape[1])
+    balancer.ask(case.scores, case.top_k)
+    bias = _bias(balancer, case.scores.shape[1])
     if bias is not None and bias[most] > bias[least] + 1e-12:
         raise Failure(
             f"expert {most} wants {int(load[most])} tokens and expert {least} {int(load[least])}, "
@@ -53,60 +50,53 @@ def router_overload_lowers_the_bias(subject: Subject, case: RouterCase, settings
         )
 
 
-@check("router", sequences, needs=("has reset",))
-def router_reset_forgets(subject: Subject, case: RouterCase, settings: Settings) -> None:
-    """After a reset the router is as good as new."""
-    subject.fresh()
-    first = [route(subject, batch, case.top_k).mask for batch in case.batches]
-    subject.reset()
-    again = [route(subject, batch, case.top_k).mask for batch in case.batches]
-    for step, (one, other) in enumerate(zip(first, again, strict=True), 1):
-        if not np.array_equal(one, other):
-            raise Failure(f"batch {step} is routed {shown(other)} after reset(), {shown(one)} when new")
+@check("router", families.skewed, needs=("returns weights",), unless=("trains its scores",))
+def router_weights_do_not_depend_on_the_bias(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
+    """A token that goes to the same experts before and after the bias has moved has the same gate weights.
+
+    The bias was added into the weights in vLLM (PR 12002) and in transformers (PR 41647).
+    """
+    balancer.fresh()
+    first = balancer.ask(case.scores, case.top_k)
+    for _ in range(50):
+        last = balancer.ask(case.scores, case.top_k)
+    if first.weights is None or last.weights is None:
+        return
+    same = (first.mask == last.mask).all(axis=1)
+    moved = np.abs(first.weights - last.weights).max(axis=1) > 1e-5
+    if (same & moved).any():
+        token = int(np.argmax(same & moved))
+        before, after = (w[token][first.mask[token]].round(6).tolist() for w in (first.weights, last.weights))
+        raise Failure(f"token {token} keeps its experts, but its weights go from {before} to {after} with the bias")
 
 
-@check("router", sequences, needs=("has state_dict",))
-def router_state_round_trips(subject: Subject, case: RouterCase, settings: Settings) -> None:
-    """A router that loads another's state goes on as the other does (torchtitan PR 1226: bias lost)."""
-    subject.fresh()
-    for batch in case.batches:
-        route(subject, batch, case.top_k)
-    subject.save()
-    going_on = route(subject, case.scores, case.top_k).mask
-    subject.fresh()
-    subject.load()
-    loaded = route(subject, case.scores, case.top_k).mask
-    if not np.array_equal(going_on, loaded):
-        raise Failure(f"after load_state_dict it chooses {shown(loaded)}, the original {shown(going_on)}")
-
-
-@check("router", sequences, needs=("takes training",))
-def router_evaluation_leaves_the_state_alone(subject: Subject, case: RouterCase, settings: Settings) -> None:
+@check("router", families.sequences, needs=("takes training",))
+def router_evaluation_leaves_the_state_alone(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
     """A call with ``training=False`` changes nothing for later calls (torchtitan PR 4412)."""
     runs = []
     for evaluate in (False, True):
-        subject.fresh()
+        balancer.fresh()
         masks = []
         for batch in case.batches:
             if evaluate:
-                route(subject, np.ascontiguousarray(batch[:, ::-1]), case.top_k, training=False)
-            masks.append(route(subject, batch, case.top_k, training=True).mask)
+                balancer.ask(np.ascontiguousarray(batch[:, ::-1]), case.top_k, training=False)
+            masks.append(balancer.ask(batch, case.top_k, training=True).mask)
         runs.append(masks)
     for step, (without, with_evaluation) in enumerate(zip(*runs, strict=True), 1):
         if not np.array_equal(without, with_evaluation):
             raise Failure(f"evaluation in between changes how batch {step} is routed in training")
 
 
-@check("router", sequences, needs=("has load",))
-def router_loads_are_counted_once(subject: Subject, case: RouterCase, settings: Settings) -> None:
+@check("router", families.sequences, needs=("has load",))
+def router_loads_are_counted_once(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
     """An attribute ``load`` holds the tokens per expert of the last batch, counted once.
 
     Recomputed activations counted every token twice (torchtitan PR 1593, Megatron-LM issue 1478).
     """
-    subject.fresh()
+    balancer.fresh()
     for batch in case.batches:
-        routed = route(subject, batch, case.top_k)
-        load = subject.attribute("load")
+        routed = balancer.ask(batch, case.top_k)
+        load = balancer.attribute("load")
         if not isinstance(load, np.ndarray) or load.tolist() != routed.load.tolist():
             raise Failure(
                 f"its load is {None if load is None else np.asarray(load).tolist()}, not {routed.load.tolist()}"

@@ -1,5 +1,5 @@
 """What a scheduler must satisfy; importing this registers every check."""
 
-from equipoise.checks.scheduler import answers, manners, quality, sources
+from equipoise.checks.scheduler import answers, invariance, quality, state
 
-__all__ = ["answers", "manners", "quality", "sources"]
+__all__ = ["answers", "invariance", "quality", "state"]

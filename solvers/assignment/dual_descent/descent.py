@@ -1,0 +1,188 @@
+"""Dual descent: one expert's price at a time, to the middle of the interval that fills the expert exactly.
+
+With all other prices fixed, token t takes expert e as long as its price is below the bid
+
+    bid[t, e] = value[t, e] - (K-th largest reduced score of t among the other experts),
+
+so expert e attracts exactly c tokens at any price between its c-th and (c+1)-th highest bid, and every such price
+minimises the dual in this coordinate. The middle, not an end, is what keeps the sweeps from stalling
+(docs/explanation/theory.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba as nb
+import numpy as np
+
+from equipoise.solvers.assignment.dual_descent.core import BOUNDARY, Windows, within
+from equipoise.solvers.assignment.dual_descent.limits import FAR
+from equipoise.solvers.assignment.dual_descent.rows import Integers
+from equipoise.solvers.assignment.dual_descent.selection import insert, rank
+
+
+class Goal(NamedTuple):
+    """What a descent is to reach.
+
+    Attributes
+    ----------
+    room
+        ``[E]`` what each expert may hold inside the core.
+    least
+        The least price.
+    sweeps, quiet
+        It ends after so many sweeps, or after one that finds at most so many tokens out of balance.
+    """
+
+    room: Integers
+    least: int
+    sweeps: int
+    quiet: int
+
+
+@nb.njit(cache=True)
+def boundary(by_token: Any, price: Any, form: Any, token: int, best: Any, edge: Any) -> None:
+    """Recompute ``edge[token]``; ``best`` is scratch."""
+    start, node, value, places = by_token.start, by_token.node, by_token.value, by_token.places
+    dump = len(price) - 1
+    count = places[token] + 1
+    best[:count] = -FAR
+    for arc in range(start[token], start[token + 1]):
+        reduced = value[arc] - price[node[arc]]
+        if reduced > best[count - 1] and node[arc] != dump:
+            insert(best, count, reduced)
+    edge[token].inside = FAR if count == 1 else max(best[count - 2], form.nothing)
+    edge[token].outside = max(best[count - 1], form.nothing)
+
+
+@nb.njit(cache=True, parallel=True)
+def boundaries(by_token: Any, price: Any, form: Any, tuning: Any) -> Any:
+    """All boundaries under ``price[E + 1]``."""
+    tokens, block = len(by_token.places), tuning.block
+    edge = np.empty(tokens, BOUNDARY)
+    most = by_token.places.max() + 1 if tokens else 1
+    for i in nb.prange((tokens + block - 1) // block):
+        best = np.empty(most, np.int64)
+        for token in range(i * block, min(tokens, (i + 1) * block)):
+            boundary(by_token, price, form, token, best, edge)
+    return edge
+
+
+@nb.njit(cache=True)
+def bids_of(by_node: Any, price: Any, edge: Any, expert: int, bids: Any) -> int:
+    """Write the bids of all arcs of ``expert``; return their number."""
+    first = by_node.start[expert]
+    count = by_node.start[expert + 1] - first
+    for i in range(count):
+        mine = edge[by_node.token[first + i]]
+        value = by_node.value[first + i]
+        bids[i] = value - (mine.outside if value - price[expert] >= mine.inside else mine.inside)
+    return count
+
+
+@nb.njit(cache=True)
+def at_least(bids: Any, count: int, price: int) -> int:
+    """How many of ``bids[:count]`` are at least ``price``."""
+    found = 0
+    for i in range(count):
+        found += bids[i] >= price
+    return found
+
+
+@nb.njit(cache=True)
+def middle(bids: Any, count: int, room: int, old: int, least: int) -> int:
+    """Price that lets exactly ``room`` of the bids in; where the bids do not say, the nearest they do."""
+    if count == 0:
+        return old
+    if room <= 0:
+        top = bids[:count].max()
+        return max(old, top + 1) if top < FAR // 2 else old
+    if room >= count:
+        return max(least, min(old, bids[:count].min() - 1))
+    above = rank(bids, count, room - 1)
+    under = bids[room:count].max()
+    if above <= least:
+        return least
+    under = max(under, least)
+    if above > FAR // 2:
+        return under
+    return under + (above - under) // 2
+
+
+@nb.njit(cache=True)
+def descend(by_token: Any, by_node: Any, price: Any, edge: Any, form: Any, goal: Any, tuning: Any) -> None:
+    """Sweep over the experts, in place, until the :class:`Goal` is reached or sweeps no longer help.
+
+    Invariant: ``edge`` is every token's boundary under the current prices.
+    """
+    room, least, sweeps, quiet = goal
+    tokens = len(by_token.places)
+    best = np.empty(by_token.places.max() + 1 if tokens else 1, np.int64)
+    bids = np.empty(max(1, (by_node.start[1:] - by_node.start[:-1]).max()), np.int64)
+    earlier = FAR
+    for sweep in range(sweeps):
+        found = 0
+        for expert in range(len(room)):
+            count = bids_of(by_node, price, edge, expert, bids)
+            old = price[expert]
+            held = at_least(bids, count, old)
+            new = middle(bids, count, room[expert], old, least)
+            if new == old:
+                continue
+            found += abs(held - room[expert]) if held > room[expert] or new > least else 0
+            price[expert] = new
+            for i in range(by_node.start[expert], by_node.start[expert + 1]):
+                token = by_node.token[i]
+                before, after = by_node.value[i] - old, by_node.value[i] - new
+                if min(before, after) > edge[token].inside or max(before, after) < edge[token].outside:
+                    continue
+                boundary(by_token, price, form, token, best, edge)
+        if found <= quiet:
+            break
+        if (sweep + 1) % tuning.patience == 0:
+            if found > earlier - earlier // tuning.progress:
+                break
+            earlier = found
+
+
+@nb.njit(cache=True, parallel=True)
+def reach(by_node: Any, price: Any, edge: Any, room: Any, half: Any, windows: Any) -> Any:
+    """Windows: how far each price would have to move to gain or lose ``half[E]`` more tokens than it should.
+
+    By rank, not by value: the scales of the experts' scores differ by orders of magnitude. Where the core does not
+    reach that far, the window is twice what it was in ``windows``.
+    """
+    below, above = np.minimum(2 * windows.below + 1, FAR // 2), np.minimum(2 * windows.above + 1, FAR // 2)
+    for expert in nb.prange(len(room)):
+        bids = np.empty(by_node.start[expert + 1] - by_node.start[expert], np.int64)
+        count = bids_of(by_node, price, edge, expert, bids)
+        held = at_least(bids, count, price[expert])
+        first = min(room[expert], held) - half[expert]
+        last = max(room[expert], held) + half[expert] - 1
+        if 0 <= first < count:
+            above[expert] = max(rank(bids, count, first) - price[expert], 0)
+        if 0 <= last < count:
+            below[expert] = max(price[expert] - rank(bids, count, last), 0)
+    return Windows(below, above)
+
+
+@nb.njit(cache=True, parallel=True)
+def near(by_token: Any, price: Any, edge: Any, windows: Any, tuning: Any) -> Any:
+    """Mark the tokens with an arc inside the windows."""
+    start, node, value = by_token.start, by_token.node, by_token.value
+    below, above = windows
+    tokens, dump, block = len(start) - 1, len(price) - 1, tuning.block
+    mark = np.zeros(tokens, np.bool_)
+    for i in nb.prange((tokens + block - 1) // block):
+        for token in range(i * block, min(tokens, (i + 1) * block)):
+            inside, outside = edge[token].inside, edge[token].outside
+            for arc in range(start[token], start[token + 1]):
+                e = node[arc]
+                if e == dump:
+                    continue
+                reduced = value[arc] - price[e]
+                if within(reduced, reduced >= inside, inside, outside, below[e], above[e]):
+                    mark[token] = True
+                    break
+    return mark

@@ -1,0 +1,276 @@
+"""Dual descent: large assignment problems, exactly, in a few passes over the scores.
+
+1. Descent on a sample finds rough prices; larger samples, and only their arcs near a decision, refine them.
+2. A pass over all tokens leaves a core. Sweeps over it, then descent on the tokens next to a price, bring the loads
+   near balance; shortest augmenting paths do the rest, exactly.
+3. A pass with the new prices proves them: no token prefers an expert it does not have. If some do, a new core is
+   gathered around these prices and the last two steps are repeated, in the end on everything.
+
+Capacity that stays free lies where the price is least. Where there is little of it, descent first balances as if there
+were none; then a floor is raised under the prices until the experts on it leave just that much room.
+
+Integers throughout, one fixed seed, no order that depends on threads: the same problem gives the same answer.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.blocks import by_blocks
+from equipoise.grid import to_grid, total
+from equipoise.problems import AssignmentProblem
+from equipoise.solvers.assignment import flow
+from equipoise.solvers.assignment.dual_descent.core import Core, Windows, load_of, rehold
+from equipoise.solvers.assignment.dual_descent.descent import Goal, bids_of, boundaries, descend, near, reach
+from equipoise.solvers.assignment.dual_descent.floor import Floor
+from equipoise.solvers.assignment.dual_descent.limits import FAR
+from equipoise.solvers.assignment.dual_descent.passes import Form, gather, unproved
+from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, Supply, repair
+from equipoise.solvers.assignment.dual_descent.rounding import rounded
+from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows
+from equipoise.solvers.assignment.dual_descent.tuning import TUNING, Tuning
+from equipoise.solvers.claim import Claim
+
+Proof = tuple[npt.NDArray[np.int32], Integers]
+
+
+def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArray[np.float64] | None = None) -> Claim:
+    """Solve, or say that it did not and return what `ortools-flow` says.
+
+    ``start`` are prices to start from, ``[E]`` in units of the scores: those of a similar batch save the search on a
+    sample. They change the time, never the optimum.
+    """
+    del time_limit
+    announce_compilation()
+    with few_threads(problem.size):
+        proof = DualDescent(problem, start, TUNING).solve()
+    if proof is None:
+        claim = flow.solve(problem, None)
+        return replace(claim, message=f"{claim.message} by ortools-flow, since dual descent found no proof")
+    chosen, _ = proof
+    return Claim("optimal", _score(problem, chosen), proof=proof, message="OPTIMAL")
+
+
+def announce_compilation() -> None:
+    """Say on a terminal why the first call in an installation takes long."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
+    if sys.stderr.isatty() and not any(folder.rglob("paths.repair-*.nbi")):
+        print("dual descent compiles its kernels once; the next call starts at once", file=sys.stderr)
+
+
+@contextmanager
+def few_threads(size: int) -> Iterator[None]:
+    """One thread where the passes take less time than waking a second one."""
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1 if size < TUNING.alone else before)
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fraction:
+    scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
+
+    def of_block(rows: slice) -> int:
+        taken = np.take_along_axis(scores[rows], np.maximum(chosen[rows], 0), axis=1)
+        return total(to_grid(taken[chosen[rows] >= 0], problem.grid.exponent))
+
+    return sum(by_blocks(of_block, *chosen.shape)) * problem.grid.unit
+
+
+class DualDescent:
+    """The state of one solve: the prices, refined and with a last entry for the dump, and how to read the scores."""
+
+    def __init__(
+        self, problem: AssignmentProblem, start: npt.NDArray[np.float64] | None = None, tuning: Tuning = TUNING
+    ) -> None:
+        self.tuning = tuning
+        self.rows = Rows.of(problem, tuning)
+        self.start = None if start is None else self.rows.refined(start, problem.grid.exponent)
+        self.tokens, self.experts = self.rows.scores.shape
+        self.top_k, self.drop = problem.top_k, problem.drop
+        self.capacity = np.minimum(problem.capacity, self.tokens)
+        self.price = np.zeros(self.experts + 1, np.int64)
+        self.form = Form(self.top_k, self.drop, 0 if self.drop else -FAR)
+        self.floor = Floor.of(self.capacity, self.tokens * self.top_k, self.drop, tuning)
+        self.order = np.random.default_rng(tuning.seed).permutation(self.tokens)
+        self.work = max(tuning.work, tuning.looks * self.rows.scores.size)
+
+    def solve(self) -> Proof | None:
+        """Return experts and prices on the grid, or None if no proof was found."""
+        if self.top_k == self.experts and not self.drop:
+            return np.tile(np.arange(self.experts, dtype=np.int32), (self.tokens, 1)), np.zeros(self.experts, np.int64)
+        tuning = self.tuning
+        core, windows = self.approach()
+        wrong = self.tokens
+        for step in range(tuning.passes):
+            if wrong > self.experts and step < tuning.descents:
+                inner = self.calm(core)
+                wrong = self.unproved(core)
+                settled = wrong <= self.experts and self.settle(inner)
+            else:
+                settled = self.settle(core)
+            if self.work <= 0:
+                return None
+            if settled:
+                wrong = self.unproved(core)
+                if wrong == 0:
+                    return core.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
+            if step < tuning.widenings:
+                ranks = tuning.last * tuning.wider**step + tuning.per_wrong * wrong // self.experts
+                windows = self.widen(core, self.edges(core), np.full(self.experts, ranks), windows)
+            else:
+                windows = self.everything()
+            core = self.gather(core.tokens, windows, core.chosen)
+        return None
+
+    def approach(self) -> tuple[Core, Windows]:
+        """Find prices from ever larger samples; return the core of all tokens and its windows."""
+        tuning = self.tuning
+        size = min(self.tokens, max(tuning.fewest, min(2 * self.experts, tuning.sample // self.experts)))
+        windows = self.everything()
+        core = self.gather(np.sort(self.order[:size]), windows)
+        if self.start is not None:
+            self.price[:-1] = self.start
+        levels = math.ceil(math.log(self.tokens / size, tuning.growth))
+        growth = (self.tokens / size) ** (1 / max(1, levels))
+        for level in range(levels):
+            noise = math.sqrt(size * self.top_k / self.experts)
+            known = level == 0 and self.start is not None
+            edge = self.descend(core, 0 if known else tuning.sweeps, tuning.calm * self.experts * noise)
+            half = np.ceil((self.room(core) + core.fixed) * tuning.spread / noise).astype(np.int64) + 2
+            windows = self.widen(core, edge, half, windows)
+            size = self.tokens if level == levels - 1 else round(size * growth)
+            core = self.gather(np.sort(self.order[:size]), windows)
+            self.floor.remove()
+        return core, windows
+
+    def calm(self, core: Core) -> Core:
+        """Bring the prices near balance: sweeps over the whole core, then descent on the part that still matters."""
+        tuning = self.tuning
+        arcs = core.by_token
+        for _ in range(tuning.whole):
+            edge = self.descend(core, 1, 0)
+            self.hold(core, edge)
+            load = np.bincount(arcs.node[arcs.held], minlength=self.experts)[: self.experts]
+            excess = int(np.maximum(load - self.room(core), 0).sum()) // self.experts
+            if tuning.per_excess * excess <= tuning.wide:
+                break
+        inner, _ = self.focus(core, edge, max(tuning.wide, tuning.per_excess * excess))
+        self.hold(inner, self.descend(inner, tuning.sweeps, self.experts * tuning.quiet))
+        return inner
+
+    def settle(self, core: Core) -> bool:
+        """Solve the core exactly from the sets it holds; False if it is too narrow for that.
+
+        The arcs of the nearest ranks usually suffice and are tried first. They do if no other token wants to change.
+        """
+        ranks, settled = self.tuning.first, False
+        while True:
+            edge = self.edges(core)
+            if self.hold(core, edge) == 0 and settled:
+                return True
+            overload = int((load_of(core.chosen, self.experts) - self.capacity).max())
+            ranks = max(ranks, self.tuning.per_overload * overload)
+            whole = ranks > len(core.member)
+            small, arcs = (core, np.ones(len(core.by_token.node), np.bool_)) if whole else self.focus(core, edge, ranks)
+            settled = self.balance(small)
+            core.by_token.held[arcs] = small.by_token.held
+            core.write_back()
+            if whole or self.work <= 0:
+                return settled and whole
+            ranks *= self.tuning.wider
+
+    def balance(self, core: Core) -> bool:
+        """Shift tokens until no expert is overfull and none with a price has room; False if the core is too narrow."""
+        price, spare, arcs = self.price, self.floor.spare, core.by_token
+        load = load_of(core.chosen, self.experts)
+        price[-1] = price[-1] if self.drop else price[:-1].min()
+        dummies = np.where(price[:-1] == price[-1], np.maximum(self.capacity - load, 0), 0)
+        balance = np.append(load + dummies - self.capacity, 0)
+        balance[-1] = -balance.sum() if self.drop else spare - dummies.sum()
+        free = self.top_k - (core.chosen[core.member] >= 0).sum(axis=1)
+        search = int(arcs.places @ np.diff(arcs.start)) + 1
+        most = self.work // search + 1
+        steps = repair(arcs, core.by_node, price, Supply(balance, dummies, free), most)
+        self.work -= {NO_ROOM: 1, TOO_LONG: most}.get(steps, steps) * search
+        price -= price[-1] if self.drop or spare else price[:-1].min()
+        price[-1] = 0
+        self.floor.reach_zero()
+        return bool(steps >= 0)
+
+    def descend(self, core: Core, sweeps: int, quiet: float) -> Array:
+        """Move the prices towards balance inside the core; return the boundaries under the new ones."""
+        while True:
+            edge = self.edges(core)
+            goal = Goal(self.room(core), self.floor.bound, sweeps, int(quiet))
+            descend(core.by_token, core.by_node, self.price, edge, self.form, goal, self.tuning)
+            if not self.floor.is_due or sweeps == 0:
+                return edge
+            self.raise_floor(core, edge)
+
+    def raise_floor(self, core: Core, edge: Array) -> None:
+        """Put a floor under the least price and raise it as far as this level's share of the spare capacity allows."""
+        cheap = np.argsort(self.price[:-1], kind="stable")[: self.tuning.cheap]
+        self.floor.least = int(self.price[cheap[0]])
+        scratch = np.empty(len(core.by_node.arc), np.int64)
+        bids = {int(e): np.sort(scratch[: bids_of(core.by_node, self.price, edge, e, scratch)]) for e in cheap}
+        spare = self.floor.spare * len(core.tokens) / self.tokens
+        self.floor.rise(self.price[:-1], bids, self.room(core), spare)
+
+    def room(self, core: Core) -> Integers:
+        """What each expert may hold inside the core: its share of the level's capacity less what is fixed.
+
+        Above a floor all capacity counts; without one, as much as the tokens fill.
+        """
+        exact = self.capacity * (len(core.tokens) / self.tokens)
+        share = np.floor(exact + 1e-9).astype(np.int64)
+        if self.floor.tight:
+            whole = len(core.tokens) * self.top_k if self.floor.least is None else int(exact.sum() + 1e-6)
+            each, more = divmod(whole - int(share.sum()), self.experts)
+            share += each
+            share[np.argsort(share - exact, kind="stable")[:more]] += 1
+        return share - core.fixed
+
+    def everything(self) -> Windows:
+        """Windows that let all arcs in."""
+        return Windows(np.full(self.experts, FAR // 2), np.full(self.experts, FAR // 2))
+
+    def widen(self, core: Core, edge: Array, half: Integers, windows: Windows) -> Windows:
+        """How far a price must move to change its expert's load by ``half[e]`` tokens, as the core shows it."""
+        return reach(core.by_node, self.price, edge, self.room(core), half, windows)
+
+    def focus(self, core: Core, edge: Array, ranks: int) -> tuple[Core, npt.NDArray[np.bool_]]:
+        """Part of the core whose tokens are within so many ranks of a price, and which of its arcs these have."""
+        windows = self.widen(core, edge, np.full(self.experts, ranks), self.everything())
+        return core.part(near(core.by_token, self.price, edge, windows, self.tuning))
+
+    def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
+        """Pass over ``tokens`` with the current prices."""
+        return gather(self.rows, self.form, self.price, tokens, windows, given, self.tuning)
+
+    def unproved(self, core: Core) -> int:
+        """Pass over all tokens: how many hold no top-K set under the current prices."""
+        return int(unproved(self.rows, self.form, self.price, core.chosen, self.tuning))
+
+    def edges(self, core: Core) -> Array:
+        """Boundaries of the core's tokens under the current prices."""
+        return boundaries(core.by_token, self.price, self.form, self.tuning)
+
+    def hold(self, core: Core, edge: Array) -> int:
+        """Let the core's tokens hold top-K sets under the current prices; return how many had to change."""
+        changed = rehold(core.by_token, self.price, edge)
+        core.write_back()
+        return int(changed)

@@ -1,0 +1,48 @@
+"""`placement-search`: exact in the even form while the search ends; a chain and a descent for the free form."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.certificates.check.deals import GivenUp, deal_below
+from equipoise.problems import PlacementProblem
+from equipoise.solvers.claim import Claim
+from equipoise.solvers.placement.bounds import best_bound
+from equipoise.solvers.placement.certify import peak_of_counts, slots_of
+from equipoise.solvers.placement.chain import chained
+from equipoise.solvers.placement.descent import descended
+from equipoise.solvers.placement.greedy import greedy_counts
+from equipoise.solvers.placement.swaps import swapped
+
+
+def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
+    """Deal replicas (even form), or chain devices and descend (free form); ends by itself, whatever the limit."""
+    del time_limit
+    start = greedy_counts(problem)
+    if problem.split == "free":
+        counts = chained(problem, start)
+        peak, floor = peak_of_counts(problem, counts), best_bound(problem).value
+        if peak is not None and peak > floor:
+            counts = descended(problem, counts, floor)
+            peak = peak_of_counts(problem, counts)
+        return Claim("feasible", peak, counts, message="chain of devices, or descent")
+    counts, ended = dealt(problem, swapped(problem, start))
+    peak = problem.even_peak(slots_of(problem, counts))
+    return Claim("optimal" if ended else "feasible", peak, counts, message="OPTIMAL" if ended else "search given up")
+
+
+def dealt(problem: PlacementProblem, counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], bool]:
+    """Deal below the peak of ``counts`` until no deal is left; False if the search was given up."""
+    loads, sizes = problem.load.tolist(), (problem.num_slots, problem.num_devices)
+    while True:
+        peak = problem.even_peak(slots_of(problem, counts))
+        try:
+            found = deal_below(loads, *sizes, problem.distinct, peak, problem.num_groups, problem.num_nodes)
+        except GivenUp:
+            return counts, False
+        if found is None:
+            return counts, True
+        counts = np.zeros_like(counts)
+        for device, experts in enumerate(found):
+            np.add.at(counts[:, device], experts, 1)

@@ -1,0 +1,356 @@
+"""The compiled part: level, relieve, raise the bound; for one load vector after the other.
+
+The pairs (expert, device) that a placement allows are *arcs*; :class:`Network` numbers them. What is known of the
+devices while one vector is solved is a :class:`State`.
+
+Invariants, once every expert is placed: ``x >= 0``; the arcs of an expert sum to its load (times the unit in which
+tokens are counted); ``held[g]`` is the base load of g plus its arcs. The peak is a fraction that some set of devices
+proves (``cut``), so it never exceeds the optimum; the split is optimal once no device is above its limit at this peak.
+
+Every number stays below total load times total speed, hence below 2^62: :class:`equipoise.SchedulingProblem` holds it.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, types
+
+from equipoise.solvers.scheduling.push_relabel.network import Network
+
+FEW = 8
+"""Few devices are above their limits if it is at most one in so many."""
+
+SWEEPS = 5
+"""Sweeps of levelling at most; after that, waves do better."""
+
+FAR = np.iinfo(np.int64).max
+"""Hops to room of a device that has no way there."""
+
+_Numbers = types.Array(types.int64, 1, "C", readonly=True)
+_Rows = types.Array(types.int64, 2, "C", readonly=True)
+_Indices = types.uint32[::1]
+_Network = types.NamedTuple(  # type: ignore[no-untyped-call]
+    (types.int64[::1], _Indices, _Indices, types.int64[::1], _Indices), Network
+)
+
+
+class State(NamedTuple):
+    """Devices ``[G]`` and arcs ``[A]`` of one vector.
+
+    Attributes
+    ----------
+    limit
+        What a device may hold at the peak so far.
+    held, x
+        What it holds, and the tokens of each arc.
+    hops
+        Hops from a device to one with room; 0 there.
+    queue
+        Devices in the order in which the search meets them.
+    """
+
+    limit: Any
+    held: Any
+    x: Any
+    hops: Any
+    queue: Any
+
+
+@njit(cache=True, error_model="numpy")
+def pour(load: int, low: int, high: int, device: Any, speed: Any, held: Any, x: Any) -> None:
+    """Add one expert's load to its devices, the emptiest (per speed) first, as water finds its level.
+
+    At the level ``water / width`` device g holds ``water * speed[g] / width``; devices above it get nothing. Each pass
+    drops those, which lowers the level, until none is left to drop.
+    """
+    count, water, width = 0, 1, 0
+    while True:
+        wet, above, below = 0, load, 0
+        for a in range(low, high):
+            g = device[a]
+            if held[g] * width <= water * speed[g]:
+                wet, above, below = wet + 1, above + held[g], below + speed[g]
+        water, width = above, below
+        if wet == count:
+            break
+        count = wet
+    rest = load
+    for a in range(low, high):
+        g = device[a]
+        x[a] = 0
+        if held[g] * width <= water * speed[g]:
+            x[a] = water * speed[g] // width - held[g]
+        rest -= x[a]
+    for a in range(low, high):
+        g = device[a]
+        if rest > 0 and held[g] * width <= water * speed[g]:
+            x[a] += 1
+            rest -= 1
+        held[g] += x[a]
+
+
+@njit(cache=True, error_model="numpy")
+def even_out(one: int, other: int, device: Any, held: Any, x: Any) -> None:
+    """Move tokens between two arcs of an expert so that their devices hold the same, as nearly as they can."""
+    g, h = device[one], device[other]
+    amount = max(-x[other], min(x[one], (held[g] - held[h]) >> 1))
+    x[one] -= amount
+    x[other] += amount
+    held[g] -= amount
+    held[h] += amount
+
+
+@njit(cache=True, error_model="numpy")
+def level(load: Any, network: Any, speed: Any, plain: bool, state: Any) -> None:
+    """Place the tokens of every expert that has a choice: poured, or shared evenly and then evened out.
+
+    With speeds of 1, neighbours in an expert's list are evened out, sweep after sweep while more than a few
+    devices are above their limits; no branch of a sweep depends on the loads, which makes it much faster than pouring.
+    """
+    first, device, limit, held, x = network.first, network.device, state.limit, state.held, state.x
+    for e in range(len(load)):
+        low, high = first[e], first[e + 1]
+        if high - low < 2:
+            continue
+        if not plain:
+            pour(load[e], low, high, device, speed, held, x)
+            continue
+        share = load[e] // (high - low)
+        for a in range(low, high):
+            x[a] = share
+            held[device[a]] += share
+        rest = load[e] - share * (high - low)
+        x[low] += rest
+        held[device[low]] += rest
+    for _ in range(SWEEPS if plain else 0):
+        full = 0
+        for g in range(len(held)):
+            full += held[g] > limit[g]
+        if full * FEW <= len(held):
+            return
+        for e in range(len(load)):
+            for a in range(first[e], first[e + 1] - 1):
+                even_out(a, a + 1, device, held, x)
+
+
+@njit(cache=True, error_model="numpy")
+def relieve(network: Any, state: Any) -> bool:
+    """Send tokens from devices above their limit, in waves, one hop at a time towards devices below it.
+
+    Returns true when no device is above its limit; false when one is that cannot reach a device below its limit. Then
+    the devices with ``hops[g] == FAR`` hold tokens of experts that live on them alone, and are above their limits
+    together.
+
+    A wave is a breadth-first search backwards from all devices with room, until it has seen every device above its
+    limit, and then, farthest devices first, one push: what a device has above its limit goes to devices one hop closer.
+    Where few devices are above their limits, a push straight to room comes first, and mostly suffices.
+    Pushes never bring a device closer to room, so this is push-relabel with exact labels (Goldberg and Tarjan 1988):
+    it ends.
+    """
+    first, device, expert, start, on_device = network
+    limit, held, x, hops, queue = state
+    while True:
+        full = 0
+        for g in range(len(held)):
+            full += held[g] > limit[g]
+            hops[g] = 0 if held[g] < limit[g] else FAR
+        if full == 0:
+            return True
+        waiting = full
+        if full * FEW <= len(held):
+            for g in range(len(held)):
+                if held[g] > limit[g]:
+                    _push(g, 0, network, state)
+                    waiting -= held[g] <= limit[g]
+        head = tail = 0
+        for g in range(len(held)):
+            hops[g] = FAR
+            if held[g] < limit[g]:
+                hops[g] = 0
+                queue[tail] = g
+                tail += 1
+        while head < tail and waiting > 0:
+            h = queue[head]
+            head += 1
+            for i in range(start[h], start[h + 1]):
+                e = expert[on_device[i]]
+                for a in range(first[e], first[e + 1]):
+                    g = device[a]
+                    if hops[g] == FAR and x[a] > 0:
+                        hops[g] = hops[h] + 1
+                        queue[tail] = g
+                        tail += 1
+                        waiting -= held[g] > limit[g]
+        if waiting > 0:
+            return False
+        for k in range(tail - 1, -1, -1):
+            g = queue[k]
+            if held[g] > limit[g]:
+                _push(g, hops[g] - 1, network, state)
+
+
+@njit(cache=True, error_model="numpy")
+def _push(g: int, closer: int, network: Any, state: Any) -> None:
+    """Move the surplus of device g to devices ``closer`` hops from room; where that is none, no more than fits."""
+    first, device, expert, start, on_device = network
+    limit, held, x, hops, _ = state
+    surplus = held[g] - limit[g]
+    for i in range(start[g], start[g + 1]):
+        a = on_device[i]
+        if x[a] == 0:
+            continue
+        for b in range(first[expert[a]], first[expert[a] + 1]):
+            h = device[b]
+            if hops[h] == closer:
+                amount = min(x[a], surplus)
+                if closer == 0:
+                    amount = min(amount, limit[h] - held[h])
+                x[a] -= amount
+                x[b] += amount
+                held[h] += amount
+                held[g] -= amount
+                surplus -= amount
+        if surplus == 0:
+            return
+
+
+@njit(cache=True, error_model="numpy")
+def proved(demand: int, cut: Any, speed: Any, plain: bool, fractional: bool) -> tuple[int, int]:
+    """Least peak, as a reduced fraction, at which the devices of ``cut`` can hold ``demand`` tokens.
+
+    The same number as :func:`equipoise.certificates.check.scheduling.bottleneck` finds.
+    """
+    width = 0
+    for g in range(len(speed)):
+        width += speed[g] if cut[g] else 0
+    above, below = demand, width
+    if plain and not fractional:
+        return (demand + width - 1) // width, 1
+    while not fractional:
+        room, next_above, next_below = 0, 0, 0
+        for g in range(len(speed)):
+            if cut[g]:
+                count = above * speed[g] // below
+                room += count
+                if next_below == 0 or (count + 1) * next_below < next_above * speed[g]:
+                    next_above, next_below = count + 1, speed[g]
+        if room >= demand:
+            break
+        above, below = next_above, next_below
+    divisor = gcd(above, below)
+    return above // divisor, below // divisor
+
+
+@njit(cache=True, error_model="numpy")
+def first_cut(load: Any, network: Any, speed: Any, own: Any, total: int, cut: Any) -> int:
+    """Choose the best of the obvious cuts: all devices, one alone, or those of one expert; return what it must hold.
+
+    ``own[g]`` is what can only be on device g.
+    """
+    first, device = network.first, network.device
+    demand, width, expert, alone = total, 0, -1, -1
+    for g in range(len(own)):
+        width += speed[g]
+    for g in range(len(own)):
+        if own[g] * width > demand * speed[g]:
+            demand, width, alone = own[g], speed[g], g
+    slowest, most = speed[0], own[0]
+    for g in range(len(own)):
+        slowest, most = min(slowest, speed[g]), max(most, own[g])
+    room = demand * slowest // width - most  # at the peak so far, every device has that much room for what moves
+    for e in range(len(load)):
+        if load[e] > 2 * room and first[e + 1] - first[e] > 1:
+            above, below = load[e], 0
+            for a in range(first[e], first[e + 1]):
+                above, below = above + own[device[a]], below + speed[device[a]]
+            if above * width > demand * below:
+                demand, width, expert = above, below, e
+    for g in range(len(own)):
+        cut[g] = expert < 0 and alone in (-1, g)
+    if expert >= 0:
+        for a in range(first[expert], first[expert + 1]):
+            cut[device[a]] = True
+    return demand
+
+
+@njit(
+    types.void(
+        _Rows,
+        _Network,
+        _Numbers,
+        _Numbers,
+        types.boolean,
+        types.int64[:, ::1],
+        types.int64[::1],
+        types.int64[:, ::1],
+        types.boolean[:, ::1],
+    ),
+    cache=True,
+    error_model="numpy",
+)
+def schedule_rows(
+    loads: Any,
+    network: Any,
+    base: Any,
+    speed: Any,
+    fractional: bool,
+    shares: Any,
+    units: Any,
+    peaks: Any,
+    cuts: Any,
+) -> None:
+    """Split every row of ``loads[B, E]``; what is written depends on that row alone.
+
+    Writes ``shares[B, arcs]`` in units of ``1 / units[B]`` token, ``peaks[B, 2]`` (numerator and denominator) and
+    ``cuts[B, G]``, the devices that prove the peak.
+    """
+    first, device = network.first, network.device
+    devices = len(base)
+    held, limit, hops = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(devices, np.int64)
+    queue, whole = np.empty(devices, np.int64), np.empty(len(device), np.int64)
+    plain, bases = True, 0
+    for g in range(devices):
+        plain &= speed[g] == 1
+        bases += base[g]
+    for row in range(len(loads)):
+        load, x, cut = loads[row], shares[row], cuts[row]
+        for g in range(devices):
+            held[g] = base[g]
+        total = bases
+        for e in range(len(load)):
+            total += load[e]
+            if first[e + 1] - first[e] == 1:
+                x[first[e]] = load[e]
+                held[device[first[e]]] += load[e]
+        demand = first_cut(load, network, speed, held, total, cut)
+        above, below = proved(demand, cut, speed, plain, fractional)
+        for g in range(devices):
+            limit[g] = above * speed[g] // below
+        unit = 1
+        state = State(limit, held, x, hops, queue)
+        level(load, network, speed, plain, state)
+        calm = False
+        if fractional:
+            for a in range(len(device)):
+                whole[a] = x[a]
+        while not calm or (fractional and unit != below):
+            if fractional and unit != below:
+                unit = below
+                for g in range(devices):
+                    held[g] = base[g] * unit
+                for a in range(len(device)):
+                    x[a] = whole[a] * unit
+                    held[device[a]] += x[a]
+            for g in range(devices):
+                limit[g] = above * speed[g] if fractional else above * speed[g] // below
+            calm = relieve(network, state)
+            if not calm:
+                demand = 0
+                for g in range(devices):
+                    cut[g] = hops[g] == FAR
+                    demand += held[g] if cut[g] else 0
+                above, below = proved(demand // unit, cut, speed, plain, fractional)
+        units[row], peaks[row, 0], peaks[row, 1] = unit, above, below

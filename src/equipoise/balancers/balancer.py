@@ -1,0 +1,131 @@
+"""A balancer that somebody holds: what can be asked of it, whatever process it lives in."""
+
+from __future__ import annotations
+
+import traceback
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from equipoise.errors import TargetError
+from equipoise.roles.role import Role
+
+CALL_SECONDS = 5.0
+"""Time limit of one call, unless somebody sets another."""
+
+
+@dataclass
+class Reply:
+    """What one call did.
+
+    Attributes
+    ----------
+    value
+        What was returned, as NumPy arrays, plain Python values, lists and dictionaries of them.
+    changed_input, aliased_input, printed
+        Whether the balancer wrote into its input, returned memory of it, or printed to standard output.
+    seconds
+        Of the call alone, measured where it ran.
+    """
+
+    value: Any = None
+    changed_input: bool = False
+    aliased_input: bool = False
+    printed: bool = False
+    seconds: float = 0.0
+
+
+class Balancer(ABC):
+    """A balancer under test. Whatever goes wrong inside it is a :class:`~equipoise.errors.TargetError`.
+
+    Attributes
+    ----------
+    name
+        As it is reported.
+    role
+        What it is.
+    capabilities
+        What it shows that it can do ("has reset", "takes mask") and what it declares ("drops").
+    call_seconds
+        Time limit of a call, where it has a process of its own.
+    """
+
+    name: str
+    role: Role
+    capabilities: frozenset[str]
+    call_seconds: float = CALL_SECONDS
+
+    @abstractmethod
+    def call(self, *arguments: Any, **keywords: Any) -> Reply:
+        """Call it; it works on copies of its arguments."""
+
+    @abstractmethod
+    def fresh(self) -> None:
+        """Make it anew."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Call its own ``reset()``."""
+
+    @abstractmethod
+    def train(self, series: list[Any]) -> None:
+        """Let it learn from the series ``[S, E]`` of one run; that may take as long as its start."""
+
+    @abstractmethod
+    def accepts(self, shape: list[int]) -> bool:
+        """Ask whether it takes inputs of this shape."""
+
+    @abstractmethod
+    def attribute(self, name: str) -> Any:
+        """Return an attribute in plain form; None if there is none or it cannot be read."""
+
+    @abstractmethod
+    def save_state(self) -> None:
+        """Keep its ``state_dict()`` where it lives."""
+
+    @abstractmethod
+    def restore_state(self) -> None:
+        """Give the kept state to its ``load_state_dict``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it, and whatever it started."""
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it remembers earlier calls: it then has ``reset()``."""
+        return "has reset" in self.capabilities
+
+    @property
+    def trainable(self) -> bool:
+        """Whether it learns from a run before it is asked: it then has ``train``."""
+        return "has train" in self.capabilities
+
+    def ask(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call it and return its answer, as its role reads it."""
+        return self.role.read(self.call(*arguments, **keywords).value, *arguments)
+
+    def probe(self) -> frozenset[str]:
+        """Return its capabilities with those that only a harmless call can tell."""
+        try:
+            return self.capabilities | self.role.probe(self)
+        except TargetError:
+            return self.capabilities
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def describe(error: BaseException) -> str:
+    """Return type, first line and place of an exception: its innermost frame that is not a library's."""
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' * bool(first)}{first}{place}"

@@ -1,0 +1,186 @@
+"""A balancer in a process of its own: time limits, restarts after a crash, whatever goes wrong as a named failure."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from equipoise.balancers.balancer import CALL_SECONDS, Balancer, Reply
+from equipoise.balancers.wire import receive, send
+from equipoise.errors import TargetError, TargetNotFound
+from equipoise.roles import homes, role_named
+
+START_SECONDS = 60.0
+MEMORY = 8 << 30
+
+
+class Isolated(Balancer):
+    """The balancer that ``target`` names, in a worker process; without a role, its own is found out there.
+
+    Parameters
+    ----------
+    call_seconds
+        Time limit of one call.
+    memory
+        Bytes of address space that the process may have.
+
+    Raises
+    ------
+    TargetNotFound
+        If the target cannot be found or made.
+    TargetError
+        If its process hangs or dies meanwhile.
+    """
+
+    def __init__(
+        self, target: str, role: str | None = None, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY
+    ) -> None:
+        self.name, self.call_seconds, self._memory = target, call_seconds, memory
+        self._asked_role = role
+        self._allowed: float | None = None
+        self._left: float | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start()
+
+    def take(self, target: str, role: str | None = None) -> None:
+        """Host another target in the same process, which keeps the modules that it has imported.
+
+        Raises
+        ------
+        TargetNotFound
+            If it cannot be found or made; the process has ended then.
+        """
+        self.name, self._asked_role = target, role
+        if self._process is None:
+            self._start()
+        else:
+            self._introduce()
+
+    def allow(self, seconds: float | None) -> None:
+        """Limit the time of all calls from now on together; None lifts the limit."""
+        self._allowed = self._left = seconds
+
+    def call(self, *arguments: Any, **keywords: Any) -> Reply:
+        """Call it in its process."""
+        return Reply(**self._ask("call", arguments, keywords))
+
+    def fresh(self) -> None:
+        """Make it anew."""
+        self._ask("fresh")
+
+    def reset(self) -> None:
+        """Call its own ``reset()``."""
+        self._ask("reset")
+
+    def train(self, series: list[Any]) -> None:
+        """Let it learn from the series ``[S, E]`` of one run; that may take as long as its start."""
+        self._ask("train", (series,), seconds=max(START_SECONDS, self.call_seconds))
+
+    def accepts(self, shape: list[int]) -> bool:
+        """Ask whether it takes inputs of this shape."""
+        return bool(self._ask("accepts", (shape,)))
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute in plain form."""
+        return self._ask("attribute", (name,))
+
+    def save_state(self) -> None:
+        """Keep its state in its process."""
+        self._ask("save_state")
+
+    def restore_state(self) -> None:
+        """Give the kept state back."""
+        self._ask("restore_state")
+
+    def close(self) -> None:
+        """End the worker and whatever it started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            process.kill() if sys.platform == "win32" else os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _start(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "equipoise.balancers.worker", str(self._memory)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(self._process, self._replies), daemon=True).start()
+        self._introduce()
+
+    def _introduce(self) -> None:
+        """Tell the worker which target it holds, and learn what that is."""
+        self._send({"do": "take", "target": self.name, "role": self._asked_role, "homes": homes()})
+        reply = self._wait(START_SECONDS, "starting")
+        if "refused" in reply:
+            self.close()
+            raise TargetNotFound(reply["refused"])
+        self.role = role_named(reply["ok"]["role"])
+        self.capabilities = frozenset(reply["ok"]["capabilities"])
+
+    def _ask(
+        self, method: str, arguments: tuple[Any, ...] = (), keywords: dict[str, Any] | None = None, seconds: float = 0
+    ) -> Any:
+        if self._process is None:
+            self._start()
+        limit, words = seconds or self.call_seconds, ""
+        if self._left is not None and self._left <= limit:
+            limit, words = max(0.0, self._left), f"it did not finish within {self._allowed:g} s"
+        started = time.monotonic()
+        try:
+            self._send({"do": method, "arguments": list(arguments), "keywords": keywords or {}})
+            reply = self._wait(limit, "a call", words)
+        finally:
+            if self._left is not None:
+                self._left -= time.monotonic() - started
+        if "error" in reply:
+            raise TargetError(reply["error"], reply["kind"])
+        return reply["ok"]
+
+    def _send(self, request: dict[str, Any]) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
+            send(self._process.stdin, request)  # type: ignore[arg-type]
+
+    def _wait(self, seconds: float, what: str, too_late: str = "") -> Any:
+        process = self._process
+        assert process is not None
+        try:
+            reply = self._replies.get(timeout=seconds)
+        except queue.Empty:
+            self.close()
+            raise TargetError(too_late or f"it did not answer within {seconds:g} s", "hangs") from None
+        if isinstance(reply, Exception):
+            code = process.wait()
+            self.close()
+            ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+            raise TargetError(f"its process {ended} during {what}", "crashes")
+        return reply
+
+
+def _listen(process: subprocess.Popen[bytes], replies: queue.SimpleQueue[Any]) -> None:
+    assert process.stdout is not None
+    try:
+        while True:
+            replies.put(receive(process.stdout))  # type: ignore[arg-type]
+    except Exception as error:
+        replies.put(error)

@@ -1,0 +1,83 @@
+"""``python -m equipoise.balancers.worker MEMORY``: holds balancers that are asked for over its standard streams.
+
+The first request, and any later one, may be ``take``: a target's name, its role or none, and where roles are defined.
+Every other request names a method of :class:`~equipoise.balancers.balancer.Balancer`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from equipoise.balancers.balancer import Reply, describe
+from equipoise.balancers.find import resolve
+from equipoise.balancers.in_process import InProcess
+from equipoise.balancers.wire import receive, send
+from equipoise.errors import EquipoiseError, TargetError
+from equipoise.roles import register
+
+METHODS = {"call", "fresh", "reset", "train", "accepts", "attribute", "save_state", "restore_state"}
+
+
+def limit_memory(size: int) -> None:
+    """Bound this process's address space to ``size`` bytes where the platform can."""
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def serve() -> None:
+    """Answer requests until the other side closes the pipe."""
+    # Whatever the target writes to its standard streams, by whatever means, must not reach the pipe.
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    balancer: InProcess | None = None
+    while True:
+        try:
+            request = receive(requests)
+        except EOFError:
+            return
+        if request["do"] == "take":
+            balancer, reply = _take(request["target"], request["role"], request["homes"])
+        else:
+            reply = _answer(balancer, request["do"], request["arguments"], request["keywords"])
+        send(replies, reply)
+        if balancer is None:
+            return
+
+
+def _take(target: str, role: str | None, homes: list[str]) -> tuple[InProcess | None, dict[str, Any]]:
+    """Return the balancer and what it is; none and the reason if there is no such target."""
+    try:
+        for home in homes:
+            register(home)
+        known, make = resolve(target, role)
+        balancer = InProcess(target, known, make)
+        return balancer, {"ok": {"role": known.name, "capabilities": sorted(balancer.capabilities)}}
+    except EquipoiseError as error:
+        return None, {"refused": str(error)}
+    except BaseException as error:
+        return None, {"refused": f"{target} cannot be made: {describe(error)}"}
+
+
+def _answer(balancer: InProcess | None, method: str, arguments: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if method not in METHODS:
+            raise ValueError(f"no request {method!r}")
+        found = getattr(balancer, method)(*arguments, **keywords)
+        return {"ok": asdict(found) if isinstance(found, Reply) else found}
+    except TargetError as error:
+        return {"error": str(error), "kind": error.kind}
+    except BaseException as error:
+        return {"error": f"it raised {describe(error)}", "kind": "raises"}
+
+
+if __name__ == "__main__":
+    limit_memory(int(sys.argv[1]))
+    serve()

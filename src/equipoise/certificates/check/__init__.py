@@ -1,0 +1,1 @@
+"""The checks that everything is believed for: standard library and NumPy only, exact integers, no solver."""

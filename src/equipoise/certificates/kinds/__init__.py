@@ -1,0 +1,1 @@
+"""What each kind of certificate states, and how its check is called."""

@@ -1,0 +1,96 @@
+"""Checking a balancer, and running one finding again: what ``equipoise check`` and ``equipoise replay`` do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from equipoise.balancers.balancer import CALL_SECONDS
+from equipoise.balancers.find import Target
+from equipoise.checks.engine.findings import Finding, load
+from equipoise.checks.engine.registry import Check, Failure, check_named, select
+from equipoise.checks.engine.report import Report
+from equipoise.checks.engine.run import run_checks
+from equipoise.checks.engine.settings import Settings
+from equipoise.errors import EquipoiseError, TargetError
+
+
+def check(
+    target: Any,
+    role: str | None = None,
+    max_gap: float | None = None,
+    *,
+    exclude: Iterable[str] = (),
+    checks_as_of: str | None = None,
+    in_process: bool = False,
+    progress: Callable[[Check, int], None] = lambda entry, total: None,
+    **settings: Any,
+) -> Report:
+    """Check a balancer against the properties of its role; what is found is saved under ``.equipoise/``.
+
+    The cases are fixed by counts and the seed: the report is the same on every machine that has the same versions of
+    Equipoise and Hypothesis, unless a time limit strikes.
+
+    Parameters
+    ----------
+    target
+        A name as on the command line, a function, a class, or an object. It runs in a process of its own where another
+        process can find it by name.
+    role
+        "router", "scheduler", "placer", "predictor" or a registered one; None: told from the target's parameters.
+    max_gap
+        Largest relative gap to the certified optimum, for instance 0.01.
+    exclude, checks_as_of
+        Names of checks to leave out; version after which checks are left out.
+    in_process
+        Run it in this process, for a debugger.
+    progress
+        Called with each check before it runs, and their number.
+    **settings
+        ``examples``, ``shrink_steps``, ``seed``, ``call_seconds``, ``seconds``, ``run_seconds``:
+        :class:`~equipoise.checks.engine.settings.Settings`.
+
+    Raises
+    ------
+    TargetNotFound
+        If the target cannot be found or made, or its role cannot be told.
+    InvalidProblem
+        If a name or a number is none.
+    """
+    chosen = Settings(max_gap, **settings)
+    with Target.of(target, role).hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
+        checks = select(balancer.role.name, exclude, checks_as_of)
+        report = run_checks(balancer, checks, chosen, lambda entry: progress(entry, len(checks)))
+    for finding in report.findings:
+        finding.save()
+    return report
+
+
+def replay(
+    finding: str | Finding, target: Any = None, max_gap: float | None = None, *, in_process: bool = False
+) -> tuple[Literal["FIXED", "STILL FAILS", "ERROR"], str]:
+    """Run one finding again, on its own target or on another; return what happened, and a sentence.
+
+    Parameters
+    ----------
+    finding
+        Its id, the path of its file, or itself.
+
+    Raises
+    ------
+    InvalidFile
+        If there is no such finding.
+    InvalidProblem
+        If it is about a check that this version does not have.
+    """
+    saved = load(finding) if isinstance(finding, str) else finding
+    entry = check_named(saved.check, select(saved.role), "finding", saved.role)
+    held = Target.of(saved.target if target is None else target, saved.role)
+    try:
+        with held.hold(in_process=in_process, call_seconds=CALL_SECONDS) as balancer:
+            entry.function(balancer, saved.case, Settings(max_gap))
+    except (Failure, TargetError) as failure:
+        return "STILL FAILS", str(failure)
+    except EquipoiseError as error:
+        return "ERROR", str(error)
+    return "FIXED", f"{saved.check} holds on the saved case"

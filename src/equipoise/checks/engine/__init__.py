@@ -1,0 +1,1 @@
+"""What runs the checks; it knows no role by name."""

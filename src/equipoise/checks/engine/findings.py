@@ -1,0 +1,141 @@
+"""Findings: what broke, on the smallest case found; as plain JSON under ``.equipoise/``, and in words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from equipoise import __version__
+from equipoise.errors import EquipoiseError, InvalidFile
+from equipoise.files import write_whole
+from equipoise.roles import role_named
+from equipoise.roles.role import Case
+
+FOLDER = Path(".equipoise")
+SCHEMA = "equipoise-finding/1"
+PROPERTY = "property"
+"""Kind of a finding that is a broken property, not a target that gave no answer."""
+
+PHASES = {
+    "vectors": "a known hard case, made smaller",
+    "boundary": "a boundary case, made smaller",
+    "search": "search",
+    "sequence": "search among sequences of steps",
+}
+"""Where a finding came from, in words."""
+
+LINES = 12
+"""Of the case that are shown; the file has it whole."""
+
+_LARGEST = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A broken property and the smallest case found that shows it.
+
+    Attributes
+    ----------
+    kind
+        :data:`PROPERTY`, or how the target broke (:class:`~equipoise.errors.TargetError`).
+    better
+        A better answer, as proof that the property can be had.
+    phase
+        What found it: one of :data:`PHASES`.
+    origin
+        Of a known case, its name.
+    """
+
+    check: str
+    role: str
+    target: str
+    severity: str
+    kind: str
+    message: str
+    case: Case
+    better: Any = None
+    phase: str = "search"
+    origin: str = ""
+
+    @property
+    def behaviour(self) -> tuple[str, str, str]:
+        """What is the same failure, whichever check meets it; numbers do not count where the target gave no answer."""
+        message = self.message if self.kind == PROPERTY else re.sub(r"[0-9.]+", "", self.message)
+        return self.kind, self.severity, message
+
+    @property
+    def id(self) -> str:
+        """Six hexadecimal digits: the hash of check, target and case."""
+        content = json.dumps([self.check, self.target, self.case.to_json()], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:6]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as JSON values."""
+        words = {name: value for name, value in asdict(self).items() if name not in ("case", "better")}
+        head = {"schema": SCHEMA, "id": self.id, "equipoise": __version__}
+        return head | words | {"better": self.better, "case": self.case.to_json()}
+
+    def save(self, folder: Path = FOLDER) -> Path:
+        """Write the finding, whole or not at all."""
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InvalidFile(f"{folder} cannot be made: {error.strerror}") from error
+        path = folder / f"{self.id}.json"
+        write_whole(path, (json.dumps(self.to_dict(), indent=1) + "\n").encode())
+        return path
+
+    def describe(self, max_gap: float | None = None) -> str:
+        """Return the finding for a person: the sentence, the case, a better answer, how to see it again.
+
+        ``max_gap`` is the one it was found with.
+        """
+        gap = [] if max_gap is None else ["--max-gap", f"{max_gap:g}"]
+        lines = repr(self.case).splitlines()
+        more = [f"... and {len(lines) - LINES} more lines in {FOLDER}/{self.id}.json"] if len(lines) > LINES else []
+        command = json.dumps(["equipoise", "replay", f"{FOLDER}/{self.id}.json", *gap])
+        return "\n".join(
+            [
+                f"{self.check}: {self}.",
+                *(f"    {line}" for line in lines[:LINES] + more),
+                *([] if self.better is None else [f"A better answer: {str(self.better)[:400]}"]),
+                f"Found by: {PHASES.get(self.phase, self.phase)}" + f" ({self.origin})" * bool(self.origin),
+                f"Reproduce with: {' '.join(['equipoise replay', self.id, *gap])}",
+                "Or in pytest:",
+                f"    def test_{self.check}():\n        subprocess.run({command}, check=True)",
+            ]
+        )
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def load(name: str, folder: Path = FOLDER) -> Finding:
+    """Read a finding by its id or by the path of its file.
+
+    Raises
+    ------
+    InvalidFile
+        If there is none, or it is no finding.
+    """
+    path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise InvalidFile(f"{path} is larger than any finding")
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise InvalidFile(f"{path} is no finding of schema {SCHEMA}")
+        words = {key: str(content[key]) for key in ("check", "role", "target", "severity", "kind", "message")}
+        found_by = {key: str(content[key]) for key in ("phase", "origin") if key in content}
+        case = role_named(words["role"]).case.from_json(content["case"])
+    except OSError as error:
+        raise InvalidFile(f"no finding {name!r}: {path} cannot be read ({error.strerror})") from error
+    except InvalidFile:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, EquipoiseError) as error:
+        raise InvalidFile(f"{path} is no finding: {error}") from error
+    return Finding(**words, case=case, better=content.get("better"), **found_by)

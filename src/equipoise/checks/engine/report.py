@@ -1,0 +1,149 @@
+"""What a run of the checks found: outcomes, and how they are shown to people and to machines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from equipoise.checks.engine.findings import Finding
+
+SCHEMA = "equipoise-check/2"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to one check.
+
+    Attributes
+    ----------
+    cases
+        How many were tried.
+    finding
+        The broken property, if it is one.
+    skipped
+        Why the check says nothing about this target; None where it was tried.
+    gave_up
+        Whether a time limit struck before all cases were tried and nothing was found: neither passed nor failed.
+    """
+
+    check: str
+    cases: int = 0
+    finding: Finding | None = None
+    skipped: str | None = None
+    gave_up: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Return "passed", "FAILED", "warning", "gave up" or "skipped"."""
+        if self.finding is not None:
+            return "FAILED" if self.finding.severity == "error" else "warning"
+        if self.gave_up:
+            return "gave up"
+        return "passed" if self.skipped is None else "skipped"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict and, of a check that says nothing, why."""
+        if self.gave_up:
+            return f"gave up after {self.cases} cases"
+        return self.verdict if self.skipped is None else f"{self.verdict}: {self.skipped}"
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """All outcomes of one run; ``repr`` reads like the terminal.
+
+    Attributes
+    ----------
+    target, role
+        What was checked, and as what.
+    outcomes
+        One a check, in the order in which they ran.
+    max_gap
+        As the run had it.
+    """
+
+    target: str
+    role: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    max_gap: float | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, errors before warnings."""
+        found = [outcome.finding for outcome in self.outcomes if outcome.finding is not None]
+        return sorted(found, key=lambda finding: finding.severity != "error")
+
+    @property
+    def gave_up(self) -> list[Outcome]:
+        """Checks that a time limit ended before they could say anything."""
+        return [outcome for outcome in self.outcomes if outcome.gave_up]
+
+    @property
+    def ran(self) -> int:
+        """How many checks were tried."""
+        return sum(outcome.skipped is None for outcome in self.outcomes)
+
+    @property
+    def passed(self) -> bool:
+        """Whether something ran, nothing gave up, and no error was found."""
+        return self.ran > 0 and not self.gave_up and all(finding.severity != "error" for finding in self.findings)
+
+    def __repr__(self) -> str:
+        width = max(len(outcome.check) for outcome in self.outcomes) if self.outcomes else 5
+        head = [
+            f"{self.role} {self.target}",
+            "",
+            f"{'check':<{width}}  cases  outcome",
+            f"{'-' * width}  -----  -------",
+        ]
+        rows = [f"{outcome.check:<{width}}  {outcome.cases:>5}  {outcome.sentence}" for outcome in self.outcomes]
+        return self._with_findings(head + rows)
+
+    def markdown(self) -> str:
+        """Return the report with its table in Markdown."""
+        cells = [(outcome.check, outcome.sentence.replace("|", "\\|"), outcome.cases) for outcome in self.outcomes]
+        head = ["| check | outcome | cases |", "|---|---|---:|"]
+        return self._with_findings([*head, *(f"| {name} | {words} | {cases} |" for name, words, cases in cells)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values: what ``--format json`` prints."""
+        checks = [
+            {"check": outcome.check, "outcome": outcome.verdict, "cases": outcome.cases}
+            | ({"skipped": outcome.skipped} if outcome.skipped is not None else {})
+            | ({"finding": outcome.finding.to_dict()} if outcome.finding is not None else {})
+            for outcome in self.outcomes
+        ]
+        head = {"schema": SCHEMA, "target": self.target, "role": self.role, "passed": self.passed}
+        return {**head, "gave_up": len(self.gave_up), "checks": checks}
+
+    def json(self) -> str:
+        """Return :meth:`to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def junit(self) -> str:
+        """Return the report as JUnit writes it: a check that gave up is an error, not a failure."""
+        from xml.etree import ElementTree
+
+        verdicts = [outcome.verdict for outcome in self.outcomes]
+        counted = {"failures": "FAILED", "errors": "gave up", "skipped": "skipped"}
+        totals = {name: str(verdicts.count(verdict)) for name, verdict in counted.items()}
+        attributes = {"name": f"equipoise {self.role} {self.target}", "tests": str(len(verdicts)), **totals}
+        suite = ElementTree.Element("testsuite", attributes)
+        for outcome in self.outcomes:
+            case = ElementTree.SubElement(suite, "testcase", {"name": outcome.check, "classname": self.target})
+            if outcome.skipped is not None:
+                ElementTree.SubElement(case, "skipped", {"message": outcome.skipped})
+            elif outcome.gave_up:
+                ElementTree.SubElement(case, "error", {"message": outcome.sentence})
+            elif outcome.finding is not None and outcome.finding.severity == "error":
+                failure = ElementTree.SubElement(case, "failure", {"message": outcome.finding.message})
+                failure.text = outcome.finding.describe(self.max_gap)
+        ElementTree.indent(suite)
+        return ElementTree.tostring(suite, encoding="unicode")
+
+    def _with_findings(self, lines: list[str]) -> str:
+        counts = f"{self.ran} checks ran, {len(self.outcomes) - self.ran} skipped, "
+        counts += f"{len(self.gave_up)} gave up, " * bool(self.gave_up) + f"{len(self.findings)} found something"
+        return "\n".join([*lines, *(f"\n{one.describe(self.max_gap)}" for one in self.findings), f"\n{counts}"])

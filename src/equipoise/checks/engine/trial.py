@@ -1,0 +1,177 @@
+"""Trying one check: known cases and boundaries first, then a search by Hypothesis; what is found is made smaller.
+
+What is tried is decided by counts and the seed, never by the clock: the same verdict on every machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import time
+import warnings
+from collections.abc import Callable, Container, Iterator
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis.errors import HypothesisWarning
+
+from equipoise.balancers.balancer import Balancer
+from equipoise.checks.engine.findings import PROPERTY, Finding
+from equipoise.checks.engine.known import known_cases
+from equipoise.checks.engine.registry import Check, Failure
+from equipoise.checks.engine.report import Outcome
+from equipoise.checks.engine.settings import Settings
+from equipoise.checks.engine.shrink import shrunk
+from equipoise.errors import TargetError
+from equipoise.roles.role import Case
+
+Behaviour = tuple[str, str, str]
+
+
+def run_check(
+    balancer: Balancer,
+    entry: Check,
+    settings: Settings,
+    reported: Container[Behaviour] = (),
+    deadline: float = float("inf"),
+) -> Outcome:
+    """Look for a case that breaks the property, make it smaller, and say what was found.
+
+    All known cases that the check's family admits are tried first, the smallest first, until one fails. The search
+    follows, and the smallest case of all is then made smaller within the family. It ends at once where the target
+    hangs, where it breaks in a way that is ``reported`` already, and at the deadline (of :func:`time.monotonic`).
+    """
+    trial = _Trial(balancer, entry, settings, reported, min(deadline, time.monotonic() + settings.seconds))
+    with contextlib.suppress(_Enough):
+        for known in known_cases(entry.role):
+            if entry.cases.admits(known.case) and trial.attempt(known.case, known.phase, known.origin) is not None:
+                break
+    if not trial.over:
+        _search(trial)
+    if trial.found is not None and not trial.over:
+        trial.steps = settings.shrink_steps
+        with contextlib.suppress(_Enough):
+            shrunk(trial.found.case, trial.still_fails)
+    if trial.found is None and not trial.gave_up and not trial.tried:
+        return Outcome(entry.name, skipped="the target accepts none of its cases")
+    return Outcome(entry.name, trial.tried, trial.found, gave_up=trial.gave_up and trial.found is None)
+
+
+class _Enough(BaseException):
+    """Nothing more is to be tried here. Not an Exception: Hypothesis must not take it for a failure of the test."""
+
+
+class _Trial:
+    """One check on one target: what was tried, the smallest case that failed, the steps left to make it smaller."""
+
+    def __init__(
+        self, balancer: Balancer, entry: Check, settings: Settings, reported: Container[Behaviour], deadline: float
+    ) -> None:
+        self.balancer, self.entry, self.settings, self.reported = balancer, entry, settings, reported
+        self.deadline = deadline
+        self.steps: int | None = None
+        self.tried = 0
+        self.found: Finding | None = None
+        self.gave_up = self.over = False
+
+    def attempt(self, case: Case, phase: str, origin: str = "") -> Failure | TargetError | None:
+        """Try a case if the target takes it; return the failure, and keep the case if no smaller one has failed."""
+        if time.monotonic() > self.deadline:
+            self.gave_up = self.over = True
+            raise _Enough
+        if self.steps is not None:
+            if self.steps == 0:
+                raise _Enough
+            self.steps -= 1
+        try:
+            if "has accepts" in self.balancer.capabilities and not self.balancer.accepts(case.shape):
+                return None
+            self.tried += 1
+            self.entry.function(self.balancer, case, self.settings)
+        except (Failure, TargetError) as failure:
+            finding = self._finding(failure, case, phase, origin)
+            known = finding.kind != PROPERTY and finding.behaviour in self.reported
+            self.over = known or finding.kind == "hangs"
+            if self.found is None or (not known and case.size < self.found.case.size + (phase == self.found.phase)):
+                self.found = finding
+            if self.over:
+                raise _Enough from failure
+            return failure
+        return None
+
+    def still_fails(self, case: Case) -> bool:
+        """Whether a simpler case, still of the family, fails in the same way; it is kept then."""
+        found = self.found
+        assert found is not None
+        if not self.entry.cases.admits(case):
+            return False
+        failure = self.attempt(case, found.phase, found.origin)
+        if failure is None or _kind(failure) == found.kind:
+            return failure is not None
+        self.found = found
+        return False
+
+    def _finding(self, failure: Failure | TargetError, case: Case, phase: str, origin: str) -> Finding:
+        severity = "error" if isinstance(failure, TargetError) else self.entry.severity
+        where = self.entry.name, self.entry.role, self.balancer.name, severity
+        return Finding(*where, _kind(failure), str(failure), case, failure.better, phase, origin)
+
+
+def _kind(failure: Failure | TargetError) -> str:
+    return failure.kind if isinstance(failure, TargetError) else PROPERTY
+
+
+def _search(trial: _Trial) -> None:
+    met = {True: 0, False: 0}  # cases that the target took, and refused
+
+    def attempt(case: Case) -> None:
+        before = trial.tried
+        failure = trial.attempt(case, "sequence" if case.steps > 1 else "search")
+        if failure is not None:
+            if trial.steps is None:
+                trial.steps = trial.settings.shrink_steps
+            raise failure
+        taken = trial.tried > before
+        met[taken] += 1
+        if not taken and (met[True] or met[False] < trial.settings.examples):
+            hypothesis.reject()  # past that it takes none of these: no use in looking for one for long
+
+    search = hypothesis.settings(
+        max_examples=trial.settings.examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.target, Phase.shrink),
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    unseeded = search(hypothesis.given(trial.entry.cases())(attempt))  # type: ignore[no-untyped-call]
+    test: Callable[[], None] = hypothesis.seed(trial.settings.seed)(unseeded)
+    ends = (_Enough, Failure, TargetError, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable, ExceptionGroup)
+    with warnings.catch_warnings(), _nothing_from_other_modules(), contextlib.suppress(*ends):
+        warnings.simplefilter("ignore", HypothesisWarning)
+        test()
+
+
+@contextlib.contextmanager
+def _nothing_from_other_modules() -> Iterator[None]:
+    """Keep Hypothesis from drawing numbers that stand in the source of whatever modules are loaded (since 6.131).
+
+    What is drawn would depend on what else the process has imported.
+    """
+    try:
+        providers: Any = importlib.import_module("hypothesis.internal.conjecture.providers")
+        original, drawn = providers._get_local_constants, providers.CONSTANTS_CACHE.cache
+        nothing = providers.Constants()
+    except (ImportError, AttributeError):
+        yield
+        return
+    drawn.clear()
+    providers._get_local_constants = lambda: nothing
+    try:
+        yield
+    finally:
+        providers._get_local_constants = original
+        drawn.clear()

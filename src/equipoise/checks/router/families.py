@@ -1,0 +1,233 @@
+"""The cases that routers are tried on, and what the contract needs to know of routers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+from equipoise import strategies
+from equipoise.checks.contract import Contract, bind
+from equipoise.checks.engine.registry import family
+from equipoise.roles.router import RouterCase
+
+APART = 2.0**-13
+"""Scores closer than this are ties to a router that works with a step of its own or in a float type of a gate."""
+
+
+def from_a_gate(case: RouterCase) -> bool:
+    """Whether all scores lie in [0, 1], as sigmoid and softmax give them."""
+    return all(bool(((batch >= 0) & (batch <= 1)).all()) for batch in case.batches)
+
+
+def distinct(case: RouterCase, axis: int | None = None) -> bool:
+    """Whether all scores of the batch (axis 1: of each token) differ, by more than :data:`APART`."""
+    levels = np.sort(case.scores, axis=axis).astype(np.float64)
+    return bool((np.diff(levels) > APART).all())
+
+
+def plain_top_k(case: RouterCase) -> npt.NDArray[np.bool_]:
+    """Return the mask ``[T, E]`` of every token's K best experts, the first of equals."""
+    mask = np.zeros(case.scores.shape, bool)
+    np.put_along_axis(mask, np.argsort(-case.scores, axis=1, kind="stable")[:, : case.top_k], True, axis=1)
+    return mask
+
+
+def shown(mask: npt.NDArray[np.bool_]) -> list[list[int]]:
+    """Return the experts of every token, for a message."""
+    return [np.flatnonzero(row).tolist() for row in mask]
+
+
+def _one(pair: Any) -> RouterCase:
+    return RouterCase((pair[0],), pair[1])
+
+
+def _with_k(scores: Any, most: Callable[[Any], int]) -> st.SearchStrategy[RouterCase]:
+    """Return cases with the drawn scores and any K up to ``most(scores)``."""
+    cases: st.SearchStrategy[RouterCase] = scores.flatmap(
+        lambda batch: st.integers(1, most(batch)).map(lambda k: RouterCase((batch,), k))
+    )
+    return cases
+
+
+@family(from_a_gate)
+def single_batches() -> st.SearchStrategy[RouterCase]:
+    """One batch of any shape."""
+    return strategies.routing_instances().map(_one)
+
+
+@family(from_a_gate)
+def sequences() -> st.SearchStrategy[RouterCase]:
+    """A few batches whose favourite expert moves, in any order, some of them again."""
+
+    def arranged(pair: Any, order: list[int]) -> RouterCase:
+        batches, top_k = pair
+        return RouterCase(tuple(batches[index % len(batches)] for index in order), top_k)
+
+    return st.builds(arranged, strategies.drifting_batches(), st.lists(st.integers(0, 5), min_size=1, max_size=8))
+
+
+@family(lambda case: case.top_k == case.scores.shape[1])
+def all_experts() -> st.SearchStrategy[RouterCase]:
+    """K = E."""
+    scores = strategies.score_matrices(tokens=st.integers(1, 8))
+    return scores.map(lambda batch: RouterCase((batch,), batch.shape[1]))
+
+
+@family(lambda case: case.scores.shape[1] == 1)
+def single_expert() -> st.SearchStrategy[RouterCase]:
+    """E = 1."""
+    scores = strategies.score_matrices(tokens=st.integers(1, 8), experts=st.just(1))
+    return scores.map(lambda batch: RouterCase((batch,), 1))
+
+
+@family(lambda case: len(case.scores) * case.top_k < case.scores.shape[1])
+def few_tokens() -> st.SearchStrategy[RouterCase]:
+    """T * K < E."""
+    scores = strategies.score_matrices(tokens=st.integers(1, 3), experts=st.integers(4, 8))
+    return scores.map(lambda batch: RouterCase((batch,), 1))
+
+
+@family(lambda case: case.scores.size > 0 and len(case.scores) * case.top_k % case.scores.shape[1] != 0)
+def indivisible() -> st.SearchStrategy[RouterCase]:
+    """T * K is no multiple of E."""
+    cases: st.SearchStrategy[RouterCase] = single_batches()
+    return cases.filter(indivisible.admits)
+
+
+@family(lambda case: np.ptp(case.scores) == 0)
+def tied() -> st.SearchStrategy[RouterCase]:
+    """All scores equal."""
+    return strategies.routing_instances().map(lambda pair: RouterCase((np.full_like(pair[0], 0.5),), pair[1]))
+
+
+@family()
+def extreme() -> st.SearchStrategy[RouterCase]:
+    """Scores of very different sizes, near the ends of float32, some negative."""
+    ends = st.sampled_from([1e-38, 1e-30, 1.0, 1e30, 1e38, 0.0, -1.0, -1e30, -1e38])
+    return _with_k(strategies.score_matrices(elements=ends), lambda batch: batch.shape[1])
+
+
+def _tie_free(case: RouterCase) -> bool:
+    tokens, experts = case.scores.shape
+    return tokens >= 4 and tokens * case.top_k >= experts and distinct(case) and from_a_gate(case)
+
+
+@family(_tie_free)
+def tie_free() -> st.SearchStrategy[RouterCase]:
+    """One tie-free batch, at least as many assignments as experts."""
+    scores = strategies.distinct_scores(tokens=st.integers(4, 24))
+    return _with_k(scores, lambda batch: batch.shape[1]).filter(_tie_free)
+
+
+@family(lambda case: len(case.scores) >= 8 and distinct(case) and from_a_gate(case))
+def many_tokens() -> st.SearchStrategy[RouterCase]:
+    """One tie-free batch with more tokens than can sit on ties."""
+    scores = strategies.distinct_scores(tokens=st.integers(8, 32), experts=st.integers(2, 5))
+    return _with_k(scores, lambda batch: batch.shape[1])
+
+
+def _skewed(case: RouterCase) -> bool:
+    tokens, experts = case.scores.shape
+    if tokens < 8 or case.top_k >= experts or tokens * case.top_k < 4 * experts:
+        return False
+    if not distinct(case) or not from_a_gate(case):
+        return False
+    load = plain_top_k(case).sum(axis=0)
+    return bool(2 * load.max() >= 3 * load.mean())
+
+
+@family(_skewed)
+def skewed() -> st.SearchStrategy[RouterCase]:
+    """One tie-free batch that strongly prefers some experts, four assignments each at least; K < E."""
+    scores = strategies.distinct_scores(tokens=st.integers(8, 24), skew=st.integers(2, 3))
+    return _with_k(scores, lambda batch: batch.shape[1] - 1).filter(_skewed)
+
+
+def _balanced(case: RouterCase) -> bool:
+    if not from_a_gate(case):
+        return False
+    load = plain_top_k(case).sum(axis=0)
+    ranked = np.sort(case.scores.astype(np.float64), axis=1)[:, ::-1]
+    apart = case.top_k == ranked.shape[1] or (ranked[:, case.top_k - 1] - ranked[:, case.top_k]).min() > 0.01
+    return bool(load.max() == load.min() and apart)
+
+
+@family(_balanced)
+def balanced_already() -> st.SearchStrategy[RouterCase]:
+    """Batches whose plain top-K is perfectly balanced, with a clear margin."""
+
+    def build(experts: int, rounds: int, top_k: int) -> RouterCase:
+        tokens = experts * rounds
+        distance = (np.arange(experts) - np.arange(tokens)[:, None]) % experts
+        return RouterCase((((experts - distance) / (2 * experts)).astype(np.float32),), min(top_k, experts))
+
+    return st.builds(build, st.integers(2, 6), st.integers(1, 4), st.integers(1, 6))
+
+
+def _exact_in_half(case: RouterCase) -> bool:
+    with np.errstate(over="ignore"):
+        exact = np.array_equal(case.scores, case.scores.astype(np.float16))
+    return bool(exact) and distinct(case, 1) and from_a_gate(case)
+
+
+def _levels(seed: int, tokens: int, experts: int, among: int) -> npt.NDArray[np.int64]:
+    """Return ``[T, E]`` whole numbers from 1, distinct within each token."""
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.permutation(among)[:experts] for _ in range(tokens)]) + 1
+
+
+@family(_exact_in_half)
+def half_precision() -> st.SearchStrategy[RouterCase]:
+    """Scores that float16 holds exactly, distinct within each token."""
+
+    def build(seed: int, tokens: int, experts: int, top_k: int) -> RouterCase:
+        scores = (_levels(seed, tokens, experts, 1024) / 2048).astype(np.float32)
+        return RouterCase((scores,), min(top_k, experts))
+
+    return st.builds(build, st.integers(0, 999), st.integers(1, 12), st.integers(2, 6), st.integers(1, 6))
+
+
+@family(lambda case: case.scores.shape[1] == 8 and case.top_k == 3 and distinct(case, 1))
+def grouped() -> st.SearchStrategy[RouterCase]:
+    """Scores for eight experts in four groups, positive or all negative, distinct within each token."""
+
+    def build(seed: int, tokens: int, shift: float) -> RouterCase:
+        return RouterCase(((_levels(seed, tokens, 8, 64) / 128 - shift).astype(np.float32),), 3)
+
+    return st.builds(build, st.integers(0, 999), st.integers(1, 8), st.sampled_from([0.0, 1.0]))
+
+
+def _has_twins(case: RouterCase) -> bool:
+    even, odd = case.scores[:, 0::2], case.scores[:, 1::2]
+    return bool(np.array_equal(even, odd)) and 2 * case.top_k <= case.scores.shape[1]
+
+
+@family(_has_twins)
+def repeated() -> st.SearchStrategy[RouterCase]:
+    """Every expert is there twice."""
+    return strategies.routing_instances(max_experts=3).map(
+        lambda pair: RouterCase((np.ascontiguousarray(np.repeat(pair[0], 2, axis=1)),), pair[1])
+    )
+
+
+bind(
+    Contract(
+        role="router",
+        single=single_batches,
+        sequences=sequences,
+        layouts=tie_free,
+        same=lambda one, other: np.array_equal(one.mask, other.mask),
+        show=lambda answer: shown(answer.mask),
+        notes={
+            "answers": "A routing has existing, distinct experts of an integer type. Float indices came back from "
+            "vLLM's expert maps (vllm PR 23243); fairseq's BASE layer never returned on unequal token counts (fairseq "
+            "issue 3730).",
+            "is_deterministic": "A fork of FlashLB placed leftovers at random.",
+            "state_round_trips": "The bias was lost (torchtitan PR 1226).",
+        },
+    )
+)

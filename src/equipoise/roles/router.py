@@ -1,0 +1,204 @@
+"""Routers: K of E experts for every token.
+
+A *router* is called as ``router(scores[T, E], top_k)`` and returns a :class:`~equipoise.routing.Routing` or just its
+experts: an array ``[T, K]`` of expert indices (-1 = dropped) or a boolean mask ``[T, E]``. A router that keeps state
+between calls is an object with ``reset()``; one that adds biases to the scores shows them as ``.bias`` (``[E]``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.arrays import as_numpy
+from equipoise.errors import InvalidProblem, TargetError
+from equipoise.metrics import loads
+from equipoise.reference.routing.catalogue import ROUTERS
+from equipoise.roles.role import Case, Role, shown
+from equipoise.routing import Routing
+
+if TYPE_CHECKING:
+    from equipoise.balancers.balancer import Balancer
+
+NO_ROUTING = "gives no routing"
+
+
+class Router(Protocol):
+    """Chooses K of E experts for every token."""
+
+    def __call__(self, scores: npt.NDArray[Any], top_k: int, /) -> Any:
+        """Return a :class:`Routing`, expert indices ``[T, K]`` or a mask ``[T, E]``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Routed:
+    """A routing that was read.
+
+    Attributes
+    ----------
+    mask
+        ``[T, E]``: who goes where.
+    chosen
+        What was returned: indices ``[T, K]`` or the mask.
+    given_weights
+        What was returned beside it, if anything.
+    """
+
+    mask: npt.NDArray[np.bool_]
+    chosen: npt.NDArray[Any]
+    given_weights: Any = None
+
+    @property
+    def load(self) -> npt.NDArray[np.int64]:
+        """Tokens per expert."""
+        return loads(self.mask, self.mask.shape[1])
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """``[T, E]`` gate weights, zero where nothing is chosen; None if none were returned.
+
+        Raises
+        ------
+        TargetError
+            If what was returned beside the routing is an array of another shape.
+        """
+        weights = self.given_weights
+        if not isinstance(weights, np.ndarray):
+            return None
+        if self.chosen.dtype != np.bool_ and weights.shape == self.chosen.shape:
+            spread = np.zeros(self.mask.shape)
+            token, place = np.nonzero(self.chosen >= 0)
+            spread[token, self.chosen[token, place]] = weights[token, place]
+            return spread
+        if weights.shape == self.mask.shape:
+            return np.where(self.mask, weights, 0).astype(np.float64)
+        allowed = f"the shape of its choice, or {self.mask.shape}"
+        raise TargetError(f"its weights have shape {weights.shape}; allowed: {allowed}", NO_ROUTING)
+
+
+def read_routing(returned: Any, scores: npt.NDArray[Any], top_k: int) -> Routed:
+    """Return what a router returned for ``scores[T, E]``.
+
+    Accepts a :class:`Routing`, an array, or a tuple whose first item is one (indices, weights).
+
+    Raises
+    ------
+    TargetError
+        If it is not a routing of these tokens: wrong shape or type, an expert that does not exist, one chosen twice.
+    """
+    tokens, experts = scores.shape
+    weights = None
+    if isinstance(returned, Routing):
+        returned, weights = returned.chosen, returned.weights
+    elif isinstance(returned, tuple | list) and len(returned) and not _is_row(returned[0]):
+        returned, weights = returned[0], returned[1] if len(returned) > 1 else None
+    if returned is None:
+        raise TargetError("it returned None; allowed: an array of expert indices or a mask", NO_ROUTING)
+    try:
+        chosen = as_numpy(returned, "the routing")
+    except InvalidProblem as error:
+        allowed = "an array of expert indices or a mask"
+        raise TargetError(f"it returned {error.given}; allowed: {allowed}", NO_ROUTING) from error
+    if chosen.dtype == np.bool_ and chosen.shape == (tokens, experts):
+        return Routed(chosen, chosen, weights)
+    if chosen.dtype.kind not in "iu" or chosen.shape != (tokens, top_k):
+        allowed = f"integers of shape {(tokens, top_k)} or booleans of shape {(tokens, experts)}"
+        raise TargetError(f"it returned {chosen.dtype} of shape {chosen.shape}; allowed: {allowed}", NO_ROUTING)
+    if chosen.size and (int(chosen.min()) < -1 or int(chosen.max()) >= experts):
+        worst = int(chosen.max()) if int(chosen.max()) >= experts else int(chosen.min())
+        raise TargetError(f"it chose expert {worst}; allowed: 0 to {experts - 1}, or -1 for none", NO_ROUTING)
+    mask = np.zeros((tokens, experts), bool)
+    token, place = np.nonzero(chosen >= 0)
+    mask[token, chosen[token, place]] = True
+    if int(mask.sum()) != len(token):
+        row = int(np.argmax(mask.sum(axis=1) != (chosen >= 0).sum(axis=1)))
+        raise TargetError(f"it chose an expert twice for token {row}: {chosen[row].tolist()}", NO_ROUTING)
+    return Routed(mask, chosen, weights)
+
+
+def _is_row(value: Any) -> bool:
+    """Whether nested lists begin here: a routing as plain numbers, not a routing with something beside it."""
+    return isinstance(value, list | tuple) and all(isinstance(item, int | bool) for item in value)
+
+
+@dataclass(frozen=True, eq=False)
+class RouterCase(Case):
+    """Batches of one layer, in order of time, and K."""
+
+    AXES: ClassVar[dict[str, tuple[str, ...]]] = {"batches": ("T", "E")}
+
+    batches: tuple[npt.NDArray[Any], ...]
+    top_k: int
+
+    def calls(self) -> list[tuple[Any, ...]]:
+        """Return a call a batch."""
+        return [(batch, self.top_k) for batch in self.batches]
+
+    @property
+    def valid(self) -> bool:
+        """Whether 1 <= K <= E."""
+        return 1 <= self.top_k <= int(self.scores.shape[1])
+
+    @property
+    def scores(self) -> npt.NDArray[Any]:
+        """The first batch."""
+        return self.batches[0]
+
+    @property
+    def shape(self) -> list[int]:
+        """T, E, K."""
+        return [*self.scores.shape, self.top_k]
+
+    def __repr__(self) -> str:
+        return "\n".join([f"top_k = {self.top_k}", *(shown("scores", batch) for batch in self.batches)])
+
+
+def _scores(tokens: int, experts: int) -> npt.NDArray[np.float32]:
+    """Distinct multiples of 2^-12 in (0, 1) in random order; the generator is NumPy's frozen one."""
+    levels = np.random.RandomState(tokens + 100 * experts).permutation(2**12 - 1)[: tokens * experts] + 1
+    return (levels.reshape(tokens, experts) / 2**12).astype(np.float32)
+
+
+def _case(scores: npt.NDArray[Any], top_k: int) -> RouterCase:
+    return RouterCase((scores.astype(np.float32),), top_k)
+
+
+def _probe(balancer: Balancer) -> frozenset[str]:
+    """Find out whether it returns weights."""
+    value = balancer.call(np.linspace(0.1, 0.9, 8, dtype=np.float32).reshape(2, 4), 1).value
+    returns = isinstance(value, list) and len(value) > 1 and isinstance(value[1], np.ndarray)
+    return frozenset({"returns weights"} if returns else ())
+
+
+ROLE = Role(
+    name="router",
+    home=__name__,
+    arguments=("scores", "top_k"),
+    answer="experts",
+    noun="routing",
+    read=read_routing,
+    case=RouterCase,
+    boundaries={
+        "one token": _case(_scores(1, 4), 2),
+        "one token, all experts": _case(_scores(1, 4), 4),
+        "one expert": _case(_scores(5, 1), 1),
+        "one token, one expert": _case(_scores(1, 1), 1),
+        "all experts": _case(_scores(6, 3), 3),
+        "all but one expert": _case(_scores(8, 4), 3),
+        "fewer assignments than experts": _case(_scores(2, 6), 1),
+        "nothing divides": _case(_scores(7, 4), 2),
+        "capacity without slack": _case(_scores(8, 4), 1),
+        "all zero": _case(np.zeros((4, 3)), 2),
+        "all one": _case(np.ones((4, 3)), 1),
+        "all equal": _case(np.full((5, 4), 0.25), 2),
+        "all negative": _case(_scores(6, 4) - 2, 2),
+        "everybody's favourite": _case(np.hstack([np.ones((8, 1)), _scores(8, 3) / 2]), 1),
+    },
+    telltales=frozenset({"scores", "logits", "router_logits", "gate_logits", "gating_output", "top_k", "topk"}),
+    catalogue=ROUTERS,
+    attributes=("bias", "load", "num_groups", "topk_groups"),
+    probe=_probe,
+)
