@@ -5,7 +5,7 @@
     python benchmarks/fuzz_dual_descent.py --seed 7 --only 4711 one small instance again
     NUMBA_BOUNDSCHECK=1 python benchmarks/fuzz_dual_descent.py --small 2000 --large 0
 
-Small instances have integer scores, on which both engines are exact, and compare raw claims; whatever dual descent claims
+Small instances have integer scores, on which both engines are exact, and compare raw claims; what dual descent claims
 must also pass the solver-free check. Exit code 1 on the first difference, with the instance's number.
 """
 

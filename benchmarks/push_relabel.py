@@ -7,7 +7,7 @@ Placements are random, every expert on different devices; loads are multinomial 
 all vectors of a case, so that each vector is close to the one before and a warm start is worth most. All sides end at
 the same integral peaks, which is checked. The model or network is built once, outside the clock, on every side; "solve"
 is the solver's own call, "all" is from the load vector to the split: handing over the loads, every solve, and reading
-peak and split (for `push-relabel`: checks at the door and the network too). HiGHS is SciPy's, warm-started from its last
+peak and split (here: checks at the door and the network too). HiGHS is SciPy's, warm-started from its last
 basis; it solves the linear program, so its split is not integral. Max flow raises the peak by the cut of each flow that
 falls short, as the engine `ortools-flow` does. `--fuzz` instead tries random placements until time is up, every
 certificate checked.
