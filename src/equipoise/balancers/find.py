@@ -20,6 +20,7 @@ from equipoise.balancers.balancer import CALL_SECONDS, Balancer, describe
 from equipoise.balancers.command import PREFIX, Command
 from equipoise.balancers.in_process import InProcess
 from equipoise.balancers.isolated import MEMORY, Isolated
+from equipoise.conditions import Condition
 from equipoise.errors import InvalidProblem, TargetNotFound
 from equipoise.reference.catalogue import Entry
 from equipoise.roles import all_roles, role_named
@@ -43,15 +44,18 @@ class Target:
         The Python object, where one was given.
     role
         What it is; None: told from its parameters.
+    accepts
+        A condition on the sizes of the inputs that it takes (:mod:`equipoise.conditions`); None: whatever it says.
     """
 
     name: str
     path: str | None
     given: Any = None
     role: str | None = None
+    accepts: str | None = None
 
     @classmethod
-    def of(cls, given: Any, role: str | None = None) -> Target:
+    def of(cls, given: Any, role: str | None = None, accepts: str | None = None) -> Target:
         """Return what a name, a function, a class or an object is as a target.
 
         Raises
@@ -62,11 +66,11 @@ class Target:
         if isinstance(given, Target):
             return given
         if isinstance(given, str):
-            return cls(given, given, role=role)
+            return cls(given, given, role=role, accepts=accepts)
         if not callable(given) and form_of(given, role) is None:
             raise InvalidProblem("targets", f"a {type(given).__name__}", "names of balancers, or callables")
         name = getattr(given, "__qualname__", type(given).__qualname__)
-        return cls(name, importable(given), given, role)
+        return cls(name, importable(given), given, role, accepts)
 
     @property
     def entry(self) -> Entry | None:
@@ -81,7 +85,19 @@ class Target:
         ------
         TargetNotFound
             If it cannot be found or made, or its role cannot be told.
+        InvalidProblem
+            If what it accepts is no condition on the sizes of its role.
         """
+        balancer = self._held(in_process, call_seconds, memory)
+        if self.accepts is not None:
+            try:
+                balancer.condition = Condition(self.accepts, balancer.role.letters)
+            except InvalidProblem:
+                balancer.close()
+                raise
+        return balancer
+
+    def _held(self, in_process: bool, call_seconds: float, memory: int) -> Balancer:
         if self.path is not None and not in_process:
             try:
                 return Isolated(self.path, self.role, call_seconds=call_seconds, memory=memory)

@@ -20,6 +20,7 @@ def check(
     role: str | None = None,
     max_gap: float | None = None,
     *,
+    accepts: str | None = None,
     exclude: Iterable[str] = (),
     checks_as_of: str | None = None,
     in_process: bool = False,
@@ -40,6 +41,9 @@ def check(
         "router", "scheduler", "placer", "predictor" or a registered one; None: told from the target's parameters.
     max_gap
         Largest relative gap to the certified optimum, for instance 0.01.
+    accepts
+        Which inputs it takes, as a condition on their sizes, for instance "K < E and T*K % E == 0" of a router; no
+        others are tried. docs/reference/expectations.md has the letters of every role.
     exclude, checks_as_of
         Names of checks to leave out; version after which checks are left out.
     in_process
@@ -58,7 +62,7 @@ def check(
         If a name or a number is none.
     """
     chosen = Settings(max_gap, **settings)
-    with Target.of(target, role).hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
+    with Target.of(target, role, accepts).hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
         checks = select(balancer.role.name, exclude, checks_as_of)
         report = run_checks(balancer, checks, chosen, lambda entry: progress(entry, len(checks)))
     for finding in report.findings:
