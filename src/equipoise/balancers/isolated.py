@@ -77,14 +77,14 @@ class Isolated(Balancer):
         The first call of a process has more time. Where it did not need that, or hung all the same, a process that is
         started again does not get it.
         """
-        seconds, first = self.call_seconds, self._first
+        seconds, first = self.call_seconds, self._first or self._process is None
         if first and self._compiles:
             seconds, self._compiles = max(seconds, min(START_SECONDS, FIRST * seconds)), False
         started = time.monotonic()
         try:
             reply = Reply(**self._ask("reply", arguments, keywords, seconds))
         finally:
-            self._first = self._process is None
+            self._first = False
         self._compiles |= first and time.monotonic() - started > self.call_seconds
         return reply
 

@@ -159,7 +159,7 @@ ROLE = Role(
     },
     must_take=(
         "groups == 1 and nodes == 1 and P % G == 0 and E % G == 0",
-        "groups > 0 and groups % nodes != 0 and P % G == 0 and G % nodes == 0",
+        "groups > 0 and groups % nodes != 0 and P % G == 0 and E % G == 0 and G % nodes == 0",
     ),
     telltales=frozenset({"num_slots", "num_replicas", "num_nodes", "num_devices", "num_gpus", "num_ranks"}),
     catalogue=PLACERS,
