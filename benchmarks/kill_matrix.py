@@ -1,4 +1,4 @@
-"""Which check catches which faulty miniature: writes docs/kill-matrix.md.
+"""Which check catches which faulty miniature: writes docs/measured/kill-matrix.md.
 
     python benchmarks/kill_matrix.py [ROLE ...]
 
@@ -82,7 +82,7 @@ def section(role: str) -> str:
 
 
 if __name__ == "__main__":
-    page = ROOT / "docs" / "kill-matrix.md"
+    page = ROOT / "docs" / "measured" / "kill-matrix.md"
     kept = page.read_text().split("\n## ")[1:] if page.exists() else []
     sections = {part.split("s\n", 1)[0].lower(): f"\n## {part}" for part in kept}
     sections |= {role: section(role) for role in sys.argv[1:] or ROLES}

@@ -152,7 +152,7 @@ class Results:
         text = "\n\n".join([f"# {title}", f"Written by `{command}`.", facts, *sections])
         self.path.with_suffix(".md").write_text(text + "\n")
 
-    def into_page(self, page: Path, sections: Iterable[str]) -> None:
-        """Replace what a page has between the markers that bear the JSON file's name; the page is written whole."""
+    def into_page(self, page: str, sections: Iterable[str]) -> None:
+        """Replace what a page of docs/ has between the markers named after the JSON file; the page is written whole."""
         facts = "; ".join(f"{name} {value}" for name, value in self.facts.items())
-        fill(page.name, f"{self.path.stem}.py", "\n\n".join([f"Measured on: {facts}.", *sections]))
+        fill(page, f"{self.path.stem}.py", "\n\n".join([f"Measured on: {facts}.", *sections]))

@@ -1,4 +1,4 @@
-"""Tables of docs/prediction.md.
+"""Tables of docs/measured/prediction.md.
 
     python benchmarks/prediction.py [TABLE ...]            # print
     python benchmarks/prediction.py [TABLE ...] --write    # put them into the page
@@ -16,12 +16,13 @@ import sys
 from itertools import pairwise
 
 import numpy as np
-from equipoise.audit import Cluster, audit_predictors, audit_values, summarise_forecasts, summarise_values
-from equipoise.audit.replacements import hindsight_plan, interval_plan
-from equipoise.audit.values import least_peak
-from equipoise.targets import find
 from pages import fill
 
+from equipoise.audits.cluster import Cluster, placed_by
+from equipoise.audits.forecast_value import least_peak
+from equipoise.audits.replanning import hindsight_plan, interval_plan
+from equipoise.audits.run import audit
+from equipoise.balancers.find import Target
 from equipoise.reference.placement.floors import round_robin
 from equipoise.reference.prediction.catalogue import PREDICTORS
 from equipoise.series import noise_floor, sliding_range, sliding_variance, transient
@@ -40,7 +41,7 @@ def audited(*options):
     command = [sys.executable, "-m", "equipoise", "audit", "--role", "predictor", *options, "--format", "markdown"]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rows = [line.strip("|").split("|") for line in printed.splitlines() if line.startswith("|")]
-    kept = [index for index, name in enumerate(rows[0]) if name.strip() not in ("seconds", "worst")]
+    kept = [index for index, name in enumerate(rows[0]) if name.strip() not in ("seconds", "worst instance")]
     return "\n".join("|" + "|".join(row[index] for index in kept) + "|" for row in rows) + "\n"
 
 
@@ -97,41 +98,39 @@ def states():
     )
 
 
-def all_on_three_series():
-    """Every predictor, and one layer of the three runs with 16 experts."""
+def all_on_three_series(**options):
+    """Every predictor on one layer of the three runs with 16 experts, two origins each."""
     series = [one for one in recorded().load_series() if one.loads.shape[1] == 16 and one.name.endswith("layer1")]
-    return [find(name, "predictor") for name in PREDICTORS], series
+    return audit(list(PREDICTORS), role="predictor", trace=series, origins=2, **options).summary
 
 
 def learners():
-    """Errors of every predictor, two origins each."""
-    result = audit_predictors(*all_on_three_series(), origins=2)
+    """Errors of every predictor."""
     rows = []
-    for one in summarise_forecasts(result.rows):
-        pairs = (("step", "step_unweighted", "mean", "mean_unweighted"), (one.errors, one.floor))
-        cells = [" / ".join(f"{getattr(side, field):.2%}" for side in pairs[1]) for field in pairs[0]]
-        rows.append([one.method, str(one.horizon), *cells, str(one.forecasts)])
+    for one in all_on_three_series():
+        kinds = ("step", "step_unweighted", "mean", "mean_unweighted")
+        cells = [f"{one[f'mean_error_{kind}']:.2%} / {one[f'mean_floor_{kind}']:.2%}" for kind in kinds]
+        rows.append([one["balancer"], str(one["horizon"]), *cells, str(one["instances"])])
     return table(["predictor", "horizon", "per step", "unweighted", "of mean", "unweighted", "forecasts"], rows)
 
 
 def learners_value():
-    """What the forecasts of every predictor are worth, two origins each."""
-    result = audit_values(*all_on_three_series(), find("micromoe", "placer"), origins=2)
+    """What the forecasts of every predictor are worth."""
     rows = [
         [
-            one.method,
-            f"{one.mean_balancedness:.4f} / {one.min_balancedness:.4f}",
-            f"{one.mean_beyond_hindsight:.2%} / {one.max_beyond_hindsight:.2%}",
-            f"{one.certified}/{one.placements}",
+            one["balancer"],
+            f"{one['mean_balancedness']:.4f} / {one['min_balancedness']:.4f}",
+            f"{one['mean_beyond_hindsight']:.2%} / {one['max_beyond_hindsight']:.2%}",
+            f"{one['evidence']['peak'].get('certified', 0)}/{one['instances']}",
         ]
-        for one in summarise_values(result.rows)
+        for one in all_on_three_series(value=True, placement="micromoe")
     ]
     return table(["placed on", "balancedness", "beyond hindsight", "certified"], rows)
 
 
 def replacements(count=8, length=100):
     """Cost over the mean load of a device, less 1, for placements every so many blocks, by the price of a move."""
-    placer, average = find("micromoe", "placer"), find("ema", "predictor")
+    average = Target("ema", "ema", role="predictor").hold(in_process=True)
     series = [one for one in recorded().load_series() if one.name in ("E16-none/layer1", "E64-none/layer1")]
     parts = []
     for one in series:
@@ -145,7 +144,7 @@ def replacements(count=8, length=100):
         def place(load, cluster=cluster, known=known):
             key = tuple(load.tolist())
             if key not in known:
-                known[key] = cluster.place(placer, load)
+                known[key] = placed_by("micromoe", cluster, load)
             return known[key]
 
         def past(now, until, one=one, first=first):
@@ -153,7 +152,7 @@ def replacements(count=8, length=100):
 
         def forecast(now, until, one=one, first=first):
             history = one.loads[: first + now * length]
-            return np.rint(average.predict(history, (until - now) * length).sum(axis=0)).astype(np.int64)
+            return np.rint(average.ask(history, (until - now) * length).sum(axis=0)).astype(np.int64)
 
         def truth(now, until, blocks=blocks):
             return blocks[now:until].sum(axis=0)
@@ -199,7 +198,7 @@ def main():
     for name in options.tables or TABLES:
         text = TABLES[name]()
         if options.write:
-            fill("prediction.md", f"prediction.py {name}", text)
+            fill("measured/prediction.md", f"prediction.py {name}", text)
         else:
             print(f"### {name}\n\n{text}", flush=True)
 

@@ -24,10 +24,8 @@ from equipoise.audits.role_audit import RoleAudit
 from equipoise.audits.run import role_audit
 from equipoise.certificates.certificate import KINDS, certificate_type
 from equipoise.roles import all_roles
-from equipoise.study.forecasts import HorizonComparison, HorizonSummary
-from equipoise.study.rows import Row as StudyRow
 from equipoise.study.statistics import Interval
-from equipoise.study.summary import Comparison, Failures, MethodSummary
+from equipoise.study.summary import Comparison, Condensed, Failures, Summary
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
 
@@ -238,7 +236,7 @@ def _way(way: RoleAudit) -> Schema:
         compared_with=TEXT,
         evidence=WORDS,
         warnings=many(TEXT),
-        **{measure.name: measured(measure) for measure in way.measures},
+        **{measure.name: measured(measure) for measure in reversed(way.measures)},  # the first one says what a value is
     )
     aggregates = {f"{one.name}_{m.name}": nullable(NUMBER) for m in way.measures for one in m.aggregates}
     summary = record(
@@ -255,18 +253,33 @@ def _way(way: RoleAudit) -> Schema:
     return record(**parts, summary=many(summary), rows=many(row))
 
 
+STUDY_ROW = record(
+    key=TEXT,
+    role=TEXT,
+    seed=COUNT,
+    source={"enum": ["generated", "recorded", "file"]},
+    code={**TEXT, "description": "hash of the method's code"},
+    balancer=TEXT,
+    instance=TEXT,
+    error=nullable(TEXT),
+    kind=nullable(TEXT),
+    compared_with=TEXT,
+    evidence=WORDS,
+    warnings=many(TEXT),
+) | {"description": "with what its instance is, and a value for every measure of its role, as in equipoise-audit-2"}
+
+
 def study() -> Schema:
-    """A study's document; its intervals are records inside the comparisons."""
-    parts = (StudyRow, Failures, MethodSummary, HorizonSummary, Comparison, HorizonComparison, Interval)
-    (row, failure, *condensed, _), definitions = typed(*parts)
+    """A study's document; its condensed quantities and intervals are records inside summaries and comparisons."""
+    (failure, summary, comparison, *_), definitions = typed(Failures, Summary, Comparison, Condensed, Interval)
     document = record(
-        schema={"const": "equipoise-study/1"},
+        schema={"const": "equipoise-study/2"},
         title=TEXT,
         environment=WORDS,
-        summaries=many({"anyOf": condensed[:2]}),
-        comparisons=many({"anyOf": condensed[2:]}),
+        summaries=many(summary),
+        comparisons=many(comparison),
         failures=many(failure),
-        rows=many(row),
+        rows=many(STUDY_ROW),
     )
     return {**document, "$defs": definitions}
 
@@ -293,7 +306,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-finding-1": FINDING,
         "equipoise-vectors-1": VECTORS,
         "equipoise-audit-2": audit(),
-        "equipoise-study-1": study(),
+        "equipoise-study-2": study(),
         "equipoise-baseline-2": BASELINE,
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

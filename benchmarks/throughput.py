@@ -1,7 +1,7 @@
 """Audits per hour by workers: certified judgements of a routing, on generated batches.
 
     python benchmarks/throughput.py                              # 1 and 2 processes, 2 Dask workers on loopback
-    python benchmarks/throughput.py --write                      # put the table into docs/study.md
+    python benchmarks/throughput.py --write                      # put the table into its page
     python benchmarks/throughput.py --workers 1 2 4 --batches 64
     python benchmarks/throughput.py --dask tcp://127.0.0.1:8786  # a cluster that is there
 
@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager, nullcontext
 
-from equipoise.audit import audit
-from equipoise.targets import find_router
 from measure import environment, table
 from pages import fill
 
+from equipoise.audits.run import choose, judge_units
+from equipoise.balancers.find import Target
 from equipoise.executors import open_executor
 from equipoise.traces import Instance, drifting
 
@@ -37,13 +37,14 @@ def batches(count: int, first_seed: int) -> list[Instance]:
 
 def rate(executor: Executor | None, instances: list[Instance]) -> float:
     """Audits per hour: one is one router on one batch, shown PASSES times, with every optimum certified."""
-    targets = [find_router(name) for name in METHODS]
+    chosen, options = choose("router", {"passes": PASSES})
+    targets = [Target(name, name, role="router") for name in METHODS]
     started = time.perf_counter()
-    result = audit(targets, instances, passes=PASSES, executor=executor)
+    rows = judge_units(chosen, targets, chosen.units(instances, options), options, None, executor=executor)
     seconds = time.perf_counter() - started
-    if not result.certified:
+    if any(row.error is not None or row.evidence != {"optimum": "certified"} for row in rows):
         raise SystemExit("an optimum was not certified")
-    return 3600 * len(result.rows) / seconds
+    return 3600 * len(rows) / seconds
 
 
 @contextmanager
@@ -93,7 +94,7 @@ def main() -> None:
     columns = ("workers", "audits an hour", "least", "most", "times the first")
     text = f"{table(columns, rows)}\n\n{textwrap.fill(words, 120)}"
     if options.write:
-        fill("study.md", "throughput.py", text)
+        fill("measured/throughput.md", "throughput.py", text)
     else:
         print(text)
 

@@ -96,7 +96,7 @@ class Statement:
 
     @property
     def digest(self) -> str:
-        """The hash of docs/certificate.md, written down a second time."""
+        """The hash of docs/reference/certificate-format.md, written down a second time."""
         shape = f"T={len(self.scores)} E={len(self.scores[0])} K={self.top_k} g={self.exponent}"
         flags = f"drop={int(self.drop)} masked={int(self.mask is not None)}"
         text = f"assignment {shape} {flags}\n".encode()

@@ -82,6 +82,13 @@ def slow(scores, top_k):
     time.sleep(0.25)
     return np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
 
+class Sized:
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, scores, top_k):
+        return None
+
 def sometimes(scores, top_k):
     if len(scores) == 24:
         raise RuntimeError("not this size")

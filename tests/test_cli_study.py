@@ -51,10 +51,10 @@ def test_json_has_summaries_comparisons_failures_and_rows(folder, monkeypatch, c
     monkeypatch.chdir(folder)
     assert cli.run(["study", "tiny.toml", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == "equipoise-study/1"
-    assert [one["method"] for one in document["summaries"]] == ["topk", "midpoint"]
+    assert document["schema"] == "equipoise-study/2"
+    assert [one["balancer"] for one in document["summaries"]] == ["topk", "midpoint"]
     assert len(document["rows"]) == 2
-    assert document["comparisons"][0]["gap"]["mean"] == 0.0
+    assert document["comparisons"][0]["differences"]["relative_regret"]["mean"] == 0.0
     assert document["failures"] == []
 
 
@@ -70,15 +70,15 @@ def test_predictors_have_lines_by_horizon_and_no_certificate_is_missed(folder, m
     monkeypatch.chdir(folder)
     assert cli.run(["study", "loads.toml", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [(one["horizon"], one["method"]) for one in document["summaries"]] == [
+    assert [(one["group"]["horizon"], one["balancer"]) for one in document["summaries"]] == [
         (1, "persistence"),
         (1, "mine.py:last"),
         (10, "persistence"),
         (10, "mine.py:last"),
     ]
-    assert [one["error"]["mean"] for one in document["comparisons"]] == [0.0, 0.0]
+    assert [one["differences"]["error_step"]["mean"] for one in document["comparisons"]] == [0.0, 0.0]
     assert cli.run(["study", "loads.toml"]) == 0
-    assert "noise floor" in capsys.readouterr().out
+    assert "per step: floor" in capsys.readouterr().out
 
 
 def test_words_in_brackets_are_shown_and_not_taken_for_colours(capsys):

@@ -97,7 +97,7 @@ def test_in_this_process_a_broken_command_is_a_target_error():
     ("command", "words"),
     [
         ("cmd:", "names no program"),
-        ("cmd:'open", "is no command"),
+        ("cmd:'open", "is not a command"),
         ("cmd:./no-such-program", "cannot be started"),
         (odd("silent"), "does not introduce itself"),
         (odd("foreign"), "something-else/7"),

@@ -7,11 +7,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from equipoise.audit import audit, audit_stream
-from equipoise.targets import find_router
 
 from child_tasks import die, hang, square
 from command_line import wait_until
+from equipoise.audits.run import choose, judge_units
+from equipoise.balancers.find import Target
 from equipoise.errors import ExtraMissing, InvalidProblem, WorkerLost
 from equipoise.executors import as_they_finish, in_order, open_executor
 from equipoise.study.report.markdown import markdown
@@ -57,10 +57,18 @@ def streams():
     return drifting(3, 24, 4, 2, seed=1) + drifting(3, 24, 4, 2, seed=2)
 
 
+def audited(names, executor, **options):
+    """The rows of routers on the streams, but for what was timed."""
+    chosen, settings = choose("router", options)
+    targets = [Target(name, name, role="router") for name in names]
+    units = chosen.units(streams(), settings)
+    rows = judge_units(chosen, targets, units, settings, None, executor=executor)
+    return [{name: value for name, value in row.to_dict().items() if name != "seconds"} for row in rows]
+
+
 def test_audits_do_not_depend_on_who_works(two_workers):
     def rows(executor):
-        targets = [find_router(name) for name in ("topk", "loss-free")]
-        return audit(targets, streams(), passes=2, executor=executor).rows
+        return audited(["topk", "loss-free"], executor, passes=2)
 
     assert rows(two_workers) == rows(None)
     with ThreadPoolExecutor(1) as threads:
@@ -68,8 +76,7 @@ def test_audits_do_not_depend_on_who_works(two_workers):
 
 
 def test_stream_audits_do_not_depend_on_who_works(two_workers):
-    targets = [find_router("loss-free")]
-    assert audit_stream(targets, streams(), executor=two_workers).rows == audit_stream(targets, streams()).rows
+    assert audited(["loss-free"], two_workers, stream=True) == audited(["loss-free"], None, stream=True)
 
 
 def test_studies_do_not_depend_on_who_works(two_workers, tmp_path):
@@ -99,7 +106,7 @@ def cluster(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     (tmp_path / "failing.py").write_text(FAILING)
     monkeypatch.syspath_prepend(str(tmp_path))
-    paths = os.pathsep.join([str(tmp_path), os.path.dirname(__file__)])
+    paths = os.pathsep.join([str(tmp_path), os.path.dirname(__file__), *filter(None, sys.path)])
     environment = {**os.environ, "PYTHONPATH": paths, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "30s"}
     where = tmp_path / "scheduler.json"
 
@@ -143,5 +150,5 @@ def test_a_dask_worker_killed_mid_run_loses_nothing_and_nothing_counts_twice(clu
     assert workers[0].poll() is not None
     assert counts[-1] == (24, 24)
     assert len({row.key for row in study.rows}) == len(study.rows) == 24
-    assert not [row.words for row in study.rows if row.failure is not None]
+    assert not [row.error for row in study.rows if row.error is not None]
     assert markdown(study) == markdown(run_study(description, tmp_path / "alone"))

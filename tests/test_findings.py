@@ -1,4 +1,4 @@
-"""Each finding of docs/findings.md on a small explicit instance; benchmarks/findings makes the tables."""
+"""Each finding of docs/measured/findings.md on a small explicit instance; benchmarks/findings makes the tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/kill-matrix.md lists every miniature with the check made for it; tests/test_checks.py holds what it says."""
+"""docs/measured/kill-matrix.md lists every miniature with its check; tests/test_checks.py tests what it says."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ ROLES = ("router", "scheduler", "placer", "predictor")
 
 def table(role):
     """Rows of a role in the document: miniature, the check made for it, the others."""
-    path = ROOT / "docs" / "kill-matrix.md"
+    path = ROOT / "docs" / "measured" / "kill-matrix.md"
     if not path.exists():
         pytest.skip("the tests run outside a checkout: docs/ is not here")
     sections = {part.split("s\n", 1)[0].lower(): part for part in path.read_text().split("\n## ")[1:]}

@@ -26,7 +26,7 @@ def test_sglang_record_drops_dense_layers_and_keeps_their_numbers(tmp_path):
     path = write(tmp_path / "sglang.json", {"logical_count": [[0.0, 0.0], [6.0, 2.0], [1.0, 7.0]]})
     trace = read_loads(path, top_k=2)
     assert trace.loads.tolist() == [[[6, 2], [1, 7]]]
-    assert (trace.layers, trace.doubts) == ((1, 2), ())
+    assert (trace.layers, trace.warnings) == ((1, 2), ())
     steps = write(tmp_path / "steps.json", {"logical_count": [[[6, 2]], [[4, 4]]]})
     assert read_loads(steps).loads.shape == (2, 1, 2)
 
@@ -91,7 +91,7 @@ def test_tokens_that_name_an_expert_twice_or_one_that_does_not_exist_are_refused
 @pytest.mark.parametrize(
     ("loads", "top_k", "words"),
     [
-        ([[[4, 4]], [[5, 2]]], 4, "layer 0, step 1: 7 is no multiple of K=4"),
+        ([[[4, 4]], [[5, 2]]], 4, "layer 0, step 1: 7 is not a multiple of K=4"),
         ([[[4, 4], [8, 8]]], None, "the layers' totals differ by 50.00%"),
         ([[[4, 4], [0, 0]], [[4, 4], [8, 0]]], None, "layer 1 has no tokens in step 0"),
         ([[[0, 0, 3, 3, 0, 0]]], None, "only experts 2 to 3 ever get tokens"),
@@ -99,14 +99,14 @@ def test_tokens_that_name_an_expert_twice_or_one_that_does_not_exist_are_refused
     ],
 )
 def test_what_looks_wrong_is_said(tmp_path, loads, top_k, words):
-    doubts = read_loads(write(tmp_path / "odd.json", {"logical_count": loads}), top_k).doubts
-    assert any(words in doubt for doubt in doubts)
+    warnings = read_loads(write(tmp_path / "odd.json", {"logical_count": loads}), top_k).warnings
+    assert any(words in warning for warning in warnings)
 
 
 def test_dummy_tokens_are_noticed(tmp_path):
     ids = np.array([[[0, 1], [2, 3], [2, 3], [1, 0]], [[3, 1], [0, 2], [2, 0], [0, 1]]])
     np.savez(tmp_path / "ids.npz", topk_ids=ids)
-    assert any("dummy tokens" in doubt for doubt in read_loads(tmp_path / "ids.npz").doubts)
+    assert any("dummy tokens" in warning for warning in read_loads(tmp_path / "ids.npz").warnings)
 
 
 @pytest.mark.skipif(not (DATA / "deepseek-v3").is_dir(), reason="no DeepSeek-V3 counts (set EQUIPOISE_DATA)")
@@ -114,7 +114,7 @@ def test_dummy_tokens_are_noticed(tmp_path):
 def test_deepseek_v3_counts_are_sound_and_a_layer_is_placed_at_the_mean(name):
     trace = read_loads(DATA / "deepseek-v3" / f"{name}.json", top_k=8)
     assert trace.loads.shape == (1, 58, 256)
-    assert (trace.layers[0], trace.doubts) == (3, ())
+    assert (trace.layers[0], trace.warnings) == (3, ())
     load = trace.loads[0, 7]
     solution = solve(PlacementProblem(load, 288, 32, "free"))
     assert (solution.status, solution.objective) == ("optimal", load.sum() / 32)

@@ -108,7 +108,7 @@ def test_eplb_has_its_known_defects():
     assert sorted(zeros.tolist()) == [0, 0, 0, 0, 1, 2]
     strict = PlacementProblem([10, 1, 1, 1], 8, 2)
     assert "times on device" in strict.violation(eplb([10, 1, 1, 1], 8, 1, 1, 2))
-    with pytest.raises(ValueError, match="7 slots are no multiple of 2"):
+    with pytest.raises(ValueError, match="7 slots are not a multiple of 2"):
         eplb([1, 2], 7, 1, 1, 2)
 
 

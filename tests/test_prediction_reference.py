@@ -5,17 +5,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from equipoise.targets import Target, find
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from equipoise.balancers.find import Target
 from equipoise.errors import TargetError, TargetUnable
 from equipoise.reference.prediction.arima import Arima
 from equipoise.reference.prediction.catalogue import PREDICTORS
 from equipoise.reference.prediction.constant import EMA
 from equipoise.reference.prediction.lstm import Lstm
 from equipoise.reference.prediction.sliding import SlidingWindowAverage
-from equipoise.roles import read_forecast
+from equipoise.roles.predictor import read_forecast
 from equipoise.traces import generated_series
 
 LEARNING = ("arima", "lstm")
@@ -51,7 +51,7 @@ def test_the_moving_average_follows_its_recursion(history, percent):
 @pytest.mark.parametrize("name", SIMPLE)
 @given(history=histories)
 def test_floors_keep_the_mean_total_between_the_least_and_the_largest_of_the_history(name, history):
-    totals = find(name, "predictor").predict(history, 3).sum(axis=1)
+    totals = PREDICTORS[name].create()(history, 3).sum(axis=1)
     assert (totals >= history.sum(axis=1).min() - 1e-9).all()
     assert (totals <= history.sum(axis=1).max() + 1e-9).all()
 
@@ -108,7 +108,7 @@ def test_a_missing_package_is_said_with_the_extra_that_has_it(name, package, ext
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(TargetUnable, match=rf"needs {package}: pip install 'equipoise\[{extra}\]'"):
-        find(name, "predictor").predict(np.ones((100, 2), np.int64), 1)
+        PREDICTORS[name].create()(np.ones((100, 2), np.int64), 1)
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,11 @@ def test_a_missing_package_is_said_with_the_extra_that_has_it(name, package, ext
 )
 def test_what_is_no_forecast_is_refused_in_one_sentence(returned, words):
     with pytest.raises(TargetError, match=words):
-        read_forecast(returned, 2, 3)
+        read_forecast(returned, np.zeros((1, 2)), 3)
 
 
 def test_a_forecast_of_lists_and_of_whole_numbers_is_taken():
-    assert read_forecast([[1, 2], [3, 4]], 2, 2).dtype == np.float64
+    assert read_forecast([[1, 2], [3, 4]], np.zeros((1, 2)), 2).dtype == np.float64
 
 
 def test_a_predictor_works_on_its_own_copy_and_its_prints_stay_out_of_stdout(capsys):
@@ -138,7 +138,7 @@ def test_a_predictor_works_on_its_own_copy_and_its_prints_stay_out_of_stdout(cap
         return np.zeros((horizon, 2))
 
     history = np.ones((2, 2), np.int64)
-    Target("spoils", spoils).predict(history, 1)
+    Target("spoils", None, spoils, "predictor").hold(in_process=True).ask(history, 1)
     assert history.all()
     assert capsys.readouterr().out == ""
 

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 
 from equipoise.reference.routing.catalogue import ROUTERS
 from equipoise.reference.routing.topk import topk
-from equipoise.roles import Routing, routing_mask
+from equipoise.roles.router import read_routing
+from equipoise.routing import Routing
 from routing_cases import DISTINCT, EVERY, cases, prices_of
 from strategies_assignment import fewer
 
@@ -38,7 +39,7 @@ def fits(name, scores, top_k):
 
 
 def mask_of(name, router, scores, top_k):
-    mask = routing_mask(router(scores, top_k), *scores.shape, top_k)
+    mask = read_routing(router(scores, top_k), scores, top_k).mask
     if name in DISTINCT or name == "base":
         assert (mask.sum(axis=1) == top_k).all()
     return mask
@@ -113,7 +114,7 @@ def test_every_name_of_the_catalogue_creates_a_fresh_router_that_routes(name):
     scores = np.random.default_rng(0).random((32, 16))
     top_k = ROUTERS[name].only_top_k or 4
     routed = router(scores, top_k)
-    assert routing_mask(routed, 32, 16, top_k).any()
+    assert read_routing(routed, np.zeros((32, 16)), top_k).mask.any()
     assert name == "topk" or isinstance(routed, Routing)
     assert ROUTERS[name].name == name
 

@@ -15,7 +15,7 @@ from equipoise import AssignmentProblem, metrics
 from equipoise.reference.routing.bip import bip_sweep
 from equipoise.reference.routing.midpoint import Midpoint, midpoint_sweep
 from equipoise.reference.routing.quantile import quantile_sweep
-from equipoise.roles import routing_mask
+from equipoise.roles.router import read_routing
 from routing_cases import DISTINCT, PRICED, bound, cases, drop_dual, equality_dual, exact, grids, prices_of, tie_free
 from strategies_assignment import fewer
 
@@ -47,7 +47,7 @@ def test_regret_at_equal_peak_is_never_negative_for_k_distinct_experts(name, cas
     router = DISTINCT[name]()
     problem = AssignmentProblem(scores, top_k)
     for _ in range(2):
-        mask = routing_mask(router(scores, top_k), *scores.shape, top_k)
+        mask = read_routing(router(scores, top_k), scores, top_k).mask
     assert (mask.sum(axis=1) == top_k).all()
     fair = metrics.at_peak_of(problem, metrics.loads(mask, scores.shape[1]))
     assert certified(fair) >= metrics.score(problem, mask)
@@ -121,7 +121,7 @@ def test_a_routing_from_midpoint_prices_that_is_balanced_is_optimal(case):
     if tokens * top_k % experts:
         return
     router = Midpoint(sweeps=64)
-    mask = routing_mask(router(scores, top_k), tokens, experts, top_k)
+    mask = read_routing(router(scores, top_k), scores, top_k).mask
     problem = AssignmentProblem(scores, top_k)
     if metrics.max_vio(metrics.loads(mask, experts)) == 0:
         assert metrics.score(problem, mask) == certified(problem)
@@ -131,7 +131,7 @@ def test_a_routing_from_midpoint_prices_that_is_balanced_is_optimal(case):
 def test_midpoint_prices_reach_the_certified_optimum_without_ties_with_and_without_slack(tokens, experts, top_k):
     scores = np.random.default_rng(tokens).random((tokens, experts))
     router = Midpoint(sweeps=400)
-    mask = routing_mask(router(scores, top_k), tokens, experts, top_k)
+    mask = read_routing(router(scores, top_k), scores, top_k).mask
     problem = AssignmentProblem(scores, top_k)
     best = certified(problem)
     assert metrics.peak(metrics.loads(mask, experts)) == -(-tokens * top_k // experts)

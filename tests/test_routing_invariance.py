@@ -14,7 +14,7 @@ from equipoise.reference.routing.loss_free_multiplicative import LossFreeMultipl
 from equipoise.reference.routing.midpoint import midpoint_sweep
 from equipoise.reference.routing.quantile import QuantileBalancing
 from equipoise.reference.routing.sinkhorn import megatron_plan
-from equipoise.roles import Routing
+from equipoise.routing import Routing
 from routing_cases import BIASED, EVERY, ONLINE, SWEEPING, cases, drop_dual, prices_of, tie_free
 from strategies_assignment import fewer
 

@@ -84,7 +84,7 @@ def documents(tmp_path_factory):
             written(0, "audit", "even", "lplb", "--trace", "loads.npz"),
             written(0, "audit", "eplb", "random", "--trace", "loads.npz", "--time-limit", 1),
         ],
-        "equipoise-study-1": [written(1, "study", "study.toml")],
+        "equipoise-study-2": [written(1, "study", "study.toml")],
     }
     predictor = ("audit", "--role", "predictor", "ema", "routers:cannot", "--trace", "series.npz", "--horizon", 5)
     found["equipoise-audit-2"].append(written(0, *predictor, "--baseline", "b.json", "--update-baseline"))

@@ -7,10 +7,6 @@ import pytest
 
 import equipoise
 from equipoise.checks.engine.registry import CHECKS, select
-from equipoise.reference.placement.catalogue import PLACERS
-from equipoise.reference.prediction.catalogue import PREDICTORS
-from equipoise.reference.routing.catalogue import ROUTERS
-from equipoise.reference.scheduling.catalogue import SCHEDULERS
 from equipoise.roles import all_roles
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +14,8 @@ DOCS = ROOT / "docs"
 PACKAGE = Path(equipoise.__file__).parent
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in sorted(DOCS.rglob("*.md"))}
 GENERATED = {match for text in PAGES.values() for match in re.findall(r"^::: (equipoise\S*)", text, re.MULTILINE)}
-INTERNAL = {"arrays", "blocks", "cli", "commands", "files", "grid", "isolation", "pytest_plugin", "targets"}
+INTERNAL = {"arrays", "blocks", "cli", "files", "grid", "pytest_plugin", "tables"}
+SECTIONS = {"tutorials", "how-to", "explanation", "measured", "reference"}
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="the tests run outside a checkout: docs/ is not here")
 
@@ -45,6 +42,15 @@ def test_every_page_is_in_the_navigation_once():
     assert sorted(navigation()) == sorted(PAGES)
 
 
+def test_every_page_but_the_first_is_in_a_section():
+    assert {page.split("/")[0] for page in PAGES} == SECTIONS | {"index.md"}
+
+
+def test_every_schema_is_on_its_page():
+    families = {path.stem.rstrip("0123456789").rstrip("-") for path in (PACKAGE / "schemas").glob("*.json")}
+    assert [name for name in families if f"`{name}`" not in PAGES["reference/schemas.md"]] == []
+
+
 def test_every_top_level_name_is_in_the_reference():
     homes = {name: f"equipoise.{home}.{name}" for name, home in equipoise._HOME.items()}
     assert [home for home in homes.values() if not covered(home)] == []
@@ -60,7 +66,7 @@ def test_every_public_module_is_in_the_reference():
 
 
 def test_every_balancer_is_in_the_reference():
-    entries = [*ROUTERS.values(), *SCHEDULERS.values(), *PLACERS.values(), *PREDICTORS.values()]
+    entries = [entry for role in all_roles().values() for entry in role.catalogue.values()]
     assert [entry.name for entry in entries if not covered(f"equipoise.reference.{entry.module}")] == []
 
 

@@ -33,36 +33,51 @@ def failing(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_every_cell_is_one_row_and_every_row_is_certified(finished):
+def test_every_cell_is_one_row_and_every_row_is_proved(finished):
     study, folder = finished
-    cells = {(row.role, row.instance, row.seed, row.method, row.horizon) for row in study.rows}
+    cells = {(row.role, row.instance, row.seed, row.balancer, row.about.get("horizon")) for row in study.rows}
     assert len(cells) == len(study.rows) == 8 * 3 + 2 * 2 + 2 * 2 + (2 * 2 + 2) * 2 * 2
-    assert {row.evidence for row in study.rows if row.role != "predictor"} == {"certified"}
+    assert not any(row.unproved for row in study.rows)
+    assert {row.role: dict.fromkeys(row.evidence) for row in study.rows} == {
+        "router": {"optimum": None},
+        "scheduler": {"optimum": None},
+        "placer": {"split": None, "even bound": None, "free bound": None},
+        "predictor": {},
+    }
     assert len(polars.read_parquet(folder / ROWS)) == len(study.rows)
 
 
-def test_found_and_certified_are_separate_exact_and_in_order(finished):
-    for row in (row for row in finished[0].rows if row.role != "predictor"):
-        found, lower = Fraction(row.found), Fraction(row.certified_lower)
-        assert row.found_value == float(found)
-        assert row.certified_lower_value == float(lower)
-        if row.role == "router":
-            assert lower <= Fraction(row.certified_upper)
-            assert found <= Fraction(row.certified_upper)
-        else:
-            assert found >= lower
-            assert row.gap == pytest.approx(float(found / lower) - 1)
+@pytest.mark.parametrize(
+    ("role", "found", "proved", "gap"),
+    [("scheduler", "peak", "optimum", "relative_excess"), ("placer", "even_peak", "even_bound", "even_excess")],
+)
+def test_what_was_reached_and_what_is_proved_are_exact_and_in_order(finished, role, found, proved, gap):
+    for row in finished[0].of(role):
+        assert row[found] >= row[proved]
+        assert row[gap] == pytest.approx(float(Fraction(row[found]) / row[proved]) - 1)
+    for row in finished[0].of("router"):
+        assert row["score"] <= row["equal_peak_optimum"]
+
+
+def test_rows_are_the_same_after_they_were_written_and_read_exact_fractions_included(finished):
+    study, folder = finished
+    read = [row for rows in RowFile(folder / ROWS).rows.values() for row in rows]
+    assert len(read) == len(study.rows)
+    assert all(row in read for row in study.rows)
+    frame = polars.read_parquet(folder / ROWS).filter(polars.col("role") == "placer")
+    for row in frame.iter_rows(named=True):
+        assert float(Fraction(row["even_peak_exact"])) == row["even_peak"]
 
 
 def test_a_router_row_agrees_with_its_case_solved_on_its_own(finished):
     study, _ = finished
     case = next(case for case in study.cases if case.instance == "softmax/32x8k2/skew2" and case.seed == 1)
-    row = next(r for r in study.rows if (r.instance, r.seed, r.method) == (case.instance, 1, "topk"))
+    row = next(r for r in study.rows if (r.instance, r.seed, r.balancer) == (case.instance, 1, "topk"))
     instance = case.build()
     load = metrics.loads(top_k_experts(instance.scores, 2), 8)
-    assert row.imbalance == pytest.approx(load.max() / load.mean())
+    assert row["imbalance"] == pytest.approx(load.max() / load.mean())
     optimum = solve(AssignmentProblem(instance.scores, 2, int(load.max())))
-    assert Fraction(row.found) == Fraction(row.certified_lower) == optimum.objective
+    assert row["score"] == row["equal_peak_optimum"] == optimum.objective
 
 
 def test_different_seeds_and_skews_are_different_data():
@@ -87,7 +102,7 @@ def test_a_study_that_was_stopped_goes_on_and_gives_the_same_bytes(finished, tmp
     monkeypatch.setattr(running, "measure", lambda task: (asked.extend(task.keys), measure(task))[1])
     resumed = run_study(small(), tmp_path)
     assert len(asked) == len(
-        {(row.method, row.instance, row.seed, row.role) for row in resumed.rows if row.key not in kept}
+        {(row.balancer, row.instance, row.seed, row.role) for row in resumed.rows if row.key not in kept}
     )
     assert markdown(resumed) == markdown(finished[0])
 
@@ -104,25 +119,27 @@ def test_rows_that_are_there_are_not_measured_again_nor_counted_twice(finished, 
 
 
 def test_failures_of_every_kind_are_rows_and_part_of_no_mean(failing):
-    methods = ["topk", "failing:raises", "failing:hangs", "failing:crashes", "failing:nonsense", "failing:sometimes"]
+    methods = ["topk", "failing:raises", "failing:hangs", "failing:crashes", "failing:nonsense", "failing:Sized"]
+    methods.append("failing:sometimes")
     description = small(methods, seconds="1.0", skew="[0.0]", seeds="[0]")
     study = run_study(description, failing / "out")
     assert len(study.rows) == 2 * len(methods)
-    found = {one.method.rpartition(":")[2]: one for one in failures(study)}
-    assert {name: one.failure for name, one in found.items()} == {
+    found = {one.balancer.rpartition(":")[2]: one for one in failures(study)}
+    assert {name: one.kind for name, one in found.items()} == {
         "raises": "raises",
         "hangs": "hangs",
         "crashes": "crashes",
-        "nonsense": "gives no answer of its role",
+        "nonsense": "gives no routing",
+        "Sized": "cannot be made",
         "sometimes": "raises",
     }
-    assert "boom" in found["raises"].words
+    assert "boom" in found["raises"].error
     assert [found[name].count for name in ("raises", "hangs", "sometimes")] == [2, 2, 1]
-    condensed = {one.method: one for one in summaries(study, "router")}
+    condensed = {one.balancer: one for one in summaries(study, "router")}
     assert (condensed["failing:sometimes"].rows, condensed["failing:sometimes"].failures) == (2, 1)
-    assert condensed["failing:sometimes"].gap == 0.0
-    assert np.isnan(condensed["failing:raises"].gap)
-    pairs = {one.method: (one.pairs, one.possible) for one in comparisons(study, "router")}
+    assert condensed["failing:sometimes"].gap.mean == 0.0
+    assert np.isnan(condensed["failing:raises"].gap.mean)
+    pairs = {one.balancer: (one.pairs, one.possible) for one in comparisons(study, "router")}
     assert pairs["failing:sometimes"] == (1, 2)
     assert "| router | failing:crashes | crashes | 2/2 |" in markdown(study)
 
@@ -149,7 +166,7 @@ def test_rows_are_made_again_for_the_method_whose_file_has_changed_and_for_no_ot
     second = run_study(description, failing)
     assert asked == ["failing:slow"] * 2
     pairs = zip(first.rows, second.rows, strict=True)
-    changed = {(old.method, old.key == new.key, old.found == new.found) for old, new in pairs}
+    changed = {(old.balancer, old.key == new.key, old["score"] == new["score"]) for old, new in pairs}
     assert changed == {("topk", True, True), ("failing:slow", False, False)}
     assert run_study(description, failing).rows == second.rows
     assert len(asked) == 2
@@ -159,7 +176,9 @@ def test_a_study_in_which_everything_failed_is_an_error_and_its_rows_are_kept(fa
     description = small(["failing:hangs"], seconds="0.3", skew="[0.0]", seeds="[0]")
     with pytest.raises(OracleError, match="all 2 rows of the study failed; the first, failing:hangs on softmax"):
         run_study(description, failing)
-    assert [row.failure for row in RowFile(failing / ROWS).rows.values()] == ["hangs", "hangs"]
+    rows = [row for rows in RowFile(failing / ROWS).rows.values() for row in rows]
+    assert [row.kind for row in rows] == ["hangs", "hangs"]
+    assert {row.error for row in rows} == {"it did not finish within 0.3 s"}, "the same words every time"
 
 
 def test_unknown_methods_and_foreign_files_are_refused(tmp_path):
@@ -175,9 +194,9 @@ def test_unknown_methods_and_foreign_files_are_refused(tmp_path):
 
 def test_comparisons_are_differences_of_the_same_cases(finished):
     study, _ = finished
-    rows = {(row.method, row.instance, row.seed): row for row in study.of("router")}
-    quantile = next(one for one in comparisons(study, "router") if one.method == "quantile")
-    cases = [(row.instance, row.seed) for row in study.of("router") if row.method == "topk"]
-    differences = [rows["quantile", *case].imbalance - rows["topk", *case].imbalance for case in cases]
-    assert quantile.max_vio.mean == pytest.approx(np.mean(differences))
+    rows = {(row.balancer, row.instance, row.seed): row for row in study.of("router")}
+    quantile = next(one for one in comparisons(study, "router") if one.balancer == "quantile")
+    cases = [(row.instance, row.seed) for row in study.of("router") if row.balancer == "topk"]
+    differences = [rows["quantile", *case]["imbalance"] - rows["topk", *case]["imbalance"] for case in cases]
+    assert quantile.differences["max_vio"].mean == pytest.approx(np.mean(differences))
     assert quantile.better + quantile.equal + quantile.worse == quantile.pairs == len(cases)

@@ -30,7 +30,11 @@ def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
         ('title = "A small study"', "title = 3", "title: expected str, got int"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds is [0, 0]; allowed: one or more, none of them twice"),
         ("seeds = [0, 1]", "seeds = [-1]", "seeds[0]: expected int >= 0"),
-        ("seeds = [0, 1]", "sedes = [0]", "has the key 'sedes'; allowed: title, seeds, router"),
+        (
+            "seeds = [0, 1]",
+            "sedes = [0]",
+            "has the key 'sedes'; allowed: title, seeds, placer, predictor, router, scheduler, baseline",
+        ),
         ("passes = 3", "passes = 0", "router.passes: expected int >= 1"),
         ("passes = 3", "pases = 3", "router has the key 'pases'; allowed: methods, passes, seconds, instances"),
         ('baseline = "topk"', 'baseline = "x"', "baseline is 'x'; allowed: topk, quantile, midpoint, even"),
@@ -65,6 +69,7 @@ def test_a_wrong_key_or_value_is_one_sentence_with_where_and_what_is_allowed(old
         ('runs = ["E17"]', "runs has 'E17'; allowed: E16-aux-loss"),
         ("layers = [9]", "layers has 9; allowed: 0, 1, 2, 3"),
         ("steps = [31]", "steps has 31; allowed: 30"),
+        ('runs = ["E16-none"]\nsteps = [8000]', "router.instances name nothing that is there"),
     ],
 )
 def test_recorded_batches_that_are_not_there_are_refused(entry, says):
@@ -99,7 +104,7 @@ def test_the_example_and_the_one_in_the_docs_are_the_same_study_and_valid():
     if not (root / "docs").is_dir():
         pytest.skip("the tests run outside a checkout: docs/ is not here")
     example = (root / "examples" / "study.toml").read_text()
-    documented = (root / "docs" / "study.md").read_text().split("```toml\n")[1].split("```")[0]
+    documented = (root / "docs" / "how-to" / "study.md").read_text().split("```toml\n")[1].split("```")[0]
     assert decode(example, "example") == decode(documented, "docs")
     cases = cases_of(decode(example, "example"))
     assert len(exhibits_of(decode(example, "example"), cases)) == 2

@@ -2,18 +2,16 @@
 
 import numpy as np
 import pytest
-from equipoise.audit import audit_predictors
-from equipoise.targets import Target, find
 
+from equipoise.audits.run import audit
 from equipoise.errors import InvalidFile
 from equipoise.study.cases import cases_of
 from equipoise.study.description import decode
-from equipoise.study.forecasts import common_horizon, horizon_comparisons, horizon_summaries
 from equipoise.study.report import charts
-from equipoise.study.report.forecasts import lead
 from equipoise.study.report.markdown import markdown
 from equipoise.study.report.page import page
 from equipoise.study.run import run_study
+from equipoise.study.summary import comparisons, summaries
 from equipoise.traces import recorded
 
 TEXT = """
@@ -77,54 +75,56 @@ def study(tmp_path_factory):
 
 def test_rows_are_the_means_that_the_audit_finds_on_the_same_series(study):
     series = [one for one in recorded().load_series() if one.name == "E16-none/layer1"]
-    judged = audit_predictors([find("last-window", "predictor")], series, horizons=[1, 10], origins=3).rows
+    judged = audit("last-window", role="predictor", trace=series, horizon=[1, 10], origins=3).rows
     for horizon in (1, 10):
-        own = [one for one in judged if one.horizon == horizon]
+        own = [one for one in judged if one["horizon"] == horizon]
         [row] = [
             row
             for row in study.rows
-            if (row.instance, row.method, row.horizon) == ("E16-none/layer1", "last-window", horizon)
+            if (row.instance, row.balancer, row["horizon"]) == ("E16-none/layer1", "last-window", horizon)
         ]
-        assert row.error == pytest.approx(np.mean([one.errors.step for one in own]))
-        assert row.mean_error == pytest.approx(np.mean([one.errors.mean for one in own]))
-        assert row.floor == pytest.approx(np.mean([one.floor.step for one in own]))
-        assert row.mean_floor == pytest.approx(np.mean([one.floor.mean for one in own]))
-        assert (row.forecasts, row.stable) == (3, sum(one.state == "stable" for one in own))
+        for name in ("error_step", "error_mean", "floor_step", "floor_mean", "error_step_unweighted"):
+            assert row[name] == pytest.approx(np.mean([one[name] for one in own]))
+        assert row["judged"] == 3
+        assert row["stable"] == np.mean([one["state"] == "stable" for one in own])
 
 
 def test_generated_series_are_labelled_differ_by_seed_and_nothing_is_called_certified(study):
     assert {row.instance.startswith("generated-") for row in study.rows if row.source == "generated"} == {True}
     assert {row.instance.startswith("generated-") for row in study.rows if row.source == "recorded"} == {False}
     assert len({case.build().loads.tobytes() for case in study.cases if case.source == "generated"}) == 2
-    assert {row.evidence for row in study.rows} == {"none"}
+    assert not any(row.evidence for row in study.rows)
     assert not any(row.unproved for row in study.rows)
 
 
 def test_a_horizon_has_its_line_and_comparisons_are_differences_of_the_same_series(study):
-    lines = horizon_summaries(study)
-    assert [(one.horizon, one.method) for one in lines] == [
+    lines = summaries(study, "predictor")
+    assert [(one.group["horizon"], one.balancer) for one in lines] == [
         (1, "persistence"),
         (1, "last-window"),
         (10, "persistence"),
         (10, "last-window"),
     ]
-    assert {(one.rows, one.failures, one.forecasts) for one in lines} == {(4, 0, 12)}
-    rows = {(row.method, row.instance, row.seed, row.horizon): row for row in study.rows}
-    far = horizon_comparisons(study)[1]
-    cases = [(row.instance, row.seed) for row in study.rows if row.method == "persistence" and row.horizon == 10]
+    assert {(one.rows, one.failures) for one in lines} == {(4, 0)}
+    rows = {(row.balancer, row.instance, row.seed, row["horizon"]): row for row in study.rows}
+    far = comparisons(study, "predictor")[1]
+    cases = [(row.instance, row.seed) for row in study.rows if (row.balancer, row["horizon"]) == ("persistence", 10)]
     by_instance: dict = {}
     for case in cases:
-        difference = rows["last-window", *case, 10].error - rows["persistence", *case, 10].error
+        difference = rows["last-window", *case, 10]["error_step"] - rows["persistence", *case, 10]["error_step"]
         by_instance.setdefault(case[0], []).append(difference)
-    assert (far.horizon, far.pairs, far.possible) == (10, 4, 4)
-    assert far.error.mean == pytest.approx(np.mean([np.mean(values) for values in by_instance.values()]))
+    assert (far.group, far.pairs, far.possible) == ({"horizon": 10}, 4, 4)
+    assert far.differences["error_step"].mean == pytest.approx(
+        np.mean([np.mean(values) for values in by_instance.values()])
+    )
 
 
 def test_horizons_that_do_not_fit_are_left_out_series_by_series_and_none_at_all_is_refused(tmp_path):
     rows = run_study(described(horizons="[1, 40]", runs='["E16-none"]'), tmp_path).rows
-    assert {row.horizon for row in rows if row.source == "generated"} == {1}
-    assert {row.horizon for row in rows if row.source == "recorded"} == {1, 40}
-    assert common_horizon(run_study(described(horizons="[1, 40]"), tmp_path)) == 1
+    assert {row["horizon"] for row in rows if row.source == "generated"} == {1}
+    assert {row["horizon"] for row in rows if row.source == "recorded"} == {1, 40}
+    document = page(run_study(described(horizons="[1, 40]"), tmp_path), {}, {"equipoise": "test"})
+    assert "Predictors, per step, horizon 1 (noise floor" in document, "the horizon that most series have"
     with pytest.raises(InvalidFile, match="horizons starts at 31; allowed for generated-stationary-E8: 1 to 30"):
         run_study(described(horizons="[31]"), tmp_path)
 
@@ -134,36 +134,39 @@ def test_a_predictor_that_learns_is_taught_by_another_run_and_what_breaks_is_a_r
     monkeypatch.syspath_prepend(str(tmp_path))
     names = '["learners:Learner", "learners:Broken", "learners:later", "learners:shy"]'
     study = run_study(described(methods=names, seeds="[0]", layers="[1]", origins="2"), tmp_path / "out")
-    rows = {(row.source, row.method): row for row in study.rows if row.horizon == 10}
+    rows = {(row.source, row.balancer): row for row in study.rows if row["horizon"] == 10}
     other = [one.loads for one in recorded().load_series() if one.run == "E16-aux-loss"]
     mean = np.concatenate(other).mean(axis=0)
     series = next(one for one in recorded().load_series() if one.name == "E16-none/layer1")
-    constant = [Target("mean", lambda history, horizon: np.tile(mean, (horizon, 1)), "predictor")]
-    judged = audit_predictors(constant, [series], horizons=[1, 10], origins=2).rows
-    error = np.mean([one.errors.step for one in judged if one.horizon == 10])
-    assert rows["recorded", "learners:Learner"].error == pytest.approx(error)
-    assert rows["generated", "learners:Learner"].failure is None
-    assert rows["recorded", "learners:Broken"].failure == "raises"
-    assert "cannot learn" in rows["recorded", "learners:Broken"].words
-    assert rows["generated", "learners:later"].failure == "raises", "one broken forecast is no mean of the others"
-    assert rows["generated", "learners:shy"].failure == "unable"
-    assert rows["generated", "learners:shy"].words == "it needs at least one moon"
-    [line] = [one for one in horizon_summaries(study) if (one.method, one.horizon) == ("learners:Broken", 10)]
+    judged = audit(
+        lambda history, horizon: np.tile(mean, (horizon, 1)), trace=[series], horizon=[1, 10], origins=2
+    ).rows
+    error = np.mean([one["error_step"] for one in judged if one["horizon"] == 10])
+    assert rows["recorded", "learners:Learner"]["error_step"] == pytest.approx(error)
+    assert rows["generated", "learners:Learner"].error is None
+    assert rows["recorded", "learners:Broken"].kind == "raises"
+    assert "cannot learn" in rows["recorded", "learners:Broken"].error
+    assert rows["generated", "learners:later"].kind == "raises", "one broken forecast is no mean of the others"
+    assert rows["generated", "learners:shy"].kind == "unable"
+    assert rows["generated", "learners:shy"].error == "it needs at least one moon"
+    [line] = [
+        one for one in summaries(study, "predictor") if (one.balancer, one.group["horizon"]) == ("learners:Broken", 10)
+    ]
     assert (line.rows, line.failures) == (2, 2)
-    assert np.isnan(line.error)
+    assert np.isnan(line.gap.mean)
 
 
 def test_both_reports_show_errors_beside_the_floor_and_the_page_draws_them_against_the_horizon(study):
     text, document = markdown(study), page(study, {}, {"equipoise": "test"})
     assert "## Predictors" in text
     assert "load-to-time" not in text
-    for anchor in ("predictor", "horizon-error", "horizon-mean-error"):
+    for anchor in ("predictor", "horizon-error-step", "horizon-error-mean"):
         assert f'<section id="{anchor}"' in document
     for anchor in ("router", "time"):
         assert f'<section id="{anchor}"' not in document
-    assert document.count('aria-label="Error per step of forecasts on') == 2
-    assert document.count('aria-label="Error of the mean of forecasts on generated-stationary-E8, 1 to 10') == 1
-    assert "10 steps (noise floor" in lead(study)
+    assert document.count('aria-label="Error per step on') == 2
+    assert document.count('aria-label="Error of mean on generated-stationary-E8, horizon 1 to 10') == 1
+    assert "horizon 10 (noise floor" in document
 
 
 def test_labels_of_horizons_do_not_run_into_each_other():

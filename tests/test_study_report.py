@@ -85,7 +85,7 @@ def test_figures_take_their_colours_from_the_page(made):
 def test_page_shows_every_section_and_every_method_and_row_count(made):
     study, _, _, document = made
     anchors = ["router", "frontier", "skew", "training", "heat", "scheduler", "placer", "devices", "predictor", "time"]
-    for anchor in [*anchors, "horizon-error", "horizon-mean-error", "kills"]:
+    for anchor in [*anchors, "horizon-error-step", "horizon-error-mean", "kills"]:
         assert f'<section id="{anchor}"' in document
     for part in study.description.parts.values():
         assert all(f">{method}</td>" in document for method in part.methods)

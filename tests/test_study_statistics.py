@@ -64,7 +64,7 @@ def test_one_pair_has_a_difference_and_no_interval():
     assert single.mean == 0.5
     assert math.isnan(single.low)
     assert not single.decided
-    assert interval(single, percent=True) == "+50.00%"
+    assert interval(single, "share") == "+50.00%"
 
 
 def test_bootstrap_gives_the_same_interval_every_time():

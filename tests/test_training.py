@@ -12,7 +12,7 @@ import pytest
 
 from equipoise import AssignmentProblem, metrics, traces
 from equipoise.reference.routing.topk import topk
-from equipoise.roles import routing_mask
+from equipoise.roles.router import read_routing
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = [ROOT / "benchmarks" / "training", ROOT / "benchmarks" / "recording"]
@@ -63,7 +63,7 @@ def test_the_optimum_as_router_is_balanced_and_beats_every_other_balanced_routin
     scores = np.random.default_rng(0).random((64, 8), np.float32) + np.linspace(0, 1, 8, dtype=np.float32)
     router = benchmark("plan").Optimum()
     problem = AssignmentProblem(scores, 2)
-    mask = routing_mask(router(scores, 2), 64, 8, 2)
+    mask = read_routing(router(scores, 2), scores, 2).mask
     assert metrics.loads(mask, 8).tolist() == [16] * 8
     assert metrics.dual_value(problem, router.bias) == metrics.score(problem, mask)
 
@@ -139,7 +139,7 @@ def test_writing_replaces_the_marked_block_alone_and_twice_is_once(benchmark):
 
 def test_the_page_has_the_block_that_the_table_goes_into(benchmark):
     table = benchmark("table")
-    page = (ROOT / "docs" / "training.md").read_text()
+    page = (ROOT / "docs" / "measured" / "training.md").read_text()
     assert table.written(page, "x\n").count(table.BEGIN) == 1
 
 

@@ -23,7 +23,7 @@ def judge(contenders, unit, options, shared):
                 continue
             reached = int(instance.total[picked].sum())
             most = int(np.sort(instance.total)[-options["count"] :].sum())
-            values = {"lost": most - reached, "relative_loss": relative(most, reached), "imbalance": 1.0}
+            values = {"lost": most - reached, "relative_loss": relative(most, reached)}
             evidence = {"optimum": "certified"}
             rows.append(replace(row, values=values, compared_with="the largest loads", evidence=evidence))
     return rows

@@ -122,5 +122,5 @@ class LanguageModel(nn.Module):
         return F.linear(self.norm(x), self.embedding.weight)
 
     def loss(self, tokens: Tensor) -> Tensor:
-        """Mean cross-entropy in nats of ``tokens[:, 1:]`` given what came before."""
+        """Mean cross-entropy in nats of ``tokens[:, 1:]`` given the tokens before."""
         return F.cross_entropy(self(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())

@@ -1,7 +1,7 @@
 """Select from finished runs what ships with the package, and report what the routers look like.
 
     python benchmarks/recording/pack.py --runs runs --into src/equipoise/traces/recorded
-    python benchmarks/recording/pack.py --runs runs --report docs/trace.md
+    python benchmarks/recording/pack.py --runs runs --report docs/measured/trace.md
 
 The selection: router logits of held-out tokens at chosen steps in every layer, the first 256 tokens of
 consecutive training batches in one layer, and the load of every expert in every layer at every step.

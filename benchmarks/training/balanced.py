@@ -10,7 +10,8 @@ from torch import Tensor
 
 from equipoise import AssignmentProblem, metrics, solve
 from equipoise.reference.routing.topk import top_k_experts
-from equipoise.roles import Router, Routing, routing_mask
+from equipoise.roles.router import Router, read_routing
+from equipoise.routing import Routing
 
 
 class Balanced:
@@ -55,7 +56,7 @@ class Balanced:
     def relative_regret(self) -> float:
         """Relative regret of the latest training batch at its own peak load, against the certified optimum."""
         problem = AssignmentProblem(self.scores, self.top_k)
-        mask = routing_mask(self.chosen, *self.scores.shape, self.top_k)
+        mask = read_routing(self.chosen, self.scores, self.top_k).mask
         fair = metrics.at_peak_of(problem, metrics.loads(mask, problem.num_experts))
         best = solve(fair, solver="ortools-flow")
         if best.evidence != "certified" or best.objective is None:

@@ -24,7 +24,8 @@ from equipoise.reference.routing.memory import KeepsPrices
 from equipoise.reference.routing.midpoint import Midpoint
 from equipoise.reference.routing.quantile import QuantileBalancing
 from equipoise.reference.routing.topk import routed, topk
-from equipoise.roles import Router, Routing
+from equipoise.roles.router import Router
+from equipoise.routing import Routing
 
 STEPS = 200
 GATE = "sigmoid"

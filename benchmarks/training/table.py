@@ -1,8 +1,8 @@
-"""The tables of docs/training.md from finished runs; fills as runs end. Needs no torch.
+"""The tables of docs/measured/training.md from finished runs; fills as runs end. Needs no torch.
 
 python benchmarks/training/table.py RUNS                              # Markdown
 python benchmarks/training/table.py RUNS --json FILE                  # every run and every row, as numbers
-python benchmarks/training/table.py RUNS --write docs/training.md     # replaces the marked block there
+python benchmarks/training/table.py RUNS --write docs/measured/training.md
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def eplb(load: npt.NDArray[Any], num_slots: int, num_groups: int, num_nodes: int
         ("devices", num_devices, nodes),
     ):
         if number % unit:
-            raise ValueError(f"{number} {name} are no multiple of {unit}")
+            raise ValueError(f"{number} {name} are not a multiple of {unit}")
     return np.stack([_layer(layer, num_slots, groups, nodes, num_devices) for layer in load])
 
 

@@ -13,7 +13,7 @@ let starved experts stay starved: a price cannot fall below zero to attract toke
 
 Open in the paper, and what is done here:
 
-* C when ``T K / E`` is no integer: rank ``floor(T K / E) + 1``, a valid block minimiser for floor and ceiling alike.
+* C if ``T K / E`` is not an integer: rank ``floor(T K / E) + 1``, a valid block minimiser for floor and ceiling alike.
 * ``K = E`` has no (K+1)-th largest: p = 0 (nothing is turned away). Then C = T and there is no (C+1)-th: q = 0.
 * Ties in the final top K: to the lower expert index.
 * Whether q stays between batches: kept.

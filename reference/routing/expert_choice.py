@@ -6,10 +6,10 @@ with n tokens, e experts and c (here K) experts per token on average. Loads are 
 anything from 0 to E experts, so the answer is a mask. The paper's s is a softmax over experts; the gate weights are the
 scores of what was chosen. Not causal: whether a token is taken depends on later ones.
 
-Open in the paper: ``T K / E`` when it is no integer, here its ceiling, the default capacity of an assignment problem
-(so that at ``T K < E`` every expert still takes one token); ties, here to the earlier token.
+Open in the paper: ``T K / E`` if it is not an integer, here its ceiling, the default capacity of an assignment
+problem (so that at ``T K < E`` every expert still takes one token); ties, here to the earlier token.
 
-Its score is to be held against the relaxation without token rows, never against the assignment optimum.
+Its score is to be compared with the relaxation without token rows, never with the assignment optimum.
 """
 
 from __future__ import annotations

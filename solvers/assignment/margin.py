@@ -5,8 +5,8 @@ For an assignment x with all K experts per token, a bias b reproduces x by top-K
     (s[t, e] + b[e]) - (s[t, f] + b[f]) >= m   for every token t that holds e and lacks f.
 
 The largest such m is ``delta*``, the minimum mean weight of a cycle in the exchange graph without its dump (Karp 1978;
-that it answers this question: our derivation, docs/theory.md). It is positive iff x is the only best assignment with
-its loads.
+that it answers this question: our derivation, docs/explanation/theory.md). It is positive iff x is the only best
+assignment with its loads.
 """
 
 from __future__ import annotations

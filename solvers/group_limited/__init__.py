@@ -1,1 +1,1 @@
-"""Token -> expert, at most M of N groups per token: integer programs held against each other, and a dual bound."""
+"""Token -> expert, at most M of N groups per token: integer programs compared with each other, and a dual bound."""

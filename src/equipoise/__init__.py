@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from equipoise.audits.run import audit as audit
     from equipoise.certificates.certificate import Certificate as Certificate
     from equipoise.certificates.check.verdict import Verdict as Verdict
+    from equipoise.checks.check import check as check
+    from equipoise.checks.engine.report import Report as Report
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
     from equipoise.errors import InvalidProblem as InvalidProblem
@@ -75,6 +77,7 @@ _HOME = {
     "Router": "roles.router",
     "Routing": "routing",
     "PlacementProblem": "problems",
+    "Report": "checks.engine.report",
     "Scheduler": "roles.scheduler",
     "Schedules": "solvers.scheduling.push_relabel.batch",
     "SchedulingProblem": "problems",
@@ -86,6 +89,7 @@ _HOME = {
     "Verdict": "certificates.check.verdict",
     "audit": "audits.run",
     "available_solvers": "solvers.solve",
+    "check": "checks.check",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
     "frontier": "solvers.assignment.frontier",

@@ -19,7 +19,7 @@ def as_numpy(value: Any, field: str) -> npt.NDArray[Any]:
     Raises
     ------
     InvalidProblem
-        If ``value`` is no rectangular array of numbers; ``field`` is the name it is blamed under.
+        If ``value`` is not a rectangular array of numbers; ``field`` is the name it is blamed under.
     """
     allowed = "a rectangular array of numbers"
     try:

@@ -91,7 +91,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _checked_array(file: IO[bytes], name: str, size: int) -> npt.NDArray[Any]:
-    """Read one ``.npy`` stream after its header was held against the bytes that are really there."""
+    """Read one ``.npy`` stream after its header was compared with the bytes that are really there."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:

@@ -82,7 +82,7 @@ def excess_peak(reached: int, least: int) -> int:
 
 
 def at_peak_of(problem: AssignmentProblem, load: Loads) -> AssignmentProblem:
-    """Return the problem at the routing's own peak: what its score may fairly be held against.
+    """Return the problem at the routing's own peak: what its score may fairly be compared with.
 
     Even capacities become the largest load; uneven ones are scaled by the largest ``load / capacity``, rounded down.
     """

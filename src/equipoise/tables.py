@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_NUMBER = re.compile(r"-?[0-9.]+(e[+-][0-9]+)?%?( / |/|$)|-$|- / ")
+_NUMBER = re.compile(r"[-+]?[0-9.,]+(e[+-][0-9]+)?%?( / | \[| \(|/|$)|-$|- / |failed$")
 
 
 @dataclass(frozen=True)

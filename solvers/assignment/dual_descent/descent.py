@@ -5,7 +5,8 @@ With all other prices fixed, token t takes expert e as long as its price is belo
     bid[t, e] = value[t, e] - (K-th largest reduced score of t among the other experts),
 
 so expert e attracts exactly c tokens at any price between its c-th and (c+1)-th highest bid, and every such price
-minimises the dual in this coordinate. The middle, not an end, is what keeps the sweeps from stalling (docs/theory.md).
+minimises the dual in this coordinate. The middle, not an end, is what keeps the sweeps from stalling
+(docs/explanation/theory.md).
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class Baseline:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, InvalidFile):
                 raise
-            raise InvalidFile(f"{path} is no baseline: {type(error).__name__}: {error}; {_AGAIN}") from error
+            raise InvalidFile(f"{path} is not a baseline: {type(error).__name__}: {error}; {_AGAIN}") from error
 
     def expect(self, made: dict[str, Any], instances: dict[str, str], targets: Sequence[str]) -> None:
         """Refuse an audit that cannot be compared.

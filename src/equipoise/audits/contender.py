@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from equipoise.balancers.balancer import Balancer
 from equipoise.balancers.find import Target
+from equipoise.balancers.isolated import Isolated
 from equipoise.balancers.pool import POOL
-from equipoise.errors import TargetError
+from equipoise.errors import TargetError, TargetNotFound
 
 CALL_SECONDS = 10.0
 """Time limit of one call of a balancer that has a process of its own."""
@@ -112,20 +113,31 @@ class Contender:
 
 
 @contextlib.contextmanager
-def contenders(targets: Sequence[Target], call_seconds: float) -> Iterator[list[Contender]]:
+def contenders(
+    targets: Sequence[Target], call_seconds: float, total_seconds: float | None = None
+) -> Iterator[list[Contender]]:
     """Yield the targets, running and fresh; one that cannot start is there too, broken.
 
-    What ships with Equipoise runs in this process, everything else in one of its own where that can find it.
+    What ships with Equipoise runs in this process, everything else in one of its own where that can find it. With
+    ``total_seconds``, a limit of all calls of a target together, everything has a process of its own, and a target that
+    cannot be made is one more that is broken.
     """
     with contextlib.ExitStack() as stack:
-        yield [_start(target, call_seconds, stack) for target in targets]
+        yield [_start(target, call_seconds, total_seconds, stack) for target in targets]
 
 
-def _start(target: Target, call_seconds: float, stack: contextlib.ExitStack) -> Contender:
-    ours = target.entry is not None
+def _start(target: Target, call_seconds: float, total_seconds: float | None, stack: contextlib.ExitStack) -> Contender:
+    here = target.entry is not None and total_seconds is None
     try:
-        balancer = stack.enter_context(POOL.borrow(target, in_process=ours, call_seconds=call_seconds))
+        balancer = stack.enter_context(POOL.borrow(target, in_process=here, call_seconds=call_seconds))
         balancer.fresh()
     except TargetError as error:
         return Contender(target.name, None, error)
+    except TargetNotFound as error:
+        if total_seconds is None:
+            raise
+        return Contender(target.name, None, TargetError(str(error), "cannot be made"))
+    if total_seconds is not None and isinstance(balancer, Isolated):
+        balancer.allow(total_seconds)
+        stack.callback(balancer.allow, None)
     return Contender(target.name, balancer)

@@ -27,8 +27,16 @@ from equipoise.traces import (
 
 Data = Instance | LoadInstance | LoadSeries
 
-TOP_K = Option("top_k", int, "K, where the trace's file does not say it.", least=1, compared=False)
-STEPS = Option("steps", int, "Steps of the record, evenly spaced. [default: 1, the last]", 1, least=1, compared=False)
+TOP_K = Option("top_k", int, "K, where the trace's file does not say it.", least=1, compared=False, studied=False)
+STEPS = Option(
+    "steps",
+    int,
+    "Steps of the record, evenly spaced. [default: 1, the last]",
+    1,
+    least=1,
+    compared=False,
+    studied=False,
+)
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,12 @@ def evenly_spaced(options: Options) -> int:
 
 def _read_loads(path: str, options: Options) -> tuple[list[Any], Sequence[str]]:
     trace = read_loads(path)
-    return trace.instances(evenly_spaced(options)), trace.doubts
+    return trace.instances(evenly_spaced(options)), trace.warnings
 
 
 def _read_series(path: str, options: Options) -> tuple[list[Any], Sequence[str]]:
     trace = read_loads(path)
-    return trace.series(path), trace.doubts
+    return trace.series(path), trace.warnings
 
 
 def _scores(array: npt.NDArray[Any], options: Options) -> list[Instance]:

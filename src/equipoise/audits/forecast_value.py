@@ -183,7 +183,7 @@ VALUE = RoleAudit(
     options=(
         Option("horizon", int, "Steps that one placement serves.", (HORIZON,), least=1, several=True),
         Option("origins", int, "Placements per series.", 1, least=1),
-        Option("placement", str, "Placer that places on forecasts.", PLACER),
+        Option("placement", str, "Placer that places on forecasts.", PLACER, role="placer"),
     ),
     legend=lambda audit: (
         f"Experts are placed by {audit.options['placement']} on what the row says, for "

@@ -118,6 +118,8 @@ class Measure:
         What it is, for the legend and the schema.
     gap
         Name under which a baseline keeps it; "" for not at all. Smaller must be better.
+    floor
+        Name of the value beside it that nobody can be expected to be below; "" for none.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Measure:
     title: str = ""
     words: str = ""
     gap: str = ""
+    floor: str = ""
 
     def summarise(self, rows: Sequence[Row]) -> dict[str, float | int | None]:
         """Return what a summary says of it."""

@@ -167,7 +167,12 @@ AUDIT = RoleAudit(
             title="split beyond bound",
             words="peak with the certified best split on the placement, over the proved lower bound of all placements",
         ),
-        Measure("even_excess", "share", title="even beyond bound", words="the same where replicas share evenly"),
+        Measure(
+            "even_excess",
+            "share",
+            title="even beyond bound",
+            words="peak with replicas that share evenly, over the proved lower bound of all such placements",
+        ),
         Measure(
             "split_balancedness",
             "ratio",
@@ -200,7 +205,7 @@ AUDIT = RoleAudit(
     about=in_json,
     named=_named,
     options=(
-        Option("against", str, "Also score on this record, and place on it."),
+        Option("against", str, "Also score on this record, and place on it.", studied=False),
         STEPS,
         *SIZES,
         Option(
@@ -210,8 +215,11 @@ AUDIT = RoleAudit(
             TIME_LIMIT,
             least=0,
             compared=False,
+            studied=False,
         ),
     ),
     group_by=("workload", "scored_on"),
+    condensed=("even_excess", "imbalance"),
+    reading="The bound may lie below the optimum, so that an excess is an upper limit of what was lost.",
     legend=lambda audit: f"{sizes_in_words(audit.shared)}.",
 )

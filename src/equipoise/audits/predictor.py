@@ -74,6 +74,7 @@ def _rows(contender: Contender, case: _Case, obstacle: TargetError | None) -> It
         values |= {f"error_{name}": value for name, value in found.items()}
         if case.state == "stable":
             values |= {f"stable_{name}": value for name, value in values.items()}
+        values["stable"] = int(case.state == "stable")  # its mean is a share
         values |= {"beyond_floor": found["step"] - floor.step, "seconds": contender.seconds - before}
         yield replace(row, values=values, compared_with="noise floor", warnings=contender.warnings)
 
@@ -126,8 +127,6 @@ def _beside_floor(name: str, title: str, words: str) -> Measure:
 class _WithFloor(Measure):
     """An error, shown over the noise floor of the same forecasts."""
 
-    floor: str = ""
-
     def summarise(self, rows: Sequence[Row]) -> dict[str, float | int | None]:
         both = [row for row in rows if row.numbers([self.name])]
         return {f"mean_{name}": MEAN.of(both, name) for name in (self.name, self.floor)}
@@ -160,6 +159,7 @@ AUDIT = RoleAudit(
             title="seconds",
             words="of a call up to the longest horizon, on this machine",
         ),
+        Measure("stable", "share", "neither", (), words="forecasts made in the stable state, as the history shows it"),
         Measure("error_step", "share", aggregates=(), gap="step"),
         Measure("error_step_unweighted", "share", aggregates=(), gap="step_unweighted"),
         Measure("error_mean", "share", aggregates=(), gap="mean"),
@@ -174,6 +174,10 @@ AUDIT = RoleAudit(
         Option("origins", int, "Forecasts per series.", ORIGINS, least=1),
     ),
     group_by=("horizon",),
+    condensed=("error_step", "error_mean"),
+    reading="A noise floor is an expectation and proves nothing: on one series an error may lie below it. A horizon "
+    "counts on the series that it fits twice, so that long ones stand for fewer series than short ones. Series called "
+    "generated were made, not measured.",
     legend=_legend,
     variants={"value": VALUE},
 )

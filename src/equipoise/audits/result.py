@@ -164,7 +164,7 @@ class Audit:
     def words(self) -> str:
         """Return what is said under the table: the legend, who broke, what did not run, what moved."""
         lines = [f"{one.title}: {one.words}." for one in self.kind.measures if one.title and one.words]
-        paired = any((MEAN, MOST) == one.aggregates for one in self.kind.measures if one.title)
+        paired = any(one.aggregates == (MEAN, MOST) for one in self.kind.measures if one.title)
         pairs = "Pairs are mean / worst over the instances." if paired else ""
         paragraphs = [" ".join(filter(None, [pairs, *lines, self.kind.legend(self)]))]
         for name, rows in self.broken.items():
@@ -204,14 +204,14 @@ class Audit:
         """Return the rows as a pandas DataFrame; exact values as floats. Needs pandas."""
         return _module("pandas").DataFrame(self._flat())
 
-    def plot(self, measure: str | None = None, path: str | None = None) -> Any:
-        """Draw the values of a measure, the leading one if none is named, a line of points a balancer.
+    def plot(self, *measures: str, path: str | None = None) -> Any:
+        """Draw a panel for each measure, the leading one if none is named, with a row of points for each balancer.
 
         Returns the matplotlib figure; with ``path`` it is also written there. Needs the extra "study".
         """
         from equipoise.audits.plot import draw
 
-        return draw(self, measure or self.kind.measures[0].name, path)
+        return draw(self, measures or (self.kind.measures[0].name,), path)
 
     def _flat(self) -> list[dict[str, Any]]:
         flat = []

@@ -31,6 +31,10 @@ class Option:
         Whether it may be given more than once; its value is then a tuple.
     compared
         Whether an audit with another value cannot be compared with a baseline.
+    studied
+        Whether the role's table in the description of a study has it.
+    role
+        What balancer the value names, if it names one: its code counts in a study.
     """
 
     name: str
@@ -40,6 +44,8 @@ class Option:
     least: float | None = None
     several: bool = False
     compared: bool = True
+    studied: bool = True
+    role: str = ""
 
     @property
     def flag(self) -> str:
@@ -74,6 +80,11 @@ class RoleAudit:
         What may be set.
     group_by
         Keys of ``about`` that rows are summarised by, beside the balancer.
+    condensed
+        Names of the measures that a study condenses, the gap first; none: the first measure, and ``imbalance`` (peak
+        over mean load) where there is one.
+    reading
+        What a reader of a study should know beside the words of the measures.
     legend
         ``legend(audit)``: what else must be said under the table.
     beside
@@ -96,6 +107,8 @@ class RoleAudit:
     }
     options: tuple[Option, ...] = ()
     group_by: tuple[str, ...] = ()
+    condensed: tuple[str, ...] = ()
+    reading: str = ""
     legend: Callable[[Any], str] = lambda audit: ""
     beside: tuple[str, ...] = ()
     variants: Mapping[str, RoleAudit] = field(default_factory=dict)

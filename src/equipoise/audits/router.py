@@ -288,5 +288,7 @@ AUDIT = RoleAudit(
     legend=lambda audit: (
         f"Stateful routers saw each batch {audit.options['passes']} times and are judged on the last (--passes)."
     ),
+    condensed=("relative_regret", "imbalance"),
+    reading="Plain top-K has no regret by definition and pays in load: read regret and MaxVio together.",
     variants={"stream": STREAM},
 )

@@ -22,6 +22,7 @@ from equipoise.balancers.pool import POOL
 from equipoise.errors import InvalidFile, InvalidProblem, TargetError
 from equipoise.executors import in_order, open_executor
 from equipoise.roles import all_roles, role_named
+from equipoise.roles.role import Role
 
 Progress = Callable[[int, int], None]
 
@@ -86,7 +87,7 @@ def audit(
     found = found or defaults(chosen, instances)
     units = chosen.units(instances, settings)
     made = {"role": role, "variant": chosen.variant, **_compared(chosen, settings)}
-    gate = _Gate(baseline, update_baseline, tolerance, made, partial(_hashed, chosen, units, settings))
+    gate = _BaselineGate(baseline, update_baseline, tolerance, made, partial(_hashed, chosen, units, settings))
     gate.open([target.name for target in found])
     shared = chosen.shared(instances, settings)
     with open_executor(workers, dask) as executor:
@@ -107,7 +108,7 @@ def judge_units(
 ) -> list[Row]:
     """Return the rows of all units, balancer by balancer."""
     rows: list[Row] = []
-    work = partial(_judge, chosen.role, chosen.variant, targets, options, shared, call_seconds)
+    work = partial(_judge, role_named(chosen.role), chosen.variant, targets, options, shared, call_seconds)
     for done, judged in enumerate(in_order(work, units, executor), 1):
         rows += judged
         if progress is not None:
@@ -117,7 +118,7 @@ def judge_units(
 
 
 def _judge(
-    role: str,
+    role: Role,
     variant: str,
     targets: Sequence[Target],
     options: Options,
@@ -125,7 +126,7 @@ def _judge(
     call_seconds: float,
     unit: list[Any],
 ) -> list[Row]:
-    chosen = role_audit(role)
+    chosen = role_audit(role.name)
     with contenders(targets, call_seconds) as tried:
         return chosen.variants.get(variant, chosen).judge(tried, unit, options, shared)
 
@@ -249,7 +250,7 @@ def _omitted(chosen: RoleAudit, targets: Any) -> list[str]:
     return [f"{entry.name} runs only if it is named: {entry.summary}" for entry in entries if entry.only_named]
 
 
-class _Gate:
+class _BaselineGate:
     """What a baseline asks of an audit; nothing, if there is none."""
 
     def __init__(

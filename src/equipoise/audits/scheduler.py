@@ -134,6 +134,6 @@ AUDIT = RoleAudit(
     units=one_by_one,
     shared=clusters_for,
     about=in_json,
-    options=(Option("placement", str, "Placer that schedulers work on.", "eplb"), STEPS, *SIZES),
+    options=(Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"), STEPS, *SIZES),
     legend=lambda audit: f"Placement: {audit.options['placement']}; {sizes_in_words(audit.shared)}.",
 )

@@ -1,4 +1,4 @@
-"""Balancers that are commands, in any language: JSON lines over standard input and output (docs/protocol.md)."""
+"""Balancers that are commands, in any language: JSON lines over pipes, as docs/reference/protocol.md states."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Command:
         try:
             self._words = shlex.split(target.removeprefix(PREFIX))
         except ValueError as error:
-            raise TargetNotFound(f"target {target!r} is no command: {error}") from error
+            raise TargetNotFound(f"target {target!r} is not a command: {error}") from error
         if not self._words:
             raise TargetNotFound(f"target {target!r} names no program")
         self._process: subprocess.Popen[bytes] | None = None

@@ -109,9 +109,9 @@ def resolve(target: str, role: str | None = None) -> tuple[Role, Callable[[], An
     ----------
     target
         A built-in name, ``package.module:attribute``, ``path/to/file.py:attribute``, the name of an entry point in the
-        group ``equipoise.balancers``, or ``cmd:`` and a command line that speaks docs/protocol.md. The attribute is a
-        function, an object with ``__call__``, or a class, which is called without arguments every time. What has the
-        form of a framework goes through its adapter.
+        group ``equipoise.balancers``, or ``cmd:`` and a command line that speaks docs/reference/protocol.md. The
+        attribute is a function, an object with ``__call__``, or a class, which is called without arguments every time.
+        What has the form of a framework goes through its adapter.
     role
         Name of the role; None: that of the built-in balancer, or the one that the names of the parameters tell.
 

@@ -44,6 +44,7 @@ class Isolated(Balancer):
     ) -> None:
         self.name, self.call_seconds, self._memory = target, call_seconds, memory
         self._asked_role = role
+        self._allowed: float | None = None
         self._left: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._start()
@@ -64,7 +65,7 @@ class Isolated(Balancer):
 
     def allow(self, seconds: float | None) -> None:
         """Limit the time of all calls from now on together; None lifts the limit."""
-        self._left = seconds
+        self._allowed = self._left = seconds
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call it in its process."""
@@ -140,13 +141,13 @@ class Isolated(Balancer):
     ) -> Any:
         if self._process is None:
             self._start()
-        limit = seconds or self.call_seconds
-        if self._left is not None:
-            limit = min(limit, max(0.0, self._left))
+        limit, words = seconds or self.call_seconds, ""
+        if self._left is not None and self._left <= limit:
+            limit, words = max(0.0, self._left), f"it did not finish within {self._allowed:g} s"
         started = time.monotonic()
         try:
             self._send({"do": method, "arguments": list(arguments), "keywords": keywords or {}})
-            reply = self._wait(limit, "a call")
+            reply = self._wait(limit, "a call", words)
         finally:
             if self._left is not None:
                 self._left -= time.monotonic() - started
@@ -160,14 +161,14 @@ class Isolated(Balancer):
         with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
             send(self._process.stdin, request)  # type: ignore[arg-type]
 
-    def _wait(self, seconds: float, what: str) -> Any:
+    def _wait(self, seconds: float, what: str, too_late: str = "") -> Any:
         process = self._process
         assert process is not None
         try:
             reply = self._replies.get(timeout=seconds)
         except queue.Empty:
             self.close()
-            raise TargetError(f"it did not answer within {seconds:g} s", "hangs") from None
+            raise TargetError(too_late or f"it did not answer within {seconds:g} s", "hangs") from None
         if isinstance(reply, Exception):
             code = process.wait()
             self.close()

@@ -57,7 +57,7 @@ def receive(stream: BinaryIO) -> Any:
     EOFError
         If the other side is gone.
     ValueError
-        If what arrives is no message.
+        If what arrives is not a message.
     """
     head = stream.read(8)
     if len(head) < 8:

@@ -48,7 +48,7 @@ class Statement(codec.Record):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the statement, as docs/certificate.md describes it."""
+        """SHA-256 of the statement, as docs/reference/certificate-format.md describes it."""
         return codec.digest(self, self.HASHED)
 
     @property

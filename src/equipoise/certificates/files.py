@@ -1,4 +1,4 @@
-"""The certificate file: one JSON document with a format version, parsed strictly (docs/certificate.md)."""
+"""The certificate file: one JSON document, parsed strictly, as docs/reference/certificate-format.md states."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
     Raises
     ------
     InvalidFile
-        With one sentence, if it is no certificate.
+        With one sentence, if it is not a certificate.
     """
     content = _content(path)
     try:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from equipoise.cli.show import FORMATS, show_json, show_table, workers_options
+from equipoise.cli.show import format_option, progress, show_json, width, workers_options
 
 if TYPE_CHECKING:
     from equipoise.study.run import Study
 
-SCHEMA = "equipoise-study/1"
+SCHEMA = "equipoise-study/2"
 
 
 @click.command()
@@ -24,9 +22,9 @@ SCHEMA = "equipoise-study/1"
 )
 @workers_options
 @click.option("--retry", is_flag=True, help="Measure rows that failed once more.")
-@click.option("--training", metavar="RUNS", help="Also draw the training runs of this folder (docs/training.md).")
-@click.option("--kill-matrix", metavar="FILE", help="Also show this kill matrix (docs/kill-matrix.md, or JSON).")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@click.option("--training", metavar="RUNS", help="Also draw the training runs of this folder.")
+@click.option("--kill-matrix", metavar="FILE", help="Also show this kill matrix (Markdown or JSON).")
+@format_option
 def study(
     description: str | None,
     out: str,
@@ -39,13 +37,13 @@ def study(
 ) -> int:
     """Compare balancers over many instances and seeds, and write a report.
 
-    DESCRIPTION is a TOML file (docs/study.md); without one, the study that ships is run. --out gets rows.parquet,
-    report.md and report.html; rows that are there already are not measured again, so that a study which was stopped
-    goes on where it was.
+    DESCRIPTION is a TOML file (docs/reference/study-file.md); without one, the study that ships is run. --out gets
+    rows.parquet, report.md and report.html. Rows that are there already are not measured again, so a study that was
+    stopped goes on where it was.
 
-    Exits with 1 if rows failed, with 3 if all did or an optimum could not be certified.
+    Exits with 1 if rows failed, with 3 if all did or an optimum or bound could not be proved.
     """
-    from equipoise.audit.run import environment
+    from equipoise.audits.result import environment
     from equipoise.executors import open_executor
     from equipoise.files import write_whole
     from equipoise.study.cases import cases_of
@@ -67,9 +65,9 @@ def study(
     )
     folder = Path(out)
     with open_executor(workers, dask) as executor:
-        with _progress("rows") as advance:
+        with progress("rows") as advance:
             result = run_study(described, folder, executor, retry=retry, progress=advance)
-        with _progress("figures") as advance:
+        with progress("figures") as advance:
             shown = make(result, folder / "exhibits", executor, progress=advance)
     text = markdown(result)
     write_whole(folder / "report.md", text.encode())
@@ -80,53 +78,37 @@ def study(
         click.echo(text, nl=False)
     else:
         _show(result, folder)
-    good = [row for row in result.rows if row.failure is None]
-    if any(row.unproved for row in good) or any("certified" in (r.failure or "") for r in result.rows):
+    if any(row.unproved for row in result.rows):
         return 3
-    return 1 if len(good) < len(result.rows) else 0
+    return 1 if any(row.error is not None for row in result.rows) else 0
 
 
 def _document(result: Study, environment: dict[str, str]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from equipoise.study.forecasts import PREDICTOR, horizon_comparisons, horizon_summaries
     from equipoise.study.summary import comparisons, failures, summaries
 
-    roles = [role for role in result.description.parts if role != PREDICTOR]
-    condensed = [one for role in roles for one in summaries(result, role)], horizon_summaries(result)
-    compared = [one for role in roles for one in comparisons(result, role)], horizon_comparisons(result)
+    roles = result.description.parts
     return {
         "schema": SCHEMA,
         "title": result.description.title,
         "environment": environment,
-        "summaries": [asdict(one) for part in condensed for one in part],
-        "comparisons": [asdict(one) for part in compared for one in part],
+        "summaries": [asdict(one) for role in roles for one in summaries(result, role)],
+        "comparisons": [asdict(one) for role in roles for one in comparisons(result, role)],
         "failures": [asdict(one) for one in failures(result)],
-        "rows": [asdict(row) for row in result.rows],
+        "rows": [row.to_dict() for row in result.rows],
     }
 
 
 def _show(result: Study, folder: Path) -> None:
-    from equipoise.study.forecasts import PREDICTOR
-    from equipoise.study.report import forecasts, tables
+    from dataclasses import replace
+
+    from equipoise.study.report import tables
 
     for role in result.description.parts:
-        table = forecasts.summary_table(result) if role == PREDICTOR else tables.summary_table(result, role)
-        show_table(table.head, table.rows, "table", f"{role}s: {len(result.of(role))} rows")
+        title = f"{role}s: {len(result.of(role))} rows"
+        click.echo(replace(tables.summary_table(result, role), title=title).text(width()))
     broken = tables.failure_table(result)
     if broken.rows:
-        show_table(broken.head, broken.rows, "table", "failures")
+        click.echo(replace(broken, title="failures").text(width()))
     click.echo(f"{folder / 'report.html'}, {folder / 'report.md'} and {folder / 'rows.parquet'} are written.")
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how much is done of how much on a terminal, nothing in a pipe."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
-        task = shown.add_task(what, total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -80,7 +80,7 @@ class AssignmentProblem:
     def floor_capacity(cls, scores: npt.ArrayLike, top_k: int, mask: npt.ArrayLike | None = None) -> Self:
         """Return BIP's literal reading (arXiv 2502.15451): at most K experts, capacity ``floor(T * K / E)``.
 
-        Where ``T * K / E`` is no integer some tokens get fewer than K experts.
+        Where ``T * K / E`` is not an integer, some tokens get fewer than K experts.
         """
         whole = cls(scores, top_k, mask=mask)
         return cls(whole.scores, top_k, whole.demand // whole.num_experts, drop=True, mask=whole.mask)

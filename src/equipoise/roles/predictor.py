@@ -42,7 +42,7 @@ def read_forecast(returned: Any, history: npt.NDArray[Any], horizon: int) -> npt
     Raises
     ------
     TargetError
-        If it is no forecast of these experts: wrong shape or type, not finite, or negative.
+        If it is not a forecast of these experts: wrong shape or type, not finite, or negative.
     """
     wanted = (horizon, history.shape[1])
     try:

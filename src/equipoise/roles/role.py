@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -42,7 +43,7 @@ class Case(ABC):
         Raises
         ------
         InvalidFile
-            If the document is no such case.
+            If the document is not such a case.
         """
         names = {field.name for field in fields(cls)}
         if set(document) != names:
@@ -127,9 +128,7 @@ class Role:
         object.__setattr__(self, "checks", self.checks or f"equipoise.checks.{self.name}")
 
     def __reduce__(self) -> Any:
-        from equipoise.roles import register
-
-        return register, (self.home,)
+        return importlib.import_module("equipoise.roles").register, (self.home,)  # which imports this module
 
     def __repr__(self) -> str:
         return f"<role {self.name}>"
@@ -162,4 +161,4 @@ def _from_json(name: str, value: Any) -> Any:
             raise ValueError(f"{dtype} of {len(content)} bytes")
         return np.frombuffer(content, dtype).reshape(shape).copy()  # a balancer may write into what it is given
     except (KeyError, TypeError, ValueError) as error:
-        raise InvalidFile(f"{name} is no array: {error}") from error
+        raise InvalidFile(f"{name} is not an array: {error}") from error

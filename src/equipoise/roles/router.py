@@ -87,7 +87,7 @@ def read_routing(returned: Any, scores: npt.NDArray[Any], top_k: int) -> Routed:
     Raises
     ------
     TargetError
-        If it is no routing of these tokens: wrong shape or type, an expert that does not exist, one chosen twice.
+        If it is not a routing of these tokens: wrong shape or type, an expert that does not exist, one chosen twice.
     """
     tokens, experts = scores.shape
     weights = None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from equipoise.audits.run import role_audit
 from equipoise.errors import InvalidFile, InvalidProblem
 from equipoise.study.description import (
     Description,
@@ -36,7 +37,9 @@ from equipoise.traces import (
     recorded,
 )
 
-Data = Instance | LoadInstance | LoadSeries
+Seeds = tuple[int, ...]
+About = tuple[str, str, dict[str, Any]] | tuple[str, str, dict[str, Any], int]
+"""Of a case: instance, source, what it is made of and, of generated ones, the seed."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Case:
 
     Attributes
     ----------
-    role
-        "router", "scheduler", "placer" or "predictor".
+    role, data
+        Whose it is, and what the role is tried on: see :class:`~equipoise.audits.role_audit.RoleAudit`.
     instance
         Its name, which all its seeds share.
     source
@@ -58,20 +61,21 @@ class Case:
     """
 
     role: str
+    data: str
     instance: str
     source: str
     made_of: dict[str, Any]
     seed: int = 0
 
-    def build(self) -> Data:
+    def build(self) -> Any:
         """Return the data."""
-        data = {"router": "scores", "predictor": "series"}.get(self.role, "loads")
-        built: Data = _BUILDERS[data, self.source](self)
-        return built
+        if self.data == "series":
+            return _named(self, self.lessons(None))
+        return _BUILDERS[self.data, self.source](self)
 
-    def lessons(self) -> list[LoadSeries]:
-        """Return the series that a predictor may be trained on before it is asked about this one, and this one."""
-        return _SERIES[self.source](self)
+    def lessons(self, built: Any) -> list[Any]:
+        """Return what a method that learns may be taught from: all series of the source; else what was built alone."""
+        return _SERIES[self.source](self) if self.data == "series" else [built]
 
 
 def cases_of(description: Description) -> list[Case]:
@@ -82,41 +86,53 @@ def cases_of(description: Description) -> list[Case]:
     InvalidFile
         If a run, step or layer that is asked for is not there, a file cannot be read, or two cases are the same.
     """
-    found = []
+    found: list[Case] = []
     for role, part in description.parts.items():
+        data = role_audit(role).data
         for entry in part.instances:
-            found += list(_EXPAND[type(entry)](role, entry, description.seeds))
+            found += [Case(role, data, *about) for about in _EXPAND[type(entry)](entry, description.seeds)]
+        if not any(case.role == role for case in found):
+            raise InvalidFile(f"{role}.instances name nothing that is there; allowed: one instance or more")
+    for case in found:
+        _expect_horizons(case, description.parts[case.role].options)
     names = [(case.role, case.instance, case.seed) for case in found]
     for name in {name for name in names if names.count(name) > 1}:
         raise InvalidFile(f"{name[0]}.instances name {name[1]} more than once; allowed: every instance once")
     return found
 
 
-def _generated_scores(role: str, entry: GeneratedScores, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _expect_horizons(case: Case, options: dict[str, Any]) -> None:
+    """Refuse horizons none of which fits a series twice."""
+    shortest = min(options.get("horizon") or [0])
+    if case.data == "series" and 2 * shortest > (steps := case.made_of["steps"]):
+        raise InvalidFile(f"{case.role}.horizons starts at {shortest}; allowed for {case.instance}: 1 to {steps // 2}")
+
+
+def _generated_scores(entry: GeneratedScores, seeds: Seeds) -> Iterator[About]:
     for gate, size, skew, seed in product(entry.gate, entry.size, entry.skew, seeds):
         name = f"{gate}/{size.tokens}x{size.experts}k{size.top_k}/skew{skew:g}"
         about = {"gate": gate, "skew": skew, "tokens": size.tokens, "experts": size.experts, "top_k": size.top_k}
-        yield Case(role, name, "generated", about, seed)
+        yield (name, "generated", about, seed)
 
 
-def _generated_loads(role: str, entry: GeneratedLoads, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _generated_loads(entry: GeneratedLoads, seeds: Seeds) -> Iterator[About]:
     for experts, zipf, seed in product(entry.experts, entry.zipf, seeds):
         about = {"skew": zipf, "tokens": entry.tokens, "experts": experts}
-        yield Case(role, f"zipf{zipf:g}/E{experts}", "generated", about, seed)
+        yield (f"zipf{zipf:g}/E{experts}", "generated", about, seed)
 
 
-def _recorded_scores(role: str, entry: RecordedScores, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _recorded_scores(entry: RecordedScores, seeds: Seeds) -> Iterator[About]:
     trace = recorded()
     for run in _chosen("runs", entry.runs, trace.runs):
         logits, steps = trace.arrays[f"{run}/logits"], trace.arrays[f"{run}/steps"].tolist()
         wanted = steps if entry.steps is None else [step for step in entry.steps if step in steps]
         for step, layer in product(wanted, _chosen("layers", entry.layers, range(logits.shape[1]))):
-            yield Case(role, f"{run}/layer{layer}/step{step}", "recorded", {"trace": _trace_hash()})
+            yield (f"{run}/layer{layer}/step{step}", "recorded", {"trace": _trace_hash()})
     held = {step for run in trace.runs for step in trace.arrays[f"{run}/steps"].tolist()}
     _chosen("steps", entry.steps, sorted(held))
 
 
-def _recorded_loads(role: str, entry: RecordedLoads, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _recorded_loads(entry: RecordedLoads, seeds: Seeds) -> Iterator[About]:
     trace = recorded()
     runs = _chosen("runs", entry.runs, trace.runs)
     layers = _chosen("layers", entry.layers, range(trace.loads(trace.runs[0]).shape[1]))
@@ -124,39 +140,39 @@ def _recorded_loads(role: str, entry: RecordedLoads, seeds: tuple[int, ...]) -> 
         run, layer, _ = instance.name.split("/")
         if run in runs and int(layer.removeprefix("layer")) in layers:
             about = {"trace": _trace_hash(), "steps": entry.steps}
-            yield Case(role, instance.name, "recorded", about)
+            yield (instance.name, "recorded", about)
 
 
-def _scores_file(role: str, entry: ScoresFile, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _scores_file(entry: ScoresFile, seeds: Seeds) -> Iterator[About]:
     about = {"path": entry.path, "sha256": _file_hash(entry.path), "top_k": entry.top_k}
     for instance in read_trace(entry.path, entry.top_k):
-        yield Case(role, instance.name, "file", about)
+        yield (instance.name, "file", about)
 
 
-def _loads_file(role: str, entry: LoadsFile, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _loads_file(entry: LoadsFile, seeds: Seeds) -> Iterator[About]:
     about = {"path": entry.path, "sha256": _file_hash(entry.path), "steps": entry.steps}
     for instance in read_loads(entry.path).instances(entry.steps):
-        yield Case(role, instance.name, "file", about)
+        yield (instance.name, "file", about)
 
 
-def _generated_series(role: str, entry: GeneratedSeries, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _generated_series(entry: GeneratedSeries, seeds: Seeds) -> Iterator[About]:
     for experts, moves, seed in product(entry.experts, entry.moves, seeds):
         about = {"steps": entry.steps, "tokens": entry.tokens, "experts": experts}
-        yield Case(role, f"generated-{moves}-E{experts}", "generated", about, seed)
+        yield (f"generated-{moves}-E{experts}", "generated", about, seed)
 
 
-def _recorded_series(role: str, entry: RecordedSeries, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _recorded_series(entry: RecordedSeries, seeds: Seeds) -> Iterator[About]:
     trace = recorded()
     for run in _chosen("runs", entry.runs, trace.runs):
         steps, layers, _ = trace.loads(run).shape
         for layer in _chosen("layers", entry.layers, range(layers)):
-            yield Case(role, f"{run}/layer{layer}", "recorded", {"trace": _trace_hash(), "steps": steps})
+            yield (f"{run}/layer{layer}", "recorded", {"trace": _trace_hash(), "steps": steps})
 
 
-def _series_file(role: str, entry: SeriesFile, seeds: tuple[int, ...]) -> Iterator[Case]:
+def _series_file(entry: SeriesFile, seeds: Seeds) -> Iterator[About]:
     for series in read_loads(entry.path).series(entry.path):
         about = {"path": entry.path, "sha256": _file_hash(entry.path), "steps": len(series.loads)}
-        yield Case(role, series.name, "file", about)
+        yield (series.name, "file", about)
 
 
 def _chosen(what: str, wanted: Any, present: Any) -> list[Any]:
@@ -232,4 +248,4 @@ _BUILDERS: dict[tuple[str, str], Any] = {
     ("loads", "generated"): _make_loads,
     ("loads", "recorded"): lambda case: _named(case, recorded().load_instances(case.made_of["steps"])),
     ("loads", "file"): lambda case: _named(case, read_loads(case.made_of["path"]).instances(case.made_of["steps"])),
-} | {("series", source): lambda case: _named(case, case.lessons()) for source in _SERIES}
+}

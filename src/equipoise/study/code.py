@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from equipoise.commands import PREFIX
+from equipoise.balancers.command import PREFIX
+from equipoise.balancers.find import resolve
 from equipoise.errors import TargetNotFound
-from equipoise.targets import CATALOGUES, resolve
+from equipoise.roles import role_named
 
 LENGTH = 16
 
@@ -51,7 +52,7 @@ def _parts(method: str, role: str) -> Iterator[tuple[str, bytes]]:
             raise TargetNotFound(f"target {method!r} is no command: {error}") from error
         yield from ((word, _read(Path(word))) for word in words if Path(word).is_file())
         return
-    if (entry := CATALOGUES[role].get(method)) is not None:
+    if (entry := role_named(role).catalogue.get(method)) is not None:
         yield "settings", json.dumps([entry.attribute, dict(entry.settings)], sort_keys=True).encode()
         place = f"equipoise.reference.{entry.module}"
     else:

@@ -1,4 +1,4 @@
-"""What a study is of: a TOML file, decoded strictly into frozen values (docs/study.md lists every key)."""
+"""What a study is of: a TOML file, decoded strictly into frozen values (docs/reference/study-file.md)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
+from msgspec.structs import asdict
 
-from equipoise.audit.forecasts import HORIZONS, ORIGINS
+from equipoise.audits.role_audit import Option
+from equipoise.audits.run import choose, role_audit
 from equipoise.errors import InvalidFile
+from equipoise.roles import all_roles
 from equipoise.study.steptime import StepTime
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -105,57 +108,36 @@ class SeriesFile(Part, frozen=True, tag_field="kind", tag="file"):
     path: str
 
 
-Series = GeneratedSeries | RecordedSeries | SeriesFile
-Scores = GeneratedScores | RecordedScores | ScoresFile
-Loads = GeneratedLoads | RecordedLoads | LoadsFile
+INSTANCES: dict[str, Any] = {
+    "scores": GeneratedScores | RecordedScores | ScoresFile,
+    "loads": GeneratedLoads | RecordedLoads | LoadsFile,
+    "series": GeneratedSeries | RecordedSeries | SeriesFile,
+}
+"""By the data that a role is tried on."""
+
+NO_SEARCH = {"time_limit": 0.0}
+"""Of audits that may search: bounds that take no search do not depend on how fast a machine is."""
 
 
-class RouterPart(Part, frozen=True):
-    """Routers, held against the certified optimum at their own peak load.
+class RolePart(Struct, frozen=True):
+    """What is studied of a role: methods on instances.
 
-    A router with ``reset()`` sees a batch ``passes`` times and is judged on the last; ``seconds`` is the time limit of
-    a method on one instance, all passes together.
+    Attributes
+    ----------
+    options
+        Of the role's audit, by name; None where the audit finds a value itself.
+    seconds
+        Time limit of a method on one instance, all calls and training together.
     """
 
-    methods: Names
-    passes: Positive = 50
-    seconds: Seconds = 30.0
-    instances: tuple[Any, ...] = ()
-
-
-class SchedulerPart(Part, frozen=True):
-    """Schedulers, held against the certified optimum on the placement that the placer ``placement`` makes."""
-
-    methods: Names
-    placement: str = "eplb"
-    seconds: Seconds = 30.0
-    instances: tuple[Any, ...] = ()
-
-
-class PlacerPart(Part, frozen=True):
-    """Placers with replicas that share evenly, held against a proved bound over all placements."""
-
-    methods: Names
-    seconds: Seconds = 30.0
-    instances: tuple[Any, ...] = ()
-
-
-class PredictorPart(Part, frozen=True):
-    """Predictors, held beside the noise floor: forecasts after ``origins`` steps of every series, up to each horizon.
-
-    Horizons that do not fit a series twice are left out for it. ``seconds`` is the time limit of a method on one
-    series, all forecasts and training together.
-    """
-
-    methods: Names
-    horizons: Annotated[tuple[Positive, ...], Meta(min_length=1)] = HORIZONS
-    origins: Positive = ORIGINS
-    seconds: Seconds = 30.0
-    instances: tuple[Any, ...] = ()
+    methods: tuple[str, ...]
+    options: dict[str, Any]
+    seconds: float
+    instances: tuple[Any, ...]
 
 
 class ClusterPart(Part, frozen=True):
-    """Sizes for schedulers and placers; what is left out follows from the number of experts."""
+    """Sizes for all roles that have devices; what is left out follows from the number of experts."""
 
     slots: Positive | None = None
     devices: Positive | None = None
@@ -185,30 +167,28 @@ class FiguresPart(Part, frozen=True):
     devices: tuple[str, ...] = ()
 
 
-class Description(Part, frozen=True):
+class Description(Struct, frozen=True):
     """A study. Methods are compared in pairs with the first of their role, or with ``baseline``."""
 
     title: str
-    seeds: tuple[Natural, ...]
-    router: RouterPart | None = None
-    scheduler: SchedulerPart | None = None
-    placer: PlacerPart | None = None
-    predictor: PredictorPart | None = None
+    seeds: tuple[int, ...]
+    parts: dict[str, RolePart]
     baseline: str | None = None
     cluster: ClusterPart = ClusterPart()
     time: StepTime = StepTime()
     figures: FiguresPart = FiguresPart()
 
-    @property
-    def parts(self) -> dict[str, RouterPart | SchedulerPart | PlacerPart | PredictorPart]:
-        """The roles that are studied."""
-        named = {role: getattr(self, role) for role in ("router", "scheduler", "placer", "predictor")}
-        return {role: part for role, part in named.items() if part is not None}
-
     def baseline_of(self, role: str) -> str:
         """Return the method that the others of a role are compared with."""
         methods = self.parts[role].methods
         return self.baseline if self.baseline in methods else methods[0]
+
+    def settings_of(self, role: str) -> dict[str, Any]:
+        """Return the values of all options of a role's audit: what decides a row beside its case."""
+        known = {option.name for option in role_audit(role).options}
+        beside = NO_SEARCH | {name: size for name, size in asdict(self.cluster).items() if size is not None}
+        own = {name: value for name, value in self.parts[role].options.items() if value is not None}
+        return choose(role, {name: value for name, value in beside.items() if name in known} | own)[1]
 
 
 def shipped() -> Description:
@@ -239,39 +219,77 @@ def decode(text: str, path: str) -> Description:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidFile(f"{path} is no TOML: {error}") from error
-    description: Description = _converted(table, Description, path, "")
-    for role, part in description.parts.items():
-        kinds: Any = {"router": Scores, "predictor": Series}.get(role, Loads)
-        if not part.instances:
-            raise InvalidFile(f"{path}: {role} has no instances; allowed: one [[{role}.instances]] or more")
-        decoded = tuple(
-            _converted(entry, kinds, path, f"{role}.instances[{number}]") for number, entry in enumerate(part.instances)
-        )
-        parts = {role: msgspec.structs.replace(part, instances=decoded)}
-        description = msgspec.structs.replace(description, **parts)
+    found = _converted(table, _whole(), path, "")
+    parts = {role: _part(role, getattr(found, role), path) for role in table if role in all_roles()}
+    rest = {field.name: getattr(found, field.name) for field in msgspec.structs.fields(Description)[3:]}
+    description = Description(found.title, found.seeds, parts, **rest)
     _sensible(description, path)
     return description
 
 
+def _whole() -> type[Struct]:
+    """Return the type of the file: a table for every role that is known."""
+    fields: list[Any] = [("title", str), ("seeds", tuple[Natural, ...])]
+    fields += [(role, _table_of(role) | None, None) for role in all_roles()]
+    fields += [("baseline", str | None, None), ("cluster", ClusterPart, ClusterPart())]
+    fields += [("time", StepTime, StepTime()), ("figures", FiguresPart, FiguresPart())]
+    return defstruct("Whole", fields, bases=(Part,), frozen=True, forbid_unknown_fields=True)
+
+
+def _table_of(role: str) -> Any:
+    """Return the type of a role's table: methods, the options of its audit, a time limit, instances."""
+    fields: list[Any] = [("methods", Names)]
+    fields += [(key, _type_of(option), option.default) for key, option in _options(role).items()]
+    fields += [("seconds", Seconds, 30.0), ("instances", tuple[Any, ...], ())]
+    return defstruct(role, fields, bases=(Part,), frozen=True, forbid_unknown_fields=True)
+
+
+def _options(role: str) -> dict[str, Option]:
+    """Return the options of a role's table by key: the plural where there may be several values."""
+    options = (option for option in role_audit(role).options if option.studied)
+    return {f"{option.name}s" if option.several else option.name: option for option in options}
+
+
+def _type_of(option: Option) -> Any:
+    kind: Any = option.kind
+    if option.least is not None:
+        kind = Annotated[kind, Meta(ge=option.least)]
+    if option.several:
+        return Annotated[tuple[kind, ...], Meta(min_length=1)]
+    return kind | None if option.default is None else kind
+
+
+def _part(role: str, found: Any, path: str) -> RolePart:
+    if not found.instances:
+        raise InvalidFile(f"{path}: {role} has no instances; allowed: one [[{role}.instances]] or more")
+    kinds = INSTANCES[role_audit(role).data]
+    instances = tuple(
+        _converted(entry, kinds, path, f"{role}.instances[{number}]") for number, entry in enumerate(found.instances)
+    )
+    options = {option.name: getattr(found, key) for key, option in _options(role).items()}
+    return RolePart(found.methods, options, found.seconds, instances)
+
+
 def _sensible(description: Description, path: str) -> None:
     """Refuse what types alone do not: nothing to study, twice the same, a baseline that is no method."""
-    if not description.parts:
-        raise InvalidFile(
-            f"{path} studies nothing; allowed: one of [router], [scheduler], [placer], [predictor] or more"
-        )
-    lists: dict[str, tuple[Any, ...]] = {f"{role}.methods": part.methods for role, part in description.parts.items()}
-    if description.predictor is not None:
-        lists["predictor.horizons"] = description.predictor.horizons
-    for where, values in {"seeds": description.seeds, **lists}.items():
+    parts = description.parts
+    if not parts:
+        roles = ", ".join(f"[{role}]" for role in all_roles())
+        raise InvalidFile(f"{path} studies nothing; allowed: one of {roles} or more")
+    lists: dict[str, tuple[Any, ...]] = {"seeds": description.seeds}
+    for role, part in parts.items():
+        several = {key: part.options[option.name] for key, option in _options(role).items() if option.several}
+        lists |= {f"{role}.{key}": values for key, values in {"methods": part.methods, **several}.items()}
+    for where, values in lists.items():
         if len(set(values)) < len(values) or not values:
             raise InvalidFile(f"{path}: {where} is {list(values)}; allowed: one or more, none of them twice")
-    methods = [method for part in description.parts.values() for method in part.methods]
+    methods = [method for part in parts.values() for method in part.methods]
     if description.baseline is not None and description.baseline not in methods:
         raise InvalidFile(f"{path}: baseline is {description.baseline!r}; allowed: {', '.join(methods)}")
-    for entry in () if description.router is None else description.router.instances:
+    for role, entry in ((role, entry) for role, part in parts.items() for entry in part.instances):
         for size in entry.size if isinstance(entry, GeneratedScores) else ():
             if size.top_k > size.experts:
-                raise InvalidFile(f"{path}: router.instances: top_k is {size.top_k}; allowed: 1 to {size.experts}")
+                raise InvalidFile(f"{path}: {role}.instances: top_k is {size.top_k}; allowed: 1 to {size.experts}")
 
 
 def _converted(value: Any, kind: Any, path: str, where: str) -> Any:

@@ -16,22 +16,23 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise import __version__, metrics
-from equipoise.audit import Cluster
-from equipoise.audit.comparators import FixedBias, LastPrices
-from equipoise.audit.stream import FIXED_BIAS, LAST_PRICES
-from equipoise.errors import EquipoiseError, InvalidFile
+from equipoise.audits.cluster import Cluster, certified_schedule, placed_by, word_of
+from equipoise.audits.comparators import FixedBias, LastPrices
+from equipoise.audits.contender import Contender, contenders
+from equipoise.audits.router import FIXED_BIAS, LAST_PRICES
+from equipoise.balancers.find import Target
+from equipoise.balancers.in_process import InProcess
+from equipoise.errors import InvalidFile, TargetError
 from equipoise.executors import as_they_finish
 from equipoise.files import write_whole
 from equipoise.problems import AssignmentProblem, SchedulingProblem
 from equipoise.problems.scheduling import hosts_of
+from equipoise.roles.router import ROLE
 from equipoise.solvers.assignment.frontier import frontier
-from equipoise.solvers.solve import solve
 from equipoise.study.cases import Case
 from equipoise.study.code import code_of
 from equipoise.study.description import Description
-from equipoise.study.measure import Tried
 from equipoise.study.run import Study
-from equipoise.targets import Target, find
 from equipoise.traces import recorded
 
 SCHEMA = "equipoise-study-exhibit/1"
@@ -66,18 +67,18 @@ def exhibits_of(description: Description, cases: list[Case]) -> list[Exhibit]:
         If it names an instance or run that is not there.
     """
     figures = description.figures
-    found = [Exhibit("frontier", name, {}, _case(cases, name, ["router"])) for name in figures.frontiers]
-    router = description.router
+    found = [Exhibit("frontier", name, {}, _case(cases, name, "scores")) for name in figures.frontiers]
+    router = description.parts.get(ROLE.name)
     methods = {} if router is None else {"methods": list(router.methods), "seconds": router.seconds}
-    held = [run for run in recorded().runs if f"{run}/stream" in recorded().arrays]
+    streams = [run for run in recorded().runs if f"{run}/stream" in recorded().arrays]
     if router is not None:
-        codes = tuple(code_of(method, "router") for method in router.methods) if figures.streams else ()
-        found += [Exhibit("stream", _one_of("streams", run, held), methods, None, codes) for run in figures.streams]
+        codes = tuple(code_of(method, ROLE.name) for method in router.methods) if figures.streams else ()
+        found += [Exhibit("stream", _one_of("streams", run, streams), methods, None, codes) for run in figures.streams]
     layer = {"layer": figures.layer}
     found += [Exhibit("heat", _one_of("heat", run, recorded().runs), layer) for run in figures.heat]
     for name in figures.devices:
         sizes = {key: getattr(description.cluster, key) for key in ("slots", "devices", "nodes", "groups")}
-        case = _case(cases, name, ["scheduler", "placer"])
+        case = _case(cases, name, "loads")
         found.append(Exhibit("devices", name, sizes, case, (code_of("eplb", "placer"),)))
     return found
 
@@ -126,24 +127,24 @@ def _frontier(exhibit: Exhibit) -> dict[str, Any]:
 def _stream(exhibit: Exhibit) -> dict[str, Any]:
     """MaxVio of every step by router; None from where a router failed. The last two cannot see the future."""
     batches = [batch for batch in recorded().streams() if batch.sequence == f"{exhibit.name}/stream"]
-    series: dict[str, list[float | None]] = {}
-    for method in exhibit.about["methods"]:
-        tried = Tried(method, "router", exhibit.about["seconds"])
-        series[method] = _routed(tried.target, batches)
-        tried.give_back()
-    series[LAST_PRICES] = _routed(Target(LAST_PRICES, LastPrices()), batches)
     hindsight = FixedBias([batch.scores for batch in batches], batches[0].top_k)
-    series[FIXED_BIAS] = _routed(Target(FIXED_BIAS, hindsight), batches)
+    beside = [
+        Contender(LAST_PRICES, InProcess(LAST_PRICES, ROLE, LastPrices)),
+        Contender(FIXED_BIAS, InProcess(FIXED_BIAS, ROLE, lambda: hindsight)),
+    ]
+    targets = [Target(method, method, role=ROLE.name) for method in exhibit.about["methods"]]
+    seconds = exhibit.about["seconds"]
+    with contenders(targets, seconds, seconds) as tried:
+        series = {one.name: _routed(one, batches) for one in [*tried, *beside]}
     return {"steps": [int(batch.name.rpartition("/step")[2]) for batch in batches], "max_vio": series}
 
 
-def _routed(target: Target, batches: list[Any]) -> list[float | None]:
+def _routed(router: Contender, batches: list[Any]) -> list[float | None]:
     found: list[float | None] = []
     for batch in batches:
         try:
-            mask = target.route(batch.scores, batch.top_k)
-            found.append(metrics.max_vio(metrics.loads(mask, batch.scores.shape[1])))
-        except EquipoiseError:
+            found.append(metrics.max_vio(router.ask(batch.scores, batch.top_k).load))
+        except TargetError:
             break
     return found + [None] * (len(batches) - len(found))
 
@@ -171,18 +172,18 @@ def _devices(exhibit: Exhibit) -> dict[str, Any]:
     cluster = Cluster.of(len(load), **exhibit.about)
     homes = np.array_split(np.arange(len(load)), cluster.devices)
     before = [Fraction(int(load[home].sum())) for home in homes]
-    placed = cluster.place(find("eplb", "placer"), load)
+    placed = placed_by("eplb", cluster, load)
     replicas = np.bincount(placed[placed >= 0], minlength=len(load))
     slots = placed.reshape(cluster.devices, -1)
     shared = [sum((Fraction(int(load[e]), int(replicas[e])) for e in row if e >= 0), Fraction(0)) for row in slots]
     problem = SchedulingProblem(load, hosts_of(placed, len(load), cluster.devices))
-    solution = solve(problem)
+    solution = certified_schedule(problem)
     assert solution.split is not None
     best = [Fraction(int(value)) for value in solution.split.sum(axis=0)]
     mean = Fraction(int(load.sum()), cluster.devices)
     series = {"before": before, "placed": shared, "scheduled": best}
     loads = {name: [float(value / mean) if mean else 1.0 for value in values] for name, values in series.items()}
-    return {"loads": loads, "evidence": solution.evidence, "slots": cluster.slots, "devices": cluster.devices}
+    return {"loads": loads, "evidence": word_of(solution), "slots": cluster.slots, "devices": cluster.devices}
 
 
 def _built(exhibit: Exhibit) -> Any:
@@ -190,10 +191,10 @@ def _built(exhibit: Exhibit) -> Any:
     return exhibit.case.build()
 
 
-def _case(cases: list[Case], name: str, roles: list[str]) -> Case:
-    found = [case for case in cases if case.role in roles and case.instance == name]
+def _case(cases: list[Case], name: str, data: str) -> Case:
+    found = [case for case in cases if case.data == data and case.instance == name]
     if not found:
-        allowed = ", ".join(dict.fromkeys(case.instance for case in cases if case.role in roles))
+        allowed = ", ".join(dict.fromkeys(case.instance for case in cases if case.data == data))
         raise InvalidFile(f"figures names the instance {name!r}; allowed: {allowed or 'none, no such role is studied'}")
     return found[0]
 

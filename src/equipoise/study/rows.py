@@ -1,110 +1,82 @@
-"""Rows: what a method reached on a case, beside what is certified of it; kept in one Parquet file, written whole."""
+"""Rows: an audit's, with what a study adds; kept in one Parquet file, written whole."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from equipoise import __version__
+from equipoise.audits.measures import Row
 from equipoise.errors import ExtraMissing, InvalidFile
 from equipoise.files import write_whole
+from equipoise.study import version1
 from equipoise.study.cases import Case
 
-SCHEMA = "equipoise-study-row/1"
+SCHEMA = "equipoise-study-row/2"
+
+NOT_PROVED = "no certified optimum"
+"""Kind of a row whose optimum or bound could not be proved."""
+
+HEAD = ("key", "role", "seed", "source", "code", "balancer", "instance")
+TAIL = ("error", "kind", "compared_with", "warnings")
+"""Columns of all files: what a row is about stands between them; evidence and what was measured come after them."""
+
+EVIDENCE, EXACT = "evidence_", "_exact"
+"""Before the names of what is proved; after the name of a measure, for the column of exact fractions as text."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One method on one case. Exact values are fractions as text, ``*_value`` the same as a float.
+@dataclass(frozen=True, kw_only=True)
+class StudyRow(Row):
+    """One method on one case and, where the role's audit groups its rows, in one group (predictors: at one horizon).
+
+    Where the audit has several rows there (a predictor's, one per origin), numbers are their means.
 
     Attributes
     ----------
     key
-        Hash of the schema, the version, the case, the settings, the method, its code and the horizon: a row is made
-        once.
+        Hash of the schema, the version, the case, the settings, the method and its code: rows are made once.
+    role, seed, source
+        Of the case: see :class:`~equipoise.study.cases.Case`.
     code
-        Hash of the method's code, see :func:`equipoise.study.code.code_of`; of a scheduler with that of the placer.
-    failure, words
-        What went wrong, in a kind ("raises", "hangs", "crashes", ...) and in a sentence; None if nothing did.
-    found
-        What the method reached: the score of a router, the peak device load of a scheduler or placer.
-    certified_lower, certified_upper
-        Proved bounds on the optimum it is held against: most score at the router's own peak, least peak on the same
-        placement (schedulers), least peak over all placements (placers: the lower one alone).
-    balanced
-        Certified score of perfect balance; routers.
-    evidence, held_against
-        What stands behind the bounds, and which form of the problem.
-    gap
-        Distance to the bound: relative regret of a router, ``found / certified_lower - 1`` of the others.
-    imbalance, min_vio
-        Peak over mean load of experts (routers) or devices, and MinVio of experts.
-    excess_peak
-        Tokens of peak load beyond the least with which the same score is possible; routers.
-    seconds
-        Of all calls of the method, its process and the way to it included. Measured, hence in no report.
-    horizon
-        Steps ahead; predictors, as all that follows. One call answers for all horizons, and its seconds stand in each.
-    forecasts, stable
-        Forecasts of the series, and how many of them were made in the stable state.
-    error, floor
-        Relative L1 error per step, experts weighted by load, and the noise floor: means over the forecasts.
-    mean_error, mean_floor
-        The same of the horizon's mean. Floors are expectations: nothing here is certified.
+        Hash of the method's code, see :func:`equipoise.study.code.code_of`; with that of balancers that options name.
     """
 
     key: str
     role: str
-    method: str
-    instance: str
     seed: int
     source: str
     code: str
-    gate: str | None = None
-    skew: float | None = None
-    tokens: int | None = None
-    experts: int | None = None
-    top_k: int | None = None
-    failure: str | None = None
-    words: str | None = None
-    found: str | None = None
-    found_value: float | None = None
-    certified_lower: str | None = None
-    certified_lower_value: float | None = None
-    certified_upper: str | None = None
-    certified_upper_value: float | None = None
-    balanced: str | None = None
-    balanced_value: float | None = None
-    evidence: str = "none"
-    held_against: str | None = None
-    gap: float | None = None
-    imbalance: float | None = None
-    min_vio: float | None = None
-    excess_peak: int | None = None
-    seconds: float | None = None
-    horizon: int | None = None
-    forecasts: int | None = None
-    stable: int | None = None
-    error: float | None = None
-    floor: float | None = None
-    mean_error: float | None = None
-    mean_floor: float | None = None
 
     @property
     def unproved(self) -> bool:
-        """Whether it is an answer that an optimum binds, and none is certified; none binds predictors."""
-        return self.failure is None and self.role != "predictor" and self.evidence != "certified"
+        """Whether the optimum or bound that it would be compared with is not proved."""
+        return self.kind == NOT_PROVED or not self.proved
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as one flat mapping; exact values are fractions."""
+        return {name: getattr(self, name) for name in HEAD} | super().to_dict()
 
 
-def key_of(case: Case, method: str, settings: dict[str, Any], code: str, horizon: int | None = None) -> str:
-    """Return the key of a row."""
-    of_case = [case.role, case.instance, case.source, case.made_of, case.seed]
-    about = [SCHEMA, __version__, *of_case, settings, method, code, horizon]
+def key_of(case: Case, method: str, settings: dict[str, Any], code: str) -> str:
+    """Return the key of a method's rows on a case."""
+    about = [
+        SCHEMA,
+        __version__,
+        case.role,
+        case.instance,
+        case.source,
+        case.made_of,
+        case.seed,
+        settings,
+        method,
+        code,
+    ]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -113,37 +85,84 @@ class RowFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, list[StudyRow]] = {}
         if path.exists():
-            self.rows = {row.key: row for row in _read(path)}
+            self.add(_read(path))
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Take in rows; of the same key, the last counts, once."""
-        self.rows |= {row.key: row for row in rows}
+    def add(self, rows: Iterable[StudyRow]) -> None:
+        """Take in all rows of some keys; what was there under these keys is dropped."""
+        taken: dict[str, list[StudyRow]] = {}
+        for row in rows:
+            taken.setdefault(row.key, []).append(row)
+        self.rows |= taken
 
     def save(self) -> None:
         """Write all rows, by key."""
-        frame = _polars().DataFrame([asdict(self.rows[key]) for key in sorted(self.rows)], schema=_columns())
+        frame = _frame([row for key in sorted(self.rows) for row in self.rows[key]])
         content = io.BytesIO()
         frame.write_parquet(content, compression="zstd", statistics=False)
         write_whole(self.path, content.getvalue())
 
 
-def _read(path: Path) -> list[Row]:
+def _frame(rows: Sequence[StudyRow]) -> Any:
+    """Return rows as a frame: a column for everything that a row is about, for all evidence and for every measure."""
+    polars = _polars()
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in HEAD}
+    columns |= {name: [row.about.get(name) for row in rows] for name in _names(row.about for row in rows)}
+    columns |= {name: [getattr(row, name) for row in rows] for name in TAIL[:-1]}
+    columns["warnings"] = ["\n".join(row.warnings) for row in rows]
+    for name in _names(row.evidence for row in rows):
+        columns[EVIDENCE + name] = [row.evidence.get(name) for row in rows]
+    for name in _names(row.values for row in rows):
+        values = [row.values.get(name) for row in rows]
+        columns[name] = values
+        if any(isinstance(value, Fraction) for value in values):
+            columns[name + EXACT] = [str(value) if isinstance(value, Fraction) else None for value in values]
+    typed = {name: _typed(values) for name, values in columns.items()}
+    kinds = {str: polars.String, bool: polars.Boolean, int: polars.Int64, float: polars.Float64}
+    return polars.DataFrame({name: polars.Series(name, values, kinds[kind]) for name, (values, kind) in typed.items()})
+
+
+def _names(mappings: Iterable[dict[str, Any]]) -> list[str]:
+    return sorted({name for one in mappings for name in one})
+
+
+def _typed(values: list[Any]) -> tuple[list[Any], type]:
+    """Return the values of a column in one type, and the type: the narrowest that holds them."""
+    found = {type(value) for value in values if value is not None}
+    kind = next((kind for kind in (str, bool, int) if found <= {kind}), float if found <= NUMBERS else str)
+    return [None if value is None else kind(value) for value in values], kind
+
+
+NUMBERS = {bool, int, float, Fraction}
+
+
+def _read(path: Path) -> list[StudyRow]:
     polars = _polars()
     try:
         frame = polars.read_parquet(io.BytesIO(path.read_bytes()))
     except (OSError, polars.exceptions.PolarsError) as error:
         raise InvalidFile(f"{path} cannot be read as rows of a study: {str(error).splitlines()[0]}") from error
-    if dict(frame.schema) != _columns():
+    names = frame.columns
+    if set(names) == set(version1.COLUMNS):
+        return [StudyRow(**version1.converted(row)) for row in frame.iter_rows(named=True)]
+    at = names.index(TAIL[0]) if TAIL[0] in names else 0
+    if tuple(names[: len(HEAD)]) != HEAD or tuple(names[at : at + len(TAIL)]) != TAIL:
         raise InvalidFile(f"{path} has other columns than {SCHEMA}; allowed: a folder of its own for every version")
-    return [Row(**row) for row in frame.iter_rows(named=True)]
+    return [_row(names[len(HEAD) : at], names[at + len(TAIL) :], row) for row in frame.iter_rows(named=True)]
 
 
-def _columns() -> dict[str, Any]:
-    polars = _polars()
-    kinds = {"str": polars.String, "float": polars.Float64, "int": polars.Int64}
-    return {field.name: kinds[str(field.type).removesuffix(" | None")]() for field in fields(Row)}
+def _row(about: list[str], rest: list[str], found: dict[str, Any]) -> StudyRow:
+    there = [name for name in rest if found[name] is not None]
+    values = {name: found[name] for name in there if not name.startswith(EVIDENCE) and not name.endswith(EXACT)}
+    exact = {name: Fraction(found[name + EXACT]) for name in values if found.get(name + EXACT) is not None}
+    fixed = {name: found[name] for name in (*HEAD, *TAIL)}
+    return StudyRow(
+        **fixed | {"warnings": tuple(filter(None, found["warnings"].split("\n")))},
+        about={name: found[name] for name in about if found[name] is not None},
+        evidence={name.removeprefix(EVIDENCE): found[name] for name in there if name.startswith(EVIDENCE)},
+        values=values | exact,
+    )
 
 
 def _polars() -> Any:

@@ -8,20 +8,18 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from equipoise.audit.forecasts import origins_of
+from equipoise.audits.run import role_audit
+from equipoise.balancers.find import resolve
+from equipoise.balancers.pool import POOL
 from equipoise.errors import InvalidFile, OracleError
 from equipoise.executors import as_they_finish
+from equipoise.roles import role_named
 from equipoise.study.cases import Case, cases_of
 from equipoise.study.code import code_of
-from equipoise.study.description import Description, PredictorPart, RouterPart, SchedulerPart
+from equipoise.study.description import Description
 from equipoise.study.measure import Task, measure
-from equipoise.study.outside import close_all
-from equipoise.study.rows import Row, RowFile, key_of
-from equipoise.targets import resolve
+from equipoise.study.rows import RowFile, StudyRow, key_of
 
 ROWS = "rows.parquet"
 SAVE_EVERY = 5.0
@@ -30,16 +28,13 @@ SAVE_EVERY = 5.0
 
 @dataclass(frozen=True)
 class Study:
-    """A description with all its rows: by role, then in the order of the description, a case's methods together.
-
-    A predictor has a row per horizon that fits.
-    """
+    """A description with all its rows: by role, then in the order of the description, a case's methods together."""
 
     description: Description
     cases: list[Case]
-    rows: list[Row]
+    rows: list[StudyRow]
 
-    def of(self, role: str) -> list[Row]:
+    def of(self, role: str) -> list[StudyRow]:
         """Return the rows of a role."""
         return [row for row in self.rows if row.role == role]
 
@@ -61,7 +56,7 @@ def run_study(
     retry
         Whether rows of failures are measured again.
     progress
-        Called with the rows that are done and all there are.
+        Called with how many pairs of a case and a method are done, and how many there are.
 
     Raises
     ------
@@ -82,7 +77,8 @@ def run_study(
         raise InvalidFile(f"{folder} cannot be made: {error.strerror}") from error
     file = RowFile(folder / ROWS)
     wanted = {cell.key: cell for cell in _cells(description, cases)}
-    kept = {key for key in wanted if key in file.rows and not (retry and file.rows[key].failure is not None)}
+    failed = {key for key, rows in file.rows.items() if any(row.error is not None for row in rows)} if retry else set()
+    kept = {key for key in wanted if key in file.rows and key not in failed}
     missing = [cell for key, cell in wanted.items() if key not in kept]
     done = len(kept)
     if progress is not None:
@@ -91,88 +87,61 @@ def run_study(
     try:
         for rows in as_they_finish(measure, _tasks(description, missing), executor):
             file.add(rows)
-            done += len(rows)
+            done += len({row.key for row in rows})
             if progress is not None:
                 progress(done, len(wanted))
             if time.monotonic() - saved > SAVE_EVERY:
                 file.save()
                 saved = time.monotonic()
     finally:
-        close_all()
+        POOL.close()
         if done > len(kept):
             file.save()
-    rows = [file.rows[key] for key in wanted]
-    if all(row.failure is not None for row in rows):
+    rows = [row for key in wanted for row in file.rows[key]]
+    if all(row.error is not None for row in rows):
         first = rows[0]
         raise OracleError(
-            f"all {len(rows)} rows of the study failed; the first, {first.method} on {first.instance}: {first.words}"
+            f"all {len(rows)} rows of the study failed; the first, {first.balancer} on {first.instance}: {first.error}"
         )
     return Study(description, cases, rows)
 
 
-def settings_of(description: Description, role: str) -> dict[str, Any]:
-    """Return what decides a row of this role beside its case."""
-    part = description.parts[role]
-    if isinstance(part, RouterPart):
-        return {"passes": part.passes}
-    if isinstance(part, PredictorPart):
-        return {"horizons": sorted(part.horizons), "origins": part.origins}
-    placement = {"placement": part.placement} if isinstance(part, SchedulerPart) else {}
-    return placement | msgspec.structs.asdict(description.cluster)
-
-
 def codes_of(description: Description, role: str) -> dict[str, str]:
-    """Return the hash of each method's code; of a scheduler with that of the placer, whose placement it serves."""
-    part = description.parts[role]
-    beside = f"+{code_of(part.placement, 'placer')}" if isinstance(part, SchedulerPart) else ""
-    return {method: code_of(method, role) + beside for method in part.methods}
+    """Return the hash of each method's code, with those of the balancers that options of the role name."""
+    settings = description.settings_of(role)
+    named = [option for option in role_audit(role).options if option.role]
+    beside = "".join(f"+{code_of(settings[option.name], option.role)}" for option in named)
+    return {method: code_of(method, role) + beside for method in description.parts[role].methods}
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A row that is wanted."""
+    """A case and a method whose rows are wanted."""
 
     case: Case
     method: str
     code: str
-    horizon: int | None
     key: str
 
 
 def _cells(description: Description, cases: list[Case]) -> list[_Cell]:
     found = []
     for role, of_role in groupby(cases, lambda case: case.role):
-        settings, codes = settings_of(description, role), codes_of(description, role)
+        settings, codes = description.settings_of(role), codes_of(description, role)
         found += [
-            _Cell(case, method, code, horizon, key_of(case, method, settings, code, horizon))
+            _Cell(case, method, code, key_of(case, method, settings, code))
             for case in of_role
             for method, code in codes.items()
-            for horizon in _horizons(case, settings)
         ]
     return found
-
-
-def _horizons(case: Case, settings: dict[str, Any]) -> list[int] | list[None]:
-    """Return the horizons that fit the series of a case; one without a number for roles that have none."""
-    if case.role != "predictor":
-        return [None]
-    steps = case.made_of["steps"]
-    fitting, _ = origins_of(steps, settings["horizons"], settings["origins"])
-    if not fitting:
-        shortest = settings["horizons"][0]
-        raise InvalidFile(f"predictor.horizons starts at {shortest}; allowed for {case.instance}: 1 to {steps // 2}")
-    return fitting
 
 
 def _tasks(description: Description, missing: list[_Cell]) -> list[Task]:
     """Return one task per case: its methods share one certified optimum. The largest cases come first."""
     found = []
-    for _, cells in groupby(missing, lambda cell: id(cell.case)):
-        keys: dict[str, dict[int | None, str]] = {}
-        codes: dict[str, str] = {}
-        for cell in cells:
-            keys.setdefault(cell.method, {})[cell.horizon] = cell.key
-            codes[cell.method] = cell.code
-        role = cell.case.role
-        found.append(Task(cell.case, keys, codes, settings_of(description, role), description.parts[role].seconds))
+    for _, of_case in groupby(missing, lambda cell: id(cell.case)):
+        cells = list(of_case)
+        case, seconds = cells[0].case, description.parts[cells[0].case.role].seconds
+        keys, codes = {cell.method: cell.key for cell in cells}, {cell.method: cell.code for cell in cells}
+        found.append(Task(role_named(case.role), case, keys, codes, description.settings_of(case.role), seconds))
     return sorted(found, key=lambda task: -task.case.made_of.get("tokens", 0) * task.case.made_of.get("experts", 0))

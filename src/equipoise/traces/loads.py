@@ -4,7 +4,7 @@
 * ADRS, JSON: ``{"load_history": [{"logical_expert_load": [L][E]}, ...]}``;
 * NPZ: ``load`` ``[L, E]`` or ``[S, L, E]``, or token level ``topk_ids`` ``[L, T, K]`` (or ``[S, L, T, K]``), counted.
 
-What cannot be a record is refused; what can but looks wrong is said under ``doubts``.
+What cannot be a record is refused; what can but looks wrong is said under ``warnings``.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class LoadTrace:
         ``[S, L, E]``; layers without any token (dense layers) are left out.
     layers
         Number in the file of each of the L layers.
-    doubts
+    warnings
         What looks wrong, in sentences; empty if nothing does.
     """
 
     loads: Integers
     layers: tuple[int, ...]
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     def instances(self, steps: int) -> list[LoadInstance]:
         """Return the layers of so many steps, evenly spaced."""
@@ -76,15 +76,15 @@ def read_loads(path: str | PathLike[str], top_k: int | None = None, num_experts:
     """
     arrays = read_arrays(path)
     try:
-        counts, tokens_k, doubts = _counts(arrays, num_experts)
+        counts, tokens_k, warnings = _counts(arrays, num_experts)
     except InvalidProblem as error:
         raise InvalidFile(f"{path}: {error}") from error
     kept = np.flatnonzero(counts.any(axis=(0, 2)))
     if not len(kept):
         raise InvalidFile(f"{path} holds no tokens at all")
     loads = frozen(counts[:, kept])
-    doubts += _doubts(loads, kept, top_k if tokens_k is None else tokens_k)
-    return LoadTrace(loads, tuple(kept.tolist()), tuple(doubts))
+    warnings += _warnings(loads, kept, top_k if tokens_k is None else tokens_k)
+    return LoadTrace(loads, tuple(kept.tolist()), tuple(warnings))
 
 
 def _counts(arrays: dict[str, Any], num_experts: int | None) -> tuple[Integers, int | None, list[str]]:
@@ -126,29 +126,29 @@ def _counted(given: Any, num_experts: int | None) -> tuple[Integers, int, list[s
     counts = np.bincount((row * experts + ids.ravel())[used], minlength=steps * layers * experts)
     same = (ordered[..., 1:, :] == ordered[..., :-1, :]).all(axis=(1, 3)).sum() / max(1, steps * (tokens - 1))
     dummies = f"{same:.0%} of the tokens choose the same experts as the one before in every layer: dummy tokens?"
-    doubts = [dummies] if same > 0.05 else []
-    return counts.reshape(steps, layers, experts).astype(np.int64), top_k, doubts
+    warnings = [dummies] if same > 0.05 else []
+    return counts.reshape(steps, layers, experts).astype(np.int64), top_k, warnings
 
 
-def _doubts(loads: Integers, layers: npt.NDArray[np.intp], top_k: int | None) -> list[str]:
-    doubts = []
+def _warnings(loads: Integers, layers: npt.NDArray[np.intp], top_k: int | None) -> list[str]:
+    warnings = []
     totals = loads.sum(axis=2)
     for step, layer in np.argwhere(totals == 0)[:1].tolist():
-        doubts.append(f"layer {layers[layer]} has no tokens in step {step}, but has some in another")
+        warnings.append(f"layer {layers[layer]} has no tokens in step {step}, but has some in another")
     if top_k is not None:
         for step, layer in np.argwhere(totals % top_k)[:1].tolist():
-            doubts.append(f"layer {layers[layer]}, step {step}: {totals[step, layer]} is no multiple of K={top_k}")
+            warnings.append(f"layer {layers[layer]}, step {step}: {totals[step, layer]} is not a multiple of K={top_k}")
     spread = (totals.max(axis=1) - totals.min(axis=1)) / np.maximum(1, totals.max(axis=1))
     if (spread > UNEVEN).any():
         step = int(spread.argmax())
-        doubts.append(
+        warnings.append(
             f"the layers' totals differ by {spread[step]:.2%} in step {step}: counted more than once, or not all?"
         )
     seen = np.flatnonzero(loads.any(axis=(0, 1)))
     missing = loads.shape[2] - len(seen)
     if missing >= loads.shape[2] / 2 and seen[-1] - seen[0] + 1 == len(seen):
-        doubts.append(f"only experts {seen[0]} to {seen[-1]} ever get tokens: one device's record?")
+        warnings.append(f"only experts {seen[0]} to {seen[-1]} ever get tokens: one device's record?")
     if len(layers) > 1 and (loads[:, 1:] == loads[:, :-1]).all(axis=(0, 2)).any():
         where = int(np.flatnonzero((loads[:, 1:] == loads[:, :-1]).all(axis=(0, 2)))[0])
-        doubts.append(f"layers {layers[where]} and {layers[where + 1]} have the same loads throughout")
-    return doubts
+        warnings.append(f"layers {layers[where]} and {layers[where + 1]} have the same loads throughout")
+    return warnings

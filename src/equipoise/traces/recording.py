@@ -1,4 +1,4 @@
-"""The trace that ships: routers of small MoE language models, recorded while they were trained (docs/trace.md)."""
+"""The trace that ships: routers of small MoE language models, recorded in training (docs/measured/trace.md)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equipoise.study.report.ink import INK, MUTED, PAPER, RULE, SHADE, colour, dashes, marker, panel
+from equipoise.study.report.svg import INK, MUTED, PAPER, RULE, SHADE, colour, dashes, marker, panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

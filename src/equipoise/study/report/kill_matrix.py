@@ -1,6 +1,6 @@
 """The kill matrix as a section: which check catches which faulty balancer.
 
-The file is docs/kill-matrix.md as benchmarks/kill_matrix.py writes it, or JSON with an entry per role:
+The file is docs/measured/kill-matrix.md as benchmarks/kill_matrix.py writes it, or JSON with an entry per role:
 ``{"router": {"checks": [names], "miniatures": {name: {"made_for": check, "caught_by": [checks]}}}}``.
 """
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from equipoise.errors import InvalidFile
 from equipoise.study.report.layout import Section
-from equipoise.study.report.tables import Table
+from equipoise.tables import Table
 
 ALL = "all that apply"
 """What the page says of a miniature that every check catches which meets it."""
@@ -90,7 +90,7 @@ def kill_section(matrices: dict[str, Matrix]) -> Section:
         "Deliberately faulty balancers down, checks across (hover for a name). A dot: the check fails on it; coloured: "
         "the check that the fault was made for.",
         matrix=grids,
-        folded=[("In words", Table(head, told, frozenset({0, 1, 2})))],
+        folded=[("In words", Table(head, told))],
     )
 
 

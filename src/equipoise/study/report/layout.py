@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from equipoise.study.report.ink import COLOURS, dashes, marker
-from equipoise.study.report.tables import Table
+from equipoise.study.report.svg import COLOURS, dashes, marker
+from equipoise.tables import Table
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ import importlib.util
 from importlib.resources import files
 from typing import Any
 
-from equipoise.audit.stream import BALANCED_AT
 from equipoise.errors import ExtraMissing
-from equipoise.study.forecasts import PREDICTOR
-from equipoise.study.report import forecasts, sections, tables, words
+from equipoise.study.report import routers, sections, tables, words
 from equipoise.study.run import Study
-from equipoise.study.summary import summaries
+from equipoise.study.summary import groups, quantities, summaries
 
 SHAPES = {
     "o": "M13 3a6 6 0 1 0 .01 0Z",
@@ -60,8 +58,8 @@ def page(
     folder = files("equipoise.study.report")
     style = (folder / "page.css").read_text(encoding="utf-8")
     template = templates.from_string((folder / "page.html.j2").read_text(encoding="utf-8"))
-    good = [row for row in study.rows if row.failure is None]
-    bound = sum(row.role != PREDICTOR for row in good)
+    good = [row for row in study.rows if row.error is None]
+    bound = [row for row in good if row.evidence]
     return template.render(
         title=study.description.title,
         style=Markup(style),
@@ -69,16 +67,12 @@ def page(
         tiles=[
             ("rows", f"{len(study.rows):,}", "instances x methods x seeds"),
             (
-                "certified",
-                f"{sum(row.evidence == 'certified' for row in good):,}",
-                f"of {bound:,} answers" + " with an optimum" * (bound < len(good)),
+                "proved",
+                f"{sum(row.proved for row in bound):,}",
+                f"of {len(bound):,} answers" + " with an optimum or bound" * (len(bound) < len(good)),
             ),
             ("failed", f"{len(study.rows) - len(good):,}", "counted, in no mean"),
-            (
-                "batches, records, series" if PREDICTOR in study.description.parts else "batches and records",
-                f"{len(study.cases):,}",
-                f"seeds {', '.join(map(str, study.description.seeds))}",
-            ),
+            ("cases", f"{len(study.cases):,}", f"seeds {', '.join(map(str, study.description.seeds))}"),
         ],
         leads=[_lead(study, role) for role in study.description.parts],
         environment=environment,
@@ -88,13 +82,16 @@ def page(
 
 
 def _lead(study: Study, role: str) -> str:
-    """Say which methods come closest: of routers, those that are balanced and serve every token alike."""
-    if role == PREDICTOR:
-        return forecasts.lead(study)
-    ranked = sorted((one for one in summaries(study, role) if one.rows > one.failures), key=lambda one: one.gap)
-    if role == "router":
-        relaxed = {row.method for row in study.of(role) if row.held_against == "no token rows"}
-        ranked = [one for one in ranked if one.max_vio <= BALANCED_AT and one.method not in relaxed]
-    told = ", ".join(f"{one.method} {tables.share(one.gap)}" for one in ranked[:4]) or "none"
-    beside = f" of those with K experts a token and MaxVio at most {BALANCED_AT:g}" if role == "router" else ""
-    return f"{words.ROLES[role]} closest to the proved bound{beside}: {told}."
+    """Say which methods come closest, in the group with most rows, the last of equal ones."""
+    rows = groups(study, role)
+    group = max(reversed(rows), key=lambda one: len(rows[one]))
+    own = [one for one in summaries(study, role) if tuple(one.group.values()) == group and one.rows > one.failures]
+    ranked = sorted(own, key=lambda one: one.gap.mean)
+    if role == routers.ROUTER:
+        ranked = routers.alike(study, ranked)
+    quantity = quantities(study, role)[0]
+    told = ", ".join(f"{one.balancer} {tables.shown(one.gap.mean, quantity.unit)}" for one in ranked[:4]) or "none"
+    where = "".join(f", {key} {group[place]}" for place, key in tables.grouped_by(study, role))
+    floor = f" (noise floor {tables.shown(own[0].gap.floor, quantity.unit)})" if quantity.floor and own else ""
+    beside = routers.ALIKE if role == routers.ROUTER else ""
+    return f"{words.heading(role)}, {quantity.title}{where}{beside}{floor}: {told}."

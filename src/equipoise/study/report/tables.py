@@ -3,118 +3,139 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from equipoise.study.rows import Row
+from equipoise.audits.measures import Unit
+from equipoise.audits.run import role_audit
+from equipoise.study.rows import StudyRow
 from equipoise.study.run import Study
 from equipoise.study.statistics import Interval
 from equipoise.study.steptime import StepTime
-from equipoise.study.summary import Comparison, MethodSummary, comparisons, failures, summaries
+from equipoise.study.summary import Quantity, Summary, comparisons, failures, groups, quantities, summaries, value_of
+from equipoise.tables import Table
 
 
-@dataclass(frozen=True)
-class Table:
-    """A head and rows of text; ``text_columns`` are aligned left, the others right."""
-
-    head: list[str]
-    rows: list[list[str]]
-    text_columns: frozenset[int] = frozenset({0})
-
-    def markdown(self) -> str:
-        """Return the table in Markdown, one row a line."""
-        align = ["---" if column in self.text_columns else "---:" for column in range(len(self.head))]
-        lines = [self.head, align, *self.rows]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def share(value: float) -> str:
-    """Show a share with two decimals; "-" for nothing."""
-    return "-" if math.isnan(value) else f"{value:.2%}"
-
-
-def number(value: float) -> str:
-    """Show three decimals; "-" for nothing."""
-    return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def interval(value: Interval, *, percent: bool = False) -> str:
-    """Show a mean with the ends of its interval, if it has any."""
-    if math.isnan(value.mean):
+def shown(value: float | None, unit: Unit) -> str:
+    """Show a share with two decimals in percent, others with three; "-" for nothing."""
+    if value is None or math.isnan(value):
         return "-"
-    form = "{:+.2%}" if percent else "{:+.3f}"
+    return f"{value:.2%}" if unit == "share" else f"{value:.3f}"
+
+
+def interval(value: Interval, unit: Unit) -> str:
+    """Show a mean with the ends of its interval, if it has any."""
+    form = "{:+.2%}" if unit == "share" else "{:+.3f}"
     if math.isnan(value.low):
-        return form.format(value.mean)
+        return "-" if math.isnan(value.mean) else form.format(value.mean)
     mean, low, high = (form.format(one) for one in (value.mean, value.low, value.high))
     return f"{mean} [{low}, {high}]"
 
 
+def grouped_by(study: Study, role: str) -> list[tuple[int, str]]:
+    """Return what rows of a role are grouped by, as far as it differs: its place in a group and its name."""
+    found = list(groups(study, role))
+    keys = role_audit(role).group_by
+    return [(place, key) for place, key in enumerate(keys) if len({group[place] for group in found}) > 1]
+
+
 def summary_table(study: Study, role: str) -> Table:
-    """Return one line per method of a role."""
-    head = ["method", "gap", "MaxVio", "est. step (s)", "worst gap", "worst MaxVio", "at the bound", "certified"]
-    return Table([*head, "failed", "worst instance"], [_summary(one) for one in summaries(study, role)], _ends(10))
+    """Return one line per method and group of a role."""
+    keys, found = grouped_by(study, role), quantities(study, role)
+    rows = summaries(study, role)
+    beside = [one for one in found if one.floor]
+    head = ["method", *(_title(key) for _, key in keys)]
+    head += [title for one in found for title in [one.title, *([f"{one.title}: floor"] if one in beside else [])]]
+    head += [f"worst {one.title}" for one in found if not one.estimated]
+    head += [] if beside else ["at the bound"]
+    head += ["failed", *(rows[0].evidence if rows else ()), "worst instance"]
+    return Table(head, [_summary(one, keys, found) for one in rows])
 
 
-def _summary(one: MethodSummary) -> list[str]:
+def _summary(one: Summary, keys: list[tuple[int, str]], found: list[Quantity]) -> list[str]:
     answered = one.rows - one.failures
-    return [
-        one.method,
-        share(one.gap),
-        number(one.max_vio),
-        number(one.step_seconds),
-        share(one.worst_gap),
-        number(one.worst_max_vio),
-        f"{one.optimal}/{answered}",
-        f"{one.certified}/{answered}",
-        f"{one.failures}/{one.rows}",
-        one.worst_instance if one.worst_gap > 0 else "-",
-    ]
+    cells = [one.balancer, *(str(one.group[key]) for _, key in keys)]
+    for quantity in found:
+        condensed = one.quantities[quantity.name]
+        values = [condensed.mean, *([condensed.floor] if quantity.floor else [])]
+        cells += [shown(value, quantity.unit) for value in values]
+    cells += [shown(one.quantities[each.name].worst, each.unit) for each in found if not each.estimated]
+    cells += [] if any(each.floor for each in found) else [f"{one.zeros}/{answered}"]
+    cells += [f"{one.failures}/{one.rows}"]
+    cells += [", ".join(f"{count} {word}" for word, count in words.items()) or "-" for words in one.evidence.values()]
+    return [*cells, one.worst_instance if one.gap.worst > 0 else "-"]
 
 
 def comparison_table(study: Study, role: str) -> Table:
-    """Return every method of a role minus its baseline."""
-    head = ["method", "gap", "MaxVio", "est. step (s)", "gap better / equal / worse", "pairs"]
-    return Table(head, [_comparison(one) for one in comparisons(study, role)])
-
-
-def _comparison(one: Comparison) -> list[str]:
-    return [
-        one.method,
-        interval(one.gap, percent=True),
-        interval(one.max_vio),
-        interval(one.step_seconds),
-        f"{one.better} / {one.equal} / {one.worse}",
-        f"{one.pairs}/{one.possible}",
+    """Return every method of a role minus its baseline, group by group."""
+    keys, found = grouped_by(study, role), quantities(study, role)
+    counted = f"{found[0].title} better / equal / worse"
+    head = ["method", *(_title(key) for _, key in keys), *(one.title for one in found), counted, "pairs"]
+    rows = [
+        [one.balancer, *(str(one.group[key]) for _, key in keys)]
+        + [interval(one.differences[quantity.name], quantity.unit) for quantity in found]
+        + [f"{one.better} / {one.equal} / {one.worse}", f"{one.pairs}/{one.possible}"]
+        for one in comparisons(study, role)
     ]
+    return Table(head, rows)
 
 
 def failure_table(study: Study) -> Table:
     """Return what failed, in which way and how often; no rows if nothing did."""
     head = ["role", "method", "failure", "rows", "first on", "in words"]
     rows = [
-        [one.role, one.method, one.failure, f"{one.count}/{one.rows}", one.instance, " ".join(one.words.split())]
+        [one.role, one.balancer, one.kind, f"{one.count}/{one.rows}", one.instance, " ".join(one.error.split())]
         for one in failures(study)
     ]
-    return Table(head, rows, frozenset({0, 1, 2, 4, 5}))
+    return Table(head, rows)
+
+
+def cells_of(study: Study, role: str) -> str:
+    """Return what a cell of :func:`instance_table` says."""
+    return f"{' / '.join(one.title for one in _in_cells(study, role))}, means over seeds."
 
 
 def instance_table(study: Study, role: str) -> Table:
-    """Return gap and MaxVio of every method on every instance, means over seeds."""
-    methods = study.description.parts[role].methods
-    cells: dict[tuple[str, str], list[Row]] = {}
-    for row in study.of(role):
-        cells.setdefault((row.instance, row.method), []).append(row)
-    names = list(dict.fromkeys(instance for instance, _ in cells))
-    rows = [[name, str(len(cells[name, methods[0]])), *(_cell(cells[name, m]) for m in methods)] for name in names]
-    return Table(["instance", "seeds", *methods], rows)
+    """Return the quantities of every method on every instance, group by group, means over seeds."""
+    keys, found, methods = grouped_by(study, role), _in_cells(study, role), study.description.parts[role].methods
+    floors = any(one.floor for one in found)
+    lines = []
+    for instance in dict.fromkeys(row.instance for row in study.of(role)):
+        for group, rows in groups(study, role).items():
+            own = [[row for row in rows if (row.instance, row.balancer) == (instance, method)] for method in methods]
+            if not any(own):
+                continue
+            places = [str(group[place]) for place, _ in keys]
+            good = [row for several in own for row in several if row.error is None]
+            floor = [_pair([mean(good, value_of(one.floor)) for one in found], found)] if floors else []
+            lines.append([instance, *places, str(max(map(len, own))), *floor, *(_cell(one, found) for one in own)])
+    beside = ["noise floor"] if floors else []
+    return Table(["instance", *(_title(key) for _, key in keys), "seeds", *beside, *methods], lines)
 
 
-def _cell(rows: list[Row]) -> str:
-    good = [row for row in rows if row.failure is None]
+def _in_cells(study: Study, role: str) -> list[Quantity]:
+    return [one for one in quantities(study, role) if not one.estimated]
+
+
+def _cell(rows: Sequence[StudyRow], found: Sequence[Quantity]) -> str:
+    good = [row for row in rows if row.error is None]
     if not good:
-        return "failed"
-    gap = sum(row.gap or 0.0 for row in good) / len(good)
-    vio = sum((row.imbalance or 1.0) - 1 for row in good) / len(good)
-    return f"{share(gap)} / {number(vio)}" + (f" ({len(rows) - len(good)} failed)" if len(good) < len(rows) else "")
+        return "failed" if rows else "-"
+    failed = f" ({len(rows) - len(good)} failed)" if len(good) < len(rows) else ""
+    return _pair([mean(good, one.of) for one in found], found) + failed
+
+
+def _pair(values: Sequence[float], found: Sequence[Quantity]) -> str:
+    return " / ".join(shown(value, one.unit) for value, one in zip(values, found, strict=True))
+
+
+def mean(rows: Sequence[StudyRow], of: Callable[[StudyRow], float | None]) -> float:
+    """Return the mean of what ``of`` gives of rows; NaN for nothing."""
+    values = [value for row in rows if (value := of(row)) is not None]
+    return sum(values) / len(values) if values else math.nan
+
+
+def _title(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def model_table(model: StepTime) -> Table:
@@ -132,8 +153,4 @@ def model_table(model: StepTime) -> Table:
         "bytes_per_value": "bytes per value sent",
     }
     rows = [[name, str(getattr(model, name)), meaning] for name, meaning in meanings.items()]
-    return Table(["parameter", "value", "meaning"], rows, frozenset({0, 2}))
-
-
-def _ends(columns: int) -> frozenset[int]:
-    return frozenset({0, columns - 1})
+    return Table(["parameter", "value", "meaning"], rows)

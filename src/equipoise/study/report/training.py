@@ -14,7 +14,7 @@ from equipoise.errors import InvalidFile
 from equipoise.files import read_arrays
 from equipoise.study.report import charts, tables
 from equipoise.study.report.layout import Panel, Section, line_keys
-from equipoise.study.report.tables import Table
+from equipoise.tables import Table
 
 SMOOTHED = 5
 """Steps that a point of a line averages."""
@@ -74,9 +74,16 @@ def training_section(runs: list[TrainingRun]) -> Section:
                 series[index] = [float(mean[at : at + SMOOTHED].mean()) for at in edges]
                 ends = [run.perplexity for run in seeds if run.perplexity is not None]
                 perplexity = f"{np.mean(ends):.2f}" if ends else "-"
-                last = tables.number(float(mean[-length // 4 :].mean()))
+                last = tables.shown(float(mean[-length // 4 :].mean()), "ratio")
                 told.append(
-                    [f"E = {experts}", method, str(len(seeds)), tables.number(float(mean.mean())), last, perplexity]
+                    [
+                        f"E = {experts}",
+                        method,
+                        str(len(seeds)),
+                        tables.shown(float(mean.mean()), "ratio"),
+                        last,
+                        perplexity,
+                    ]
                 )
         words = "; ".join(f"{row[1]} {row[3]}" for row in told if row[0] == f"E = {experts}")
         label = f"MaxVio over {length} training steps, E = {experts}; means: {words}"
@@ -97,8 +104,8 @@ def training_section(runs: list[TrainingRun]) -> Section:
         "training",
         "In a training loop",
         f"MaxVio of small models trained with each balancer in the loop, mean over layers and seeds, {SMOOTHED} steps "
-        "a point (docs/training.md has the setting).",
+        "a point (docs/measured/training.md has the setting).",
         legend=line_keys(methods),
         panels=panels,
-        folded=[("In numbers", Table(head, told, frozenset({0, 1})))],
+        folded=[("In numbers", Table(head, told))],
     )

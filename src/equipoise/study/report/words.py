@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
+from equipoise.audits.run import role_audit
+from equipoise.study.run import Study
 from equipoise.study.statistics import BOOTSTRAP_SEED, LEVEL, RESAMPLES
-from equipoise.study.summary import GAP_SHIFT, VIO_SHIFT
-
-ROLES = {"router": "Routers", "scheduler": "Schedulers", "placer": "Placers", "predictor": "Predictors"}
-
-GAPS = {
-    "router": "Gap: score lost against the certified optimum with the same peak load, over that optimum's gain on "
-    "random balanced routing. Plain top-K has none by definition and pays in load: read gap and MaxVio together.",
-    "scheduler": "Gap: peak device load beyond the certified optimum of whole tokens on the same placement, relative.",
-    "placer": "Gap: peak device load, replicas sharing evenly, beyond a proved lower bound over all placements; "
-    "the bound may lie below the optimum, so a gap is an upper limit on what was lost.",
-    "predictor": "Relative L1 error of load forecasts, experts weighted by load: of every step of the horizon, and of "
-    "the horizon's mean load. Beside each stands the noise floor: the error that is expected of one who knows the true "
-    "shares, from sampling alone. It is an expectation and proves nothing: on one series an error may lie below it. "
-    "Series called generated were made, not measured.",
-}
+from equipoise.study.summary import SHIFT, quantities
 
 MEANS = (
-    f"Gap and MaxVio are shifted geometric means over instances and seeds, exp(mean(log(v + s))) - s with s = "
-    f"{GAP_SHIFT:g} and {VIO_SHIFT:g}; failures are part of no mean and counted beside it. At the bound: rows whose "
-    "gap is exactly zero. MaxVio: peak over mean load, minus one; of experts for routers, of devices otherwise. Est. "
-    "step: mean of the load-to-time model's estimate below, not measured."
+    f"Means are shifted geometric means over instances and seeds, exp(mean(log(v + s))) - s with s = {SHIFT:g}; "
+    "failures are part of no mean and counted beside it."
 )
+ZEROS = "At the bound: rows in which the first number is exactly zero."
+STEP = "Est. step: mean of the load-to-time model's estimate below, not measured."
 
 PAIRS = (
     f"Method minus baseline on the same instances and seeds; negative is better. Means over instances of the means "
     f"over seeds, with {LEVEL:.0%} percentile intervals of a bootstrap that draws instances and, within them, seeds "
     f"({RESAMPLES} resamples, generator seed {BOOTSTRAP_SEED}). A pair counts if both methods have an answer."
-)
-
-AS_ABOVE = "Columns and panels are as above: shifted geometric means, and differences from the baseline with intervals."
-
-FORECASTS = (
-    f"Means are shifted geometric means over series and seeds, s = {GAP_SHIFT:g}, of means over a series' forecasts. A "
-    "horizon counts on the series that it fits twice, so that long ones stand for fewer series than short ones. "
-    "Stable: forecasts made in the stable state, as the history alone shows it."
 )
 
 MODEL = (
@@ -52,3 +32,25 @@ FORMULA = (
     "transfer = 2 * 2 * load * hidden * bytes_per_value / (gigabytes_per_second * 1e9);  "
     "step = layers * (compute + transfer)"
 )
+
+
+def heading(role: str) -> str:
+    """Return the role as the title of a section."""
+    return f"{role}s".capitalize()
+
+
+def legend(study: Study, role: str) -> str:
+    """Return what the quantities of a role are, and what else its audit says about reading them."""
+    lines = [f"{_begun(one.title)}: {one.words}." for one in quantities(study, role) if one.words]
+    return " ".join(filter(None, [*lines, role_audit(role).reading]))
+
+
+def means(study: Study, role: str) -> str:
+    """Return how the columns of a role's summary are made."""
+    found = quantities(study, role)
+    zeros = "" if found[0].floor else ZEROS
+    return " ".join(filter(None, [MEANS, zeros, STEP if any(one.estimated for one in found) else ""]))
+
+
+def _begun(title: str) -> str:
+    return title[:1].upper() + title[1:]

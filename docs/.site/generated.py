@@ -1,0 +1,59 @@
+"""Parts of reference pages that the package itself says: where a page has ``<!-- generated: NAME -->``."""
+
+import re
+from collections.abc import Iterator
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import Files
+from mkdocs.structure.pages import Page
+
+from equipoise.audits.role_audit import Option, RoleAudit
+from equipoise.audits.run import role_audit
+from equipoise.roles import all_roles
+
+MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Replace every mark by what its function returns."""
+    return MARK.sub(lambda found: PARTS[found[1]](), markdown)
+
+
+def audits() -> str:
+    """Every role's audit and its variants: data, options, columns."""
+    lines: list[str] = []
+    for name in all_roles():
+        own = role_audit(name)
+        lines += [f"## {name.capitalize()}s", "", f"Data: {own.data}.", *_options(own.options), *_columns(own)]
+        for flag, variant in own.variants.items():
+            lines += [
+                f"### {name.capitalize()}s with `--{flag}`",
+                "",
+                f"{variant.summary[0].upper()}{variant.summary[1:]}",
+                "",
+            ]
+            lines += [*_options(variant.options), *_columns(variant)]
+    return "\n".join(lines)
+
+
+def _options(options: tuple[Option, ...]) -> Iterator[str]:
+    yield from ("", "| option | in Python | meaning |", "|---|---|---|")
+    for option in options:
+        default = "" if option.default is None or "default" in option.help else f" [default: {_shown(option.default)}]"
+        yield f"| `{option.flag}` | `{option.name}` | {option.help}{default} |"
+    yield ""
+
+
+def _columns(audit: RoleAudit) -> Iterator[str]:
+    yield from ("", "| column | in rows | what it is |", "|---|---|---|")
+    for one in audit.measures:
+        if one.title:
+            yield f"| {one.title} | `{one.name}` | {one.words} |"
+    yield ""
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+PARTS = {"audits": audits}
