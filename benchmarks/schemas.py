@@ -210,6 +210,7 @@ PLACEMENT = record(
     num_nodes=COUNT,
     num_groups=COUNT,
     split={"enum": ["even", "free"]},
+    distinct={**TRUTH, "description": "whether no device may hold an expert twice"},
     current=nullable({**TEXT, "description": "name of the deployed map"}),
     notes=many(TEXT),
     verdict=TEXT,

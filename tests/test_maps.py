@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise import ExpertMap, InvalidFile, InvalidProblem, TargetError, read_map, write_map
+from equipoise import ExpertMap, InvalidFile, InvalidProblem, PlacementProblem, TargetError, read_map, write_map
 from equipoise.deployment.maps import FORMS
 from equipoise.deployment.yaml import read_yaml
 
@@ -175,11 +175,28 @@ def test_a_map_that_the_form_cannot_say_leaves_no_file(tmp_path, form):
     path = tmp_path / name_for(form)
     cases = [(np.array([[0, 1, 1, 1]]), 3, TargetError), (np.array([[0, 1, 2, 3]]), 3, TargetError)]
     if form != "vllm":
-        cases.append((np.array([[0, 1, 2, -1]]), 3, InvalidProblem))
+        cases.append((np.array([[0, 1, 2, 0, -1, 0]]), 3, InvalidProblem))
     for slots, experts, error in cases:
         with pytest.raises(error):
             write_map(ExpertMap(slots, (0,), 2), path, form, experts)
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(given_map=expert_maps(empty=True), data=st.data())
+def test_full_slots_move_no_load(given_map, data, tmp_path_factory):
+    expert_map, experts = given_map
+    try:
+        written = write_map(expert_map, tmp_path_factory.mktemp("full") / "map.json", "sglang", experts)
+    except InvalidProblem:
+        return
+    load = data.draw(st.lists(st.integers(0, 99), min_size=experts, max_size=experts))
+    problem = PlacementProblem(load, expert_map.slots.shape[1], expert_map.devices, distinct=False)
+    for before, after in zip(expert_map.slots, written.slots, strict=True):
+        assert (after >= 0).all()
+        assert (after[before >= 0] == before[before >= 0]).all()
+        assert problem.even_peak(before) == problem.even_peak(after)
+        assert ((problem.counts(before) > 0) == (problem.counts(after) > 0)).all()
 
 
 @pytest.mark.parametrize(

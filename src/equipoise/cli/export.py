@@ -28,14 +28,15 @@ def export(file: str, form: str, output: str, experts: int | None, devices: int 
 
     if tells_a_map(file):
         found = read_map(file)
-        count = int(found.slots.max()) + 1 if experts is None else experts
         found = found if devices is None else replace(found, devices=devices)
     else:
         with progress("searches") as advance:
             answer = place(file, devices=devices, progress=advance, **options)
         click.echo(answer.verdict())
-        found, count = answer.map, answer.num_experts
-    write_map(found, output, form, count)
-    layers, slots = found.slots.shape
+        found = answer.map
+    written = write_map(found, output, form, experts)
+    layers, slots = written.slots.shape
     click.echo(f"{output}: {layers} layers of {slots} slots for {form}, read back and compared")
+    if repeated := int((written.slots != found.slots).sum()):
+        click.echo(f"{repeated} empty slots repeat an expert that lives on their device alone, which moves no load")
     return 0

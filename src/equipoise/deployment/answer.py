@@ -64,6 +64,8 @@ class Placement:
         Slots, devices, nodes and groups.
     split
         "even" or "free": with which split peaks count.
+    distinct
+        Whether bounds and maps are those in which no device holds an expert twice.
     layers
         An answer for each layer.
     lag
@@ -80,6 +82,7 @@ class Placement:
     steps: int
     cluster: Cluster
     split: str
+    distinct: bool
     layers: list[Layer]
     lag: list[Lag]
     window: int | None
@@ -121,6 +124,7 @@ class Placement:
             "num_experts": self.num_experts,
             **{f"num_{name}": value for name, value in asdict(self.cluster).items()},
             "split": self.split,
+            "distinct": self.distinct,
             "current": self.current,
             "notes": self.notes,
             "verdict": self.verdict(),
@@ -201,10 +205,13 @@ class Placement:
 
     def words(self) -> str:
         """Return what is said under the tables: legend, notes, verdict."""
+        which = "it" if self.current is None else "the current map"
         legend = (
-            "bound: tokens, proved: no map has a smaller peak. Percentages are peaks beyond the bound. scheduled: the "
-            "same map with the certified best split of its replicas. all: peaks of the layers added up."
+            "bound: tokens, proved: no map has a smaller peak. Percentages are peaks beyond the bound. scheduled: "
+            f"{which} with the certified best split of its replicas. all: peaks of the layers added up."
         )
+        if not self.distinct:
+            legend += " The current map has an expert twice on a device, so all maps may."
         lines = [legend, *(f"Warning: {note}." for note in self.notes)]
         stopped = sum(layer.stopped for layer in self.layers)
         if stopped:

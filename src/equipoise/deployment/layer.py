@@ -24,6 +24,37 @@ from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.search import improved, near
 from equipoise.solvers.solve import solve
 
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every layer.
+
+    Attributes
+    ----------
+    cluster
+        Slots, devices, nodes and groups.
+    split
+        "even" or "free".
+    distinct
+        Whether no device may hold an expert twice.
+    seconds
+        To search one layer.
+    worth
+        Share of the peak below which a gain is not worth copying experts.
+    """
+
+    cluster: Cluster
+    split: str
+    distinct: bool
+    seconds: float
+    worth: Fraction = Fraction(0)
+
+    def problem(self, load: Integers) -> PlacementProblem:
+        """Return the placement problem of one layer."""
+        one = self.cluster
+        return PlacementProblem(load, one.slots, one.devices, self.split, one.groups, one.nodes, self.distinct)
+
+
 KEPT = "the current map"
 """What is said of an answer that moves nothing."""
 
@@ -88,12 +119,11 @@ class Layer:
     solution: Solution
 
 
-def answered(
-    layer: int, load: Integers, current: Integers | None, cluster: Cluster, split: str, limit: float, worth: Fraction
-) -> Layer:
-    """Search one layer's best map and judge it beside ``current[P]``."""
-    problem = cluster.problem(load, split)
-    solution, stopped = found(problem, limit, current, worth)
+def answered(question: Question, unit: tuple[int, Integers, Integers | None]) -> Layer:
+    """Search the best map of a layer, given with its loads, and judge it beside the ``current[P]``."""
+    layer, load, current = unit
+    problem, cluster = question.problem(load), question.cluster
+    solution, stopped = found(problem, question.seconds, current, question.worth)
     slots, moved = _slots(solution), None
     evidence = {"best": word_of(solution)}
     now, schedules = None, []
@@ -143,8 +173,8 @@ def found(
 def filled(problem: PlacementProblem, counts: Integers) -> Integers:
     """Fill empty slots of ``[E, G]`` counts without raising the peak: some frameworks know no empty slots.
 
-    Each gets the expert with which the even peak is least: with a free split one that the device does not hold, where
-    there is one, which never raises the peak; with an even split any, or none where all raise it.
+    Each gets the expert, of those that the device does not hold, with which the even peak is least; with an even split
+    it stays empty if all of them raise the peak, which they never do with a free one.
     """
     counts = counts.copy()
     nodes = problem.num_nodes
@@ -153,8 +183,9 @@ def filled(problem: PlacementProblem, counts: Integers) -> Integers:
         allowed: npt.NDArray[np.bool_] = counts[:, first : first + problem.num_devices // nodes].sum(axis=1) > 0
         if nodes == 1:
             allowed[:] = True
-        if problem.split == "free" and (allowed & (counts[:, device] == 0)).any():
-            allowed &= counts[:, device] == 0
+        allowed &= counts[:, device] == 0
+        if not allowed.any():
+            continue
         replicas = counts.sum(axis=1)
         before, share = problem.load / replicas, problem.load / (replicas + 1)
         held = before @ counts + counts * (share - before)[:, None]

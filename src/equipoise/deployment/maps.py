@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -112,20 +112,23 @@ def read_content(path: str | PathLike[str], content: dict[str, Any]) -> ExpertMa
     raise InvalidFile(f"{path} holds {held[:200]}; allowed: a map with one of the keys {', '.join(READERS)}")
 
 
-def write_map(expert_map: ExpertMap, path: str | PathLike[str], form: str, num_experts: int) -> None:
-    """Write a map whole, or not at all; what was written is read back and compared.
+def write_map(expert_map: ExpertMap, path: str | PathLike[str], form: str, num_experts: int | None = None) -> ExpertMap:
+    """Write a map whole, or not at all; what was written is read back and compared. Return it as written.
+
+    Only vLLM's form has empty slots. In the others an expert that lives on one device alone is repeated there: that
+    moves no load.
 
     Parameters
     ----------
     form
         "vllm", "sglang", "ascend" or "tensorrt-llm".
     num_experts
-        E; every expert must be placed in every layer.
+        E; every expert must be placed in every layer. Default: the largest expert plus one.
 
     Raises
     ------
     InvalidProblem
-        If the form is unknown or cannot say this map: only vLLM's has empty slots, Ascend's needs the devices.
+        If the form is unknown or cannot say this map: an empty slot cannot be filled, or Ascend's has no devices.
     TargetError
         If an expert is placed nowhere, or does not exist.
     InvalidFile
@@ -133,11 +136,10 @@ def write_map(expert_map: ExpertMap, path: str | PathLike[str], form: str, num_e
     """
     if form not in FORMS:
         raise InvalidProblem("--to", repr(form), ", ".join(FORMS))
+    num_experts = int(expert_map.slots.max()) + 1 if num_experts is None else num_experts
     expert_map.expect_placed(num_experts)
-    for layer, slots in zip(expert_map.layers, expert_map.slots, strict=True):
-        if form != "vllm" and (slots < 0).any():
-            given = f"with an empty slot ({np.argmax(slots < 0)} of layer {layer})"
-            raise InvalidProblem("the map", given, f"full slots in the form {form}")
+    if form != "vllm" and (expert_map.slots < 0).any():
+        expert_map = _full(expert_map, form)
     suffixes = (".yaml", ".yml") if form == "tensorrt-llm" else (".json",)
     if Path(path).suffix.lower() not in suffixes:
         raise InvalidFile(f"{path} ends in {Path(path).suffix!r}; allowed for {form}: {' or '.join(suffixes)}")
@@ -147,6 +149,22 @@ def write_map(expert_map: ExpertMap, path: str | PathLike[str], form: str, num_e
     _same(expert_map, again, path)
     write_whole(path, text.encode())
     _same(expert_map, read_map(path), path)
+    return expert_map
+
+
+def _full(expert_map: ExpertMap, form: str) -> ExpertMap:
+    """Repeat in every empty slot an expert that lives on its device alone."""
+    width = expert_map.slots.shape[1] // (expert_map.devices or expert_map.slots.shape[1])
+    slots = expert_map.slots.copy()
+    for index, slot in np.argwhere(slots < 0).tolist():
+        device = slice(slot // width * width, slot // width * width + width)
+        elsewhere = {*slots[index].tolist()[: device.start], *slots[index].tolist()[device.stop :]}
+        alone = [expert for expert in slots[index, device].tolist() if expert >= 0 and expert not in elsewhere]
+        if not alone:
+            given = f"with slot {slot} of layer {expert_map.layers[index]} empty"
+            raise InvalidProblem("the map", given, f"full slots in the form {form}")
+        slots[index, slot] = alone[0]
+    return replace(expert_map, slots=slots)
 
 
 def _same(written: ExpertMap, read: ExpertMap, path: str | PathLike[str]) -> None:

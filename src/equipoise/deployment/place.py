@@ -14,7 +14,7 @@ import numpy.typing as npt
 from equipoise.arrays import as_numpy, whole_numbers
 from equipoise.audits.cluster import Cluster, Integers
 from equipoise.deployment.answer import Lag, Placement
-from equipoise.deployment.layer import Layer, answered, found, peak_of
+from equipoise.deployment.layer import Question, answered, found, peak_of
 from equipoise.deployment.maps import LARGEST_ID, ExpertMap, read_map
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.executors import in_order, open_executor
@@ -52,7 +52,8 @@ def place(
 ) -> Placement:
     """Place the experts of every layer of a record of loads, and compare the deployed map with what is possible.
 
-    Experts are placed on the sum of all steps: a map serves many steps, so what counts is the load of all of them.
+    Experts are placed on the sum of all steps: a map serves many steps, so what counts is the load of all of them. No
+    device holds an expert twice, as frameworks want it, unless ``current`` has such a device: then all maps may.
 
     Parameters
     ----------
@@ -112,7 +113,9 @@ def place(
     cluster = Cluster.of(total.shape[1], slots, devices, nodes, groups)
     if rows is not None:
         _expect_valid(rows, total, record.layers, cluster)
-    cluster.problem(total[0], split)
+    distinct = rows is None or not any(_doubled(cluster, slots) for slots in rows)
+    question = Question(cluster, split, distinct, time_limit, Fraction(worth))
+    question.problem(total[0])
     parts = _parts(series, window) if lag else series[:0]
     units = [(layer, total[i], None if rows is None else rows[i]) for i, layer in enumerate(record.layers)]
     loads_of_parts = [load for part in parts for load in part]
@@ -120,10 +123,10 @@ def place(
     report = progress or _quiet
     layers, solutions = [], []
     with open_executor(workers, dask) as executor:
-        for one in in_order(partial(_answered, cluster, split, time_limit, Fraction(worth)), units, executor):
+        for one in in_order(partial(answered, question), units, executor):
             layers.append(one)
             report(next(done), all_of_them)
-        for solution in in_order(partial(_found, cluster, split, time_limit), loads_of_parts, executor):
+        for solution in in_order(partial(_found, question), loads_of_parts, executor):
             solutions.append(solution)
             report(next(done), all_of_them)
     return Placement(
@@ -131,6 +134,7 @@ def place(
         steps=len(series),
         cluster=cluster,
         split=split,
+        distinct=distinct,
         layers=layers,
         lag=_lags(solutions, record.layers, rows),
         window=window if lag else None,
@@ -139,15 +143,8 @@ def place(
     )
 
 
-def _answered(
-    cluster: Cluster, split: str, limit: float, worth: Fraction, unit: tuple[int, Integers, Integers | None]
-) -> Layer:
-    layer, load, current = unit
-    return answered(layer, load, current, cluster, split, limit, worth)
-
-
-def _found(cluster: Cluster, split: str, limit: float, load: Integers) -> Solution:
-    return found(cluster.problem(load, split), limit)[0]
+def _found(question: Question, load: Integers) -> Solution:
+    return found(question.problem(load), question.seconds)[0]
 
 
 def _lags(solutions: Sequence[Solution], layers: Sequence[int], current: Integers | None) -> list[Lag]:
@@ -195,6 +192,12 @@ def _expect_valid(rows: Integers, loads: Integers, layers: tuple[int, ...], clus
         reason = cluster.problem(load, "even").violation(slots)
         if reason is not None:
             raise TargetError(f"the map is no answer to the groups and nodes given: in layer {layer}, {reason}")
+
+
+def _doubled(cluster: Cluster, slots: Integers) -> bool:
+    """Whether a device holds an expert twice."""
+    devices = (held[held >= 0].tolist() for held in slots.reshape(cluster.devices, -1))
+    return any(len(set(held)) < len(held) for held in devices)
 
 
 def _parts(series: Integers, window: int) -> Integers:
