@@ -50,12 +50,18 @@ class Balancer(ABC):
         What it shows that it can do ("has reset", "takes mask") and what it declares ("drops").
     call_seconds
         Time limit of a call, where it has a process of its own.
+    sizes
+        The only sizes that it is asked for, of a router E and K; None: all.
+    form
+        Name of its call form, where somebody has said it.
     """
 
     name: str
     role: Role
     capabilities: frozenset[str]
     call_seconds: float = CALL_SECONDS
+    sizes: tuple[int, ...] | None = None
+    form: str | None = None
 
     @abstractmethod
     def call(self, *arguments: Any, **keywords: Any) -> Reply:

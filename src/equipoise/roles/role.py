@@ -55,6 +55,10 @@ class Case(ABC):
         """What a balancer's ``accepts`` is asked about."""
         return []
 
+    def has_sizes(self, sizes: tuple[int, ...]) -> bool:
+        """Whether it is of these sizes, as :attr:`~equipoise.balancers.balancer.Balancer.sizes` has them."""
+        return True
+
     @property
     def valid(self) -> bool:
         """Whether its parts fit each other: what can be asked of a balancer at all."""

@@ -85,6 +85,8 @@ class _Trial:
                 raise _Enough
             self.steps -= 1
         try:
+            if self.balancer.sizes is not None and not case.has_sizes(self.balancer.sizes):
+                return None
             if "has accepts" in self.balancer.capabilities and not self.balancer.accepts(case.shape):
                 return None
             self.tried += 1
@@ -115,7 +117,7 @@ class _Trial:
     def _finding(self, failure: Failure | TargetError, case: Case, phase: str, origin: str) -> Finding:
         severity = "error" if isinstance(failure, TargetError) else self.entry.severity
         where = self.entry.name, self.entry.role, self.balancer.name, severity
-        return Finding(*where, _kind(failure), str(failure), case, failure.better, phase, origin)
+        return Finding(*where, _kind(failure), str(failure), case, failure.better, phase, origin, self.balancer.form)
 
 
 def _kind(failure: Failure | TargetError) -> str:
@@ -147,7 +149,7 @@ def _search(trial: _Trial) -> None:
         phases=(Phase.generate, Phase.target, Phase.shrink),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    unseeded = search(hypothesis.given(trial.entry.cases())(attempt))  # type: ignore[no-untyped-call]
+    unseeded = search(hypothesis.given(trial.entry.cases(trial.balancer.sizes))(attempt))  # type: ignore[no-untyped-call]
     test: Callable[[], None] = hypothesis.seed(trial.settings.seed)(unseeded)
     ends = (_Enough, Failure, TargetError, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable, ExceptionGroup)
     with warnings.catch_warnings(), _nothing_from_other_modules(), contextlib.suppress(*ends):
