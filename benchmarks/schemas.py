@@ -93,17 +93,23 @@ FINDING = record(
 )
 
 CHECK = record(
+    ("refusals",),
     schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
     passed=TRUTH,
     gave_up={**COUNT, "description": "checks that a time limit ended: neither passed nor failed"},
+    refusals={
+        **many(record(when={**TEXT, "description": "in the letters of the role"}, cases=COUNT, message=TEXT)),
+        "description": "inputs that the target refuses, for information",
+    },
     checks=many(
         record(
-            ("skipped", "finding"),
+            ("refused", "skipped", "finding"),
             check=TEXT,
             outcome={"enum": ["passed", "skipped", "gave up", "FAILED", "warning"]},
             cases=COUNT,
+            refused={**COUNT, "description": "cases that the target refuses: they say nothing about it"},
             skipped={**TEXT, "description": "why"},
             finding=FINDING,
         )
@@ -298,6 +304,7 @@ def _way(way: RoleAudit) -> Schema:
         **{key: {} for key in way.group_by},
         instances=COUNT,
         errors=COUNT,
+        refused={**COUNT, "description": "instances that the balancer does not take: not judged"},
         evidence=by_name(by_name(COUNT)),
         proved=COUNT,
         worst=TEXT,
