@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equipoise.reference.scheduling.even import shares
+from equipoise.reference.scheduling.lplb import shares
 from miniatures import into
 
 FAULTY: dict[str, str] = {}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from equipoise import strategies
 from equipoise.checks.contract import Call, Contract, bind
 from equipoise.checks.engine.registry import family
-from equipoise.roles.scheduler import SchedulerCase, served_tokens
+from equipoise.roles.scheduler import SchedulerCase, hosts_for, served_tokens
 
 
 def _one(instance: tuple[strategies.Integers, strategies.Booleans]) -> SchedulerCase:
@@ -141,7 +141,7 @@ def calls(capabilities: frozenset[str], case: SchedulerCase) -> list[Call]:
     spread = "only by source" in capabilities
     starts = np.arange(devices)[:, None]
     loads = [(load + starts) // devices if spread and load.ndim == 1 else load for load in case.loads]
-    return [(load, case.hosts) for load in loads]
+    return [(load, hosts_for(capabilities, case.hosts)) for load in loads]
 
 
 bind(
