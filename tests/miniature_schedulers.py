@@ -125,6 +125,14 @@ def asserts_at_most_two_hosts(load, hosts):  # LPLB: two hosts per replicated ex
     return even(load, hosts)
 
 
+@faulty("scheduler_takes_numbers_of_replicas")
+class TakesCountsForAMask:  # right wherever a device holds one
+    capabilities = frozenset({"counts replicas"})
+
+    def __call__(self, load, hosts):
+        return even(load, hosts > 0) * hosts
+
+
 @faulty("scheduler_works_with_one_device")
 def compares_with_the_second_fullest(load, hosts):
     split = even(load, hosts)

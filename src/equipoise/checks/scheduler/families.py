@@ -73,6 +73,18 @@ def indivisible() -> st.SearchStrategy[SchedulerCase]:
     return _drawn().filter(indivisible.admits)
 
 
+@family(lambda case: plain(case) and int(case.hosts.max(initial=0)) > 1)
+def counted() -> st.SearchStrategy[SchedulerCase]:
+    """How many replicas every device holds, on one device several of one expert."""
+
+    def more(case: SchedulerCase) -> st.SearchStrategy[SchedulerCase]:
+        counts = st.lists(st.integers(1, 3), min_size=case.hosts.size, max_size=case.hosts.size)
+        several = counts.map(lambda drawn: case.hosts * np.reshape(np.array(drawn, np.int64), case.hosts.shape))
+        return several.map(lambda hosts: SchedulerCase(case.loads, hosts))
+
+    return instances().flatmap(more).filter(counted.admits)
+
+
 @family(lambda case: plain(case) and int(case.load.sum(dtype=np.int64)) >= 2**31)
 def huge() -> st.SearchStrategy[SchedulerCase]:
     """Loads just below 2^31, in 32 or 64 bits."""
