@@ -168,6 +168,7 @@ VALUE = RoleAudit(
             "beyond_hindsight",
             "share",
             title="beyond hindsight",
+            noun="excess over hindsight",
             words="peak beyond that of the same placer on the sum of the steps to come",
         ),
         Measure("balancedness", "ratio", "more", (MEAN, LEAST), "balancedness", "mean over peak load of the devices"),

@@ -165,12 +165,14 @@ AUDIT = RoleAudit(
             "split_excess",
             "share",
             title="split beyond bound",
+            noun="excess with the best split",
             words="peak with the certified best split on the placement, over the proved lower bound of all placements",
         ),
         Measure(
             "even_excess",
             "share",
             title="even beyond bound",
+            noun="excess with an even split",
             words="peak with replicas that share evenly, over the proved lower bound of all such placements",
         ),
         Measure(
