@@ -73,35 +73,6 @@ def test_no_scheduler_beats_the_optimum_of_an_independent_oracle(load, name):
     assert row["excess"] == row["peak"] - row["optimum"] >= 0
 
 
-def test_only_a_scheduler_that_counts_replicas_is_told_how_many_a_device_holds():
-    def masked(load, hosts):
-        given.append(hosts)
-        split = np.zeros(hosts.shape, np.int64)
-        for expert, row in enumerate(hosts):
-            split[expert, np.arange(4)[row][0]] = load[expert]
-        return split
-
-    def counting(load, hosts):
-        given.append(hosts)
-        return optimal(load, hosts)
-
-    given, counting.capabilities = [], {"counts replicas"}
-    batch = [LoadInstance("hot", np.array([90, 1, 1, 1, 1, 1]))]
-    assert all(row.error is None for row in scheduled(masked, batch) + scheduled(counting, batch))
-    assert given[0].dtype == np.bool_
-    assert given[1].dtype == np.int64
-    assert given[1].sum() == SIZES["slots"]
-    assert ((given[1] > 0) == given[0]).all()
-
-
-@given(loads)
-@settings(max_examples=30, deadline=None)
-def test_even_as_a_scheduler_is_within_rounding_of_the_even_peak_of_its_placement(load):
-    (row,) = audit(["even"], role="scheduler", trace=[LoadInstance("one", load)], **SIZES).rows
-    problem = equipoise.PlacementProblem(load, 8, 4, "even", distinct=False)
-    assert abs(row["peak"] - problem.even_peak(EPLB(load[None], 8, 1, 1, 4)[0])) < SIZES["slots"] // SIZES["devices"]
-
-
 def test_the_optimal_split_is_never_above_the_even_split_on_the_same_placement():
     for row in audit(role="placer", trace=instances(), **SIZES, time_limit=60.0).rows:
         assert row.evidence["split"] == "certified"

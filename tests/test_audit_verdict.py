@@ -96,9 +96,10 @@ def test_the_next_command_is_for_who_broke_or_else_for_the_worst(rows):
     broken = [row.balancer for row in rows if row.at_fault]
     if broken:
         assert name in broken
-    elif worst := max((row["relative_regret"] for row in rows if row.values), default=0):
-        if leaders(rows, "relative_regret"):
-            assert name in {row.balancer for row in rows if row.values and row["relative_regret"] == worst}
+        return
+    worst = max((row["relative_regret"] for row in rows if row.values), default=0)
+    if worst and leaders(rows, "relative_regret"):
+        assert name in {row.balancer for row in rows if row.values and row["relative_regret"] == worst}
 
 
 @given(tables(errors=False), st.lists(st.sampled_from("uv"), min_size=3, max_size=3))

@@ -64,7 +64,10 @@ def test_for_k_experts_a_token_what_was_asked_for_is_what_was_given(scores, data
     top_k = data.draw(st.integers(1, scores.shape[1]))
     load = metrics.loads(random_routing(scores, top_k, data.draw(st.integers(0, 99))), scores.shape[1])
     asked = len(scores) * top_k
-    assert (metrics.max_vio(load), metrics.min_vio(load)) == (metrics.max_vio(load, asked), metrics.min_vio(load, asked))
+    assert (metrics.max_vio(load), metrics.min_vio(load)) == (
+        metrics.max_vio(load, asked),
+        metrics.min_vio(load, asked),
+    )
 
 
 def test_series_metrics_are_mean_and_maximum_of_max_vio_over_steps():

@@ -100,7 +100,9 @@ def test_even_split_deals_tokens_to_replicas_in_turn(drawn):
     assert even_split(load, replicas).tolist() == dealt.tolist()
 
 
-@given(slots=st.lists(st.integers(0, 2), min_size=6, max_size=6), load=st.lists(st.integers(0, 9), min_size=3, max_size=3))
+@given(
+    slots=st.lists(st.integers(0, 2), min_size=6, max_size=6), load=st.lists(st.integers(0, 9), min_size=3, max_size=3)
+)
 def test_even_split_reaches_the_even_peak_of_a_placement_whatever_lies_together(slots, load):
     slots = [0, 1, 2, *slots]
     problem = PlacementProblem(np.array(load) * 420, 9, 3, "even", distinct=False)  # 420: all counts of replicas divide

@@ -172,7 +172,7 @@ VALUE = RoleAudit(
             words="peak beyond that of the same placer on the sum of the steps to come",
         ),
         Measure("balancedness", "ratio", "more", (MEAN, LEAST), "balancedness", "mean over peak load of the devices"),
-        Measure("over_mean", "share", aggregates=(), gap="peak"),
+        Measure("over_mean", "ratio", aggregates=(), gap="peak"),
         Measure("peak", "tokens", aggregates=()),
         Measure("mean", "tokens", "neither", ()),
         Measure("seconds", "seconds", aggregates=(MEAN,)),

@@ -136,7 +136,7 @@ class SchedulingProblem:
 
 
 def replicas_of(physical_to_logical: npt.ArrayLike, num_experts: int, num_devices: int | None) -> Integers:
-    """Return ``[E, G]``: how many replicas of which expert each device holds, for ``[P]`` slots; -1 is an unused slot."""
+    """Return ``[E, G]``: how many replicas of an expert a device holds, for ``[P]`` slots; -1 is an unused slot."""
     slots = whole_numbers(physical_to_logical, "physical_to_logical", (None,), -1, num_experts - 1)
     if num_devices is None or num_devices < 1 or len(slots) % num_devices:
         raise InvalidProblem("num_devices", repr(num_devices), f"a divisor of the {len(slots)} slots")

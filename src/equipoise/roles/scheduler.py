@@ -40,7 +40,7 @@ class Scheduler(Protocol):
 
 
 def hosts_for(capabilities: Collection[str], replicas: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return what a scheduler with these capabilities is given as ``hosts``: ``replicas[E, G]``, or where there are any.
+    """Return the ``hosts`` that a scheduler with these capabilities is given: ``replicas[E, G]``, or where any are.
 
     >>> hosts_for({"exact"}, np.array([[2, 0, 1]])).tolist()
     [[True, False, True]]

@@ -79,10 +79,9 @@ def counted() -> st.SearchStrategy[SchedulerCase]:
 
     def more(case: SchedulerCase) -> st.SearchStrategy[SchedulerCase]:
         counts = st.lists(st.integers(1, 3), min_size=case.hosts.size, max_size=case.hosts.size)
-        several = counts.map(lambda drawn: case.hosts * np.reshape(np.array(drawn, np.int64), case.hosts.shape))
-        return several.map(lambda hosts: SchedulerCase(case.loads, hosts))
+        return counts.map(lambda drawn: SchedulerCase(case.loads, case.hosts * np.reshape(drawn, case.hosts.shape)))
 
-    return instances().flatmap(more).filter(counted.admits)
+    return _drawn().flatmap(more).filter(counted.admits)
 
 
 @family(lambda case: plain(case) and int(case.load.sum(dtype=np.int64)) >= 2**31)
