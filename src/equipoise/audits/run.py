@@ -109,6 +109,8 @@ def judge_units(
     """Return the rows of all units, balancer by balancer."""
     rows: list[Row] = []
     work = partial(_judge, role_named(chosen.role), chosen.variant, targets, options, shared, call_seconds)
+    if progress is not None:
+        progress(0, len(units))
     for done, judged in enumerate(in_order(work, units, executor), 1):
         rows += judged
         if progress is not None:
