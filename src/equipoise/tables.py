@@ -63,14 +63,15 @@ class Table:
     def _drawn(self, count: int) -> Any:
         """Return the first columns as rich draws them."""
         from rich import box
-        from rich.markup import escape
         from rich.table import Table as Drawn
+        from rich.text import Text  # which, unlike markup, shows ":b:" as it is
 
-        drawn = Drawn(title=escape(self.title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        title = Text(self.title) if self.title else None
+        drawn = Drawn(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for column, right in list(zip(self.head, self.numeric, strict=True))[:count]:
-            drawn.add_column(escape(column), justify="right" if right else "left", overflow="fold")
+            drawn.add_column(Text(column), justify="right" if right else "left", overflow="fold")
         for row in self.rows:
-            drawn.add_row(*map(escape, row[:count]))
+            drawn.add_row(*map(Text, row[:count]))
         return drawn
 
     def _cut(self, most: int) -> Table:
@@ -80,12 +81,11 @@ class Table:
 
     def _folded(self) -> Table:
         """Return the table with heads that are no wider than their cells, as far as spaces allow."""
-        widths = [max(map(len, cells), default=0) for cells in zip(*self.rows, strict=True)]
-        heads = (
-            textwrap.fill(head, max(width, *map(len, head.split())), break_on_hyphens=False) if head.split() else head
-            for head, width in zip(self.head, widths, strict=True)
-        )
-        return replace(self, head=list(heads))
+        heads = []
+        for index, head in enumerate(self.head):
+            least = max(map(len, [*head.split(), *(row[index] for row in self.rows)]), default=0)
+            heads.append(textwrap.fill(head, max(1, least), break_on_hyphens=False))
+        return replace(self, head=heads)
 
     def markdown(self) -> str:
         """Return the table in Markdown."""
