@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.errors import TargetNotFound as TargetNotFound
+    from equipoise.monitor import Monitor as Monitor
     from equipoise.problems import AssignmentProblem as AssignmentProblem
     from equipoise.problems import CommunicationProblem as CommunicationProblem
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
@@ -72,6 +73,7 @@ _HOME = {
     "Limit": "problems",
     "LimitedProblem": "problems",
     "Margin": "solvers.assignment.margin",
+    "Monitor": "monitor",
     "Placer": "roles.placer",
     "Predictor": "roles.predictor",
     "Router": "roles.router",
@@ -103,10 +105,14 @@ _HOME = {
     "solve": "solvers.solve",
 }
 
-__all__ = ["__version__", *_HOME]
+_MODULES = ("monitor", "traces")
+
+__all__ = ["__version__", *_HOME, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"equipoise.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"equipoise.{_HOME[name]}"), name)
