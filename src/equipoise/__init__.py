@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from equipoise.problems import device_limits as device_limits
     from equipoise.problems import node_costs as node_costs
     from equipoise.problems import sequence_limits as sequence_limits
+    from equipoise.recorder import record as record
     from equipoise.roles.placer import Placer as Placer
     from equipoise.roles.predictor import Predictor as Predictor
     from equipoise.roles.router import Router as Router
@@ -99,13 +100,14 @@ _HOME = {
     "node_costs": "problems",
     "read_loads": "traces",
     "read_trace": "traces",
+    "record": "recorder",
     "recorded": "traces",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
 }
 
-_MODULES = ("monitor", "traces")
+_MODULES = ("monitor", "recorder", "traces")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 
