@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from equipoise.balancers.find import Target
 from equipoise.balancers.in_process import InProcess, plain
-from equipoise.balancers.isolated import Isolated
+from equipoise.balancers.isolated import FIRST, Isolated
 from equipoise.balancers.wire import receive, send
 from equipoise.errors import TargetError, TargetNotFound
 from equipoise.roles import role_named

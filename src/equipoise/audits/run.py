@@ -39,6 +39,7 @@ def audit(
     targets: Any = (),
     *,
     role: str | None = None,
+    form: str | None = None,
     trace: Any = "recorded",
     workers: int | None = None,
     dask: str | None = None,
@@ -59,6 +60,8 @@ def audit(
         classes or objects. None of them: all built-in balancers of the role that take any input.
     role
         "router", "scheduler", "placer", "predictor" or a registered one; None: told from the targets.
+    form
+        Name of the call form of all targets that do not ship with Equipoise; None: told from each.
     trace
         "recorded" (ships with Equipoise), another name that the role knows, a path, an array (scores ``[T, E]`` beside
         ``top_k``, loads ``[E]`` or ``[N, E]``, a series ``[S, E]``), or a list of instances.
@@ -86,7 +89,7 @@ def audit(
     InvalidFile
         If a trace or baseline cannot be read, or the baseline is of another audit.
     """
-    found = _targets(targets, role)
+    found = _targets(targets, role, form)
     role = _common_role(found) if role is None else role
     if accepts is not None:
         Condition(accepts, role_named(role).letters)  # an error here, before any work
@@ -118,6 +121,8 @@ def judge_units(
     """Return the rows of all units, balancer by balancer."""
     rows: list[Row] = []
     work = partial(_judge, role_named(chosen.role), chosen.variant, targets, options, shared, call_seconds)
+    if progress is not None:
+        progress(0, len(units))
     for done, judged in enumerate(in_order(work, units, executor), 1):
         rows += judged
         if progress is not None:
@@ -176,14 +181,16 @@ def defaults(chosen: RoleAudit, instances: Sequence[Any]) -> list[Target]:
     ]
 
 
-def _targets(given: Any, role: str | None) -> list[Target]:
+def _targets(given: Any, role: str | None, form: str | None) -> list[Target]:
     listed = [given] if isinstance(given, str | Target) or not isinstance(given, Iterable) else list(given)
     found = {}
     for one in listed:
         target = Target.of(one, role)
+        if target.entry is None:
+            target = Target.of(one, role, form)
         name, number = target.name, 2
         while target.name in found and not isinstance(one, str):
-            target, number = replace(target, name=f"{name}#{number}", role=role), number + 1
+            target, number = replace(target, name=f"{name}#{number}"), number + 1
         found[target.name] = target
     return list(found.values())
 

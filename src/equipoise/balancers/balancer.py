@@ -51,6 +51,10 @@ class Balancer(ABC):
         What it shows that it can do ("has reset", "takes mask") and what it declares ("drops").
     call_seconds
         Time limit of a call, where it has a process of its own.
+    sizes
+        The only sizes that it is asked for, the last of its role's, of a router E and K; None: all.
+    form
+        Name of its call form, where somebody has said it.
     condition
         What is said of the inputs that it takes, from outside; None: nothing.
     """
@@ -59,6 +63,8 @@ class Balancer(ABC):
     role: Role
     capabilities: frozenset[str]
     call_seconds: float = CALL_SECONDS
+    sizes: tuple[int, ...] | None = None
+    form: str | None = None
     condition: Condition | None = None
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
@@ -118,6 +124,8 @@ class Balancer(ABC):
     def takes(self, *arguments: Any) -> bool:
         """Whether it is to be asked this at all: it accepts inputs of this shape, and is said to do so."""
         shape = self.role.shape(*arguments)
+        if self.sizes is not None and tuple(shape[-len(self.sizes) :]) != self.sizes:
+            return False
         if self.condition is not None and not self.condition.holds(shape):
             return False
         return "has accepts" not in self.capabilities or self.accepts(shape)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dis
-import inspect
 import io
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.arrays import as_numpy
+from equipoise.balancers.adapters.forms import parameters
 from equipoise.balancers.balancer import Balancer, Reply, describe
 from equipoise.balancers.command import Command
 from equipoise.errors import EquipoiseError, InvalidProblem, TargetError
@@ -35,13 +35,15 @@ GENERIC = ("accepts", "reset", "train")
 class InProcess(Balancer):
     """One balancer, made afresh on demand by ``make``."""
 
-    def __init__(self, name: str, role: Role, make: Callable[[], Any]) -> None:
+    def __init__(self, name: str, role: Role, make: Callable[[], Any], sizes: tuple[int, ...] | None = None) -> None:
         self.name, self.role = name, role
         self._make = make
         self._kept: Any = None
         self._learnt: dict[bytes, Any] = {}
         self._object: Any = make()
         self.capabilities = frozenset(self._capabilities())
+        own = getattr(self._object, "sizes", None)
+        self.sizes = sizes or (tuple(own) if isinstance(own, tuple | list) and own else None)
 
     def reply(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call it with copies, read-only where the caller's are."""
@@ -99,7 +101,7 @@ class InProcess(Balancer):
     def save_state(self) -> None:
         """Keep its ``state_dict()``."""
         with _guarded():
-            self._kept = self._object.state_dict()
+            self._kept = copy.deepcopy(self._object.state_dict())  # a module's own tensors go on changing
 
     def restore_state(self) -> None:
         """Give the kept state to its ``load_state_dict``."""
@@ -117,11 +119,8 @@ class InProcess(Balancer):
         found = {f"has {name}" for name in known if hasattr(self._object, name)}
         if hasattr(self._object, "state_dict") and hasattr(self._object, "load_state_dict"):
             found.add("has state_dict")
-        try:
-            parameters = list(inspect.signature(self._object).parameters.values())
-        except (TypeError, ValueError):
-            parameters = []
-        found |= {f"takes {p.name}" for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+        known_by_name = (p for p in parameters(self._object) if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
+        found |= {f"takes {parameter.name}" for parameter in known_by_name}
         return found | {str(name) for name in getattr(self._object, "capabilities", ())}
 
 

@@ -29,6 +29,8 @@ class Isolated(Balancer):
 
     Parameters
     ----------
+    form, sizes
+        As :class:`~equipoise.balancers.find.Target` has them.
     call_seconds
         Time limit of one call; the first of a process may take :data:`FIRST` times as long, for what is compiled then.
     memory
@@ -43,10 +45,17 @@ class Isolated(Balancer):
     """
 
     def __init__(
-        self, target: str, role: str | None = None, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY
+        self,
+        target: str,
+        role: str | None = None,
+        form: str | None = None,
+        sizes: tuple[int, ...] | None = None,
+        *,
+        call_seconds: float = CALL_SECONDS,
+        memory: int = MEMORY,
     ) -> None:
         self.name, self.call_seconds, self._memory = target, call_seconds, memory
-        self._asked_role = role
+        self._said = {"role": role, "form": form, "sizes": sizes}
         self._allowed: float | None = None
         self._left: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,7 +70,8 @@ class Isolated(Balancer):
         TargetNotFound
             If it cannot be found or made; the process has ended then.
         """
-        self.name, self._asked_role, self._compiles = target, role, True
+        self.name, self._said = target, {"role": role, "form": None, "sizes": None}
+        self._compiles = True
         if self._process is None:
             self._start()
         else:
@@ -146,13 +156,14 @@ class Isolated(Balancer):
     def _introduce(self) -> None:
         """Tell the worker which target it holds, and learn what that is."""
         self._first = True
-        self._send({"do": "take", "target": self.name, "role": self._asked_role, "homes": homes()})
+        self._send({"do": "take", "target": self.name, "homes": homes(), **self._said})
         reply = self._wait(START_SECONDS, "starting")
         if "refused" in reply:
             self.close()
             raise TargetNotFound(reply["refused"])
         self.role = role_named(reply["ok"]["role"])
         self.capabilities = frozenset(reply["ok"]["capabilities"])
+        self.sizes = None if reply["ok"]["sizes"] is None else tuple(reply["ok"]["sizes"])
 
     def _ask(
         self, method: str, arguments: tuple[Any, ...] = (), keywords: dict[str, Any] | None = None, seconds: float = 0

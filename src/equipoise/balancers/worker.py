@@ -44,7 +44,7 @@ def serve() -> None:
         except EOFError:
             return
         if request["do"] == "take":
-            balancer, reply = _take(request["target"], request["role"], request["homes"])
+            balancer, reply = _take(**{name: value for name, value in request.items() if name != "do"})
         else:
             reply = _answer(balancer, request["do"], request["arguments"], request["keywords"])
         send(replies, reply)
@@ -52,14 +52,17 @@ def serve() -> None:
             return
 
 
-def _take(target: str, role: str | None, homes: list[str]) -> tuple[InProcess | None, dict[str, Any]]:
+def _take(
+    target: str, role: str | None, form: str | None, sizes: list[int] | None, homes: list[str]
+) -> tuple[InProcess | None, dict[str, Any]]:
     """Return the balancer and what it is; none and the reason if there is no such target."""
     try:
         for home in homes:
             register(home)
-        known, make = resolve(target, role)
-        balancer = InProcess(target, known, make)
-        return balancer, {"ok": {"role": known.name, "capabilities": sorted(balancer.capabilities)}}
+        known, make = resolve(target, role, form)
+        balancer = InProcess(target, known, make, None if sizes is None else tuple(sizes))
+        told = {"role": known.name, "capabilities": sorted(balancer.capabilities), "sizes": balancer.sizes}
+        return balancer, {"ok": told}
     except EquipoiseError as error:
         return None, {"refused": str(error)}
     except BaseException as error:

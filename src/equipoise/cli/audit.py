@@ -55,6 +55,7 @@ def _shown(value: Any) -> str:
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--role", help="What the targets are. [default: told from their parameters; router without a target]")
+@click.option("--form", "call_form", help="How the targets are called: a name of `list --forms`. [default: told]")
 @click.option("--accepts", metavar="CONDITION", help=ACCEPTS)
 @click.option(
     "--trace",
@@ -79,6 +80,7 @@ def _shown(value: Any) -> str:
 def audit(
     targets: tuple[str, ...],
     form: str,
+    call_form: str | None,
     tolerance: float | None,
     **options: Any,
 ) -> int:
@@ -100,7 +102,7 @@ def audit(
     from equipoise.audits.run import audit
 
     with progress("units") as advance:
-        result = audit(targets, tolerance=tolerance or 0.0, progress=advance, **options)
+        result = audit(targets, form=call_form, tolerance=tolerance or 0.0, progress=advance, **options)
     show(result.to_dict() if form == "json" else result.to_markdown() if form == "markdown" else result.table, form)
     if result.comparison is None and all(row.refused for row in result.rows):
         raise click.UsageError("nothing was judged: the targets refuse every instance")

@@ -149,7 +149,8 @@ class _Trial:
         where = self.entry.name, self.entry.role, self.balancer.name, severity
         forbidden = self.refusals.forbidden(failure) if isinstance(failure, TargetError) else None
         must = f", but every {self.entry.role} must take inputs with {forbidden}" if forbidden else ""
-        return Finding(*where, _kind(failure), f"{failure}{must}", case, failure.better, phase, origin)
+        message, form = f"{failure}{must}", self.balancer.form
+        return Finding(*where, _kind(failure), message, case, failure.better, phase, origin, form)
 
 
 def _kind(failure: Failure | TargetError) -> str:
@@ -181,7 +182,7 @@ def _search(trial: _Trial) -> None:
         phases=(Phase.generate, Phase.target, Phase.shrink),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    unseeded = search(hypothesis.given(trial.entry.cases())(attempt))  # type: ignore[no-untyped-call]
+    unseeded = search(hypothesis.given(trial.entry.cases(trial.balancer.sizes))(attempt))  # type: ignore[no-untyped-call]
     test: Callable[[], None] = hypothesis.seed(trial.settings.seed)(unseeded)
     ends = (_Enough, Failure, TargetError, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable, ExceptionGroup)
     with warnings.catch_warnings(), _nothing_from_other_modules(), contextlib.suppress(*ends):
