@@ -27,7 +27,7 @@ from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.balancers.in_process import InProcess
 from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
-from equipoise.errors import TargetError
+from equipoise.errors import InvalidProblem, TargetError
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem, GroupLimitedProblem
 from equipoise.roles.router import ROLE, Routed
@@ -162,10 +162,21 @@ def _groups(contender: Contender, mask: npt.NDArray[np.bool_]) -> tuple[int, int
 
 
 def sequences(instances: Sequence[Instance], options: Options) -> list[list[Instance]]:
-    """Group batches by their sequence, both in order of appearance."""
+    """Group batches by their sequence, both in order of appearance; only those of so many experts, if that is asked.
+
+    Raises
+    ------
+    InvalidProblem
+        If there are none of them.
+    """
+    wanted = options.get("experts")
+    known = sorted({instance.scores.shape[1] for instance in instances})
+    if wanted is not None and wanted not in known:
+        raise InvalidProblem("experts", str(wanted), f"what the trace has: {', '.join(map(str, known))}")
     groups: dict[str, list[Instance]] = {}
     for instance in instances:
-        groups.setdefault(instance.sequence, []).append(instance)
+        if wanted in (None, instance.scores.shape[1]):
+            groups.setdefault(instance.sequence, []).append(instance)
     return list(groups.values())
 
 
@@ -230,6 +241,8 @@ STARVED = Measure("starved", "count", title="starved", only_if_any=True, words="
 MIN_VIO = Measure("min_vio", "ratio", "more", (MEAN, LEAST), "MinVio", "least over that mean load, minus 1")
 SCORE = Measure("score_ratio", "ratio", "more", (MEAN,), "score", "over that of the certified balanced optimum")
 
+EXPERTS = Option("experts", int, "Only batches of so many experts.", least=1, compared=False, studied=False)
+
 BESIDE = (
     Measure("peak", "tokens", aggregates=()),
     Measure("least_peak", "tokens", aggregates=()),
@@ -274,7 +287,7 @@ STREAM = RoleAudit(
     ),
     judge=judge_stream,
     units=sequences,
-    options=(TOP_K,),
+    options=(TOP_K, EXPERTS),
     legend=lambda audit: (
         "Every batch is routed once, in order. The last two rows cannot see the future; the optimum of each step can."
     ),
@@ -309,7 +322,7 @@ AUDIT = RoleAudit(
     ),
     judge=judge,
     units=sequences,
-    options=(TOP_K, Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1)),
+    options=(TOP_K, EXPERTS, Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1)),
     legend=lambda audit: (
         f"Stateful routers saw each batch {audit.options['passes']} times and are judged on the last (--passes)."
     ),
