@@ -282,7 +282,8 @@ def audit() -> Schema:
     head["measures"] = many(record(name=TEXT, unit=TEXT, better=TEXT, words=TEXT))
     changes = many(record(target=TEXT, instance=TEXT, gap=TEXT, before=nullable(NUMBER), now=nullable(NUMBER)))
     compared = record(file=TEXT, worse=changes, better=changes, compared=COUNT, tolerance=NUMBER)
-    whole = record(("baseline",), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
+    head["verdict"] = {**TEXT, "description": "what was found and what to run next, in sentences"}
+    whole = record(("baseline", "verdict"), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
     return {**whole, "anyOf": [_way(way) for way in ways]}
 
 
