@@ -23,6 +23,7 @@ from equipoise.audits.measures import Measure
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.audits.run import role_audit
 from equipoise.certificates.certificate import KINDS, certificate_type
+from equipoise.monitor.records import End, Exact, Step
 from equipoise.roles import all_roles
 from equipoise.study.statistics import Interval
 from equipoise.study.summary import Comparison, Condensed, Failures, Summary
@@ -160,51 +161,6 @@ VERDICT = record(
     lower=nullable(FRACTION),
     upper=nullable(FRACTION),
 )
-
-PLACE: Schema = {**COUNT, "description": "number of the step"}
-MONITOR: Schema = record(schema={"const": "equipoise-monitor/1"}, kind={"enum": ["step", "exact", "end"]}) | {
-    "anyOf": [
-        record(
-            kind={"const": "step"},
-            step=PLACE,
-            layer=TEXT,
-            tokens={**COUNT, "description": "real ones"},
-            experts=COUNT,
-            top_k=COUNT,
-            loads={**many(COUNT), "description": "tokens of each expert"},
-            max_vio=NUMBER,
-            min_vio=NUMBER,
-            dropped={**COUNT, "description": "assignments that were asked for and not made"},
-            regret_bound=nullable({**NUMBER, "description": "at least the exact regret at equal peak load"}),
-            relative_regret_bound=nullable(NUMBER),
-            rounding=nullable({**NUMBER, "description": "what of the bound allows for rounding"}),
-            note=nullable({**TEXT, "description": "why there is no bound"}),
-        ),
-        record(
-            (
-                "compared_with",
-                "evidence",
-                "regret",
-                "exact_regret",
-                "relative_regret",
-                "excess_peak",
-                "relative_dual_gap",
-            ),
-            kind={"const": "exact"},
-            step=PLACE,
-            layer=TEXT,
-            compared_with=TEXT,
-            evidence=TEXT,
-            regret=NUMBER,
-            exact_regret=FRACTION,
-            relative_regret=nullable(NUMBER),
-            excess_peak=nullable(NUMBER),
-            relative_dual_gap=nullable(NUMBER),
-            error=nullable(TEXT),
-        ),
-        record(kind={"const": "end"}, audited=COUNT, skipped=COUNT),
-    ]
-}
 
 VECTORS = record(
     schema={"const": "equipoise-vectors/1"},
@@ -402,6 +358,12 @@ def certificate() -> Schema:
     return {"anyOf": references, "$defs": definitions}
 
 
+def monitor() -> Schema:
+    """A line of a monitored run."""
+    references, definitions = typed(Step, Exact, End)
+    return {"anyOf": references, "$defs": definitions}
+
+
 def schemas() -> dict[str, Schema]:
     """Every schema by the name of its file."""
     found = {
@@ -416,7 +378,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-audit-2": audit(),
         "equipoise-study-2": study(),
         "equipoise-baseline-2": BASELINE,
-        "equipoise-monitor-1": MONITOR,
+        "equipoise-monitor-1": monitor(),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}
