@@ -19,6 +19,9 @@ from equipoise.deployment.layer import filled, relabelled
 from equipoise.solvers.placement.greedy import greedy_counts
 
 
+DATA = Path(os.environ.get("EQUIPOISE_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")) / "deepseek-v3"
+
+
 def maps_of(problem):
     """Any feasible map: a random one, every expert in it."""
     spare = problem.num_slots - problem.num_experts
@@ -310,3 +313,12 @@ def test_export_takes_an_answer_a_map_or_a_record(folder, form):
         assert again.returncode == 0, again.stderr
         if source != "map.json" and form == "vllm":
             assert json.loads(again.stdout)["total"]["moved"] == 0
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no DeepSeek-V3 counts (set EQUIPOISE_DATA)")
+def test_deepseek_v3_is_placed_within_a_thousandth_of_the_bound():
+    answer = place(DATA / "decode_in2000out100.json", 288, 32)
+    assert [layer.layer for layer in answer.layers] == list(range(3, 61))
+    assert answer.num_experts == 256
+    assert answer.proved
+    assert answer.total["gap"] < 0.001
