@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,6 @@ from equipoise import InvalidProblem, TargetError, place
 from equipoise.audits.replanning import experts_moved
 from equipoise.deployment.layer import filled, relabelled
 from equipoise.solvers.placement.greedy import greedy_counts
-
 
 DATA = Path(os.environ.get("EQUIPOISE_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")) / "deepseek-v3"
 
