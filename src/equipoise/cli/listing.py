@@ -13,9 +13,12 @@ SCHEMAS = Path(__file__).parents[1] / "schemas"
 
 
 @click.command("list")
+@click.option("--forms", is_flag=True, help="List the call forms of frameworks instead, with an example each.")
 @format_option
-def listing(form: str) -> int:
+def listing(form: str, forms: bool) -> int:
     """List the built-in balancers, the solvers, the recorded runs and the JSON schemas."""
+    if forms:
+        return _forms(form)
     from equipoise.roles import all_roles
     from equipoise.solvers.engines import ENGINES
     from equipoise.traces import recorded
@@ -48,4 +51,17 @@ def listing(form: str) -> int:
         if form == "markdown":
             click.echo(f"\n## {title}\n")
         show_table(list(entries[0]), [[str(value) for value in entry.values()] for entry in entries], form, title)
+    return 0
+
+
+def _forms(form: str) -> int:
+    """List how frameworks call their balancers: what ``--form`` takes."""
+    from equipoise.balancers.adapters.forms import all_forms
+
+    entries = [{"name": one.name, "role": one.role, "example": one.example} for one in all_forms()]
+    entries.sort(key=lambda entry: (entry["role"], entry["name"]))
+    if form == "json":
+        show_json({"schema": "equipoise-forms/1", "forms": entries})
+    else:
+        show_table(list(entries[0]), [list(entry.values()) for entry in entries], form, "forms")
     return 0
