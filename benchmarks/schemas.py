@@ -14,9 +14,10 @@ import json
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import msgspec
+from schema_placement import PLACEMENT
+from schema_words import COUNT, FRACTION, NUMBER, ROLE, TEXT, TRUTH, WORDS, Schema, by_name, many, nullable, record
 
 import equipoise
 from equipoise.audits.measures import Measure
@@ -30,38 +31,6 @@ from equipoise.study.summary import Comparison, Condensed, Failures, Summary
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
 
-Schema = dict[str, Any]
-
-FRACTION: Schema = {"type": "string", "pattern": "^-?[0-9]+(/[0-9]+)?$", "description": "exact, p/q or p"}
-TEXT: Schema = {"type": "string"}
-TRUTH: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-NUMBER: Schema = {"type": "number"}
-ROLE: Schema = {"enum": ["router", "scheduler", "placer", "predictor"]}
-
-
-def nullable(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def many(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def by_name(values: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": values}
-
-
-def record(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    """An object with these properties, all but the optional ones required; others may join in later versions."""
-    return {
-        "type": "object",
-        "required": [name for name in properties if name not in optional],
-        "properties": properties,
-    }
-
-
-WORDS: Schema = by_name(TEXT)
 ARRAY = record(
     dtype={**TEXT, "description": "NumPy's, with byte order"},
     shape=many(COUNT),
@@ -185,60 +154,6 @@ BASELINE = record(
     made={"type": "object", "description": "how the audit was made: role, passes, sizes, horizons, ..."},
     instances={**WORDS, "description": "hash by name"},
     gaps=by_name(by_name(by_name({"anyOf": [NUMBER, {"const": "inf"}]}))) | {"description": "by target and instance"},
-)
-
-
-SLOTS: Schema = {**many({"type": "integer", "minimum": -1}), "description": "[P]: the expert in every slot"}
-ON_LOADS = record(
-    peak={**FRACTION, "description": "of the fullest device, in tokens, with the split of the document"},
-    even_peak=FRACTION,
-    free_peak={**FRACTION, "description": "with the certified best split of the same map"},
-    balancedness={**NUMBER, "description": "mean over peak"},
-    physical_to_logical=SLOTS,
-)
-PEAKS = {"load": COUNT, "bound": FRACTION, "peak": FRACTION, "gap": nullable(NUMBER), "balancedness": NUMBER}
-PEAKS |= {
-    "even_peak": {**FRACTION, "description": "of the current map, without one of the best"},
-    "scheduled_peak": {**FRACTION, "description": "of the same map with its best split"},
-    "current_peak": FRACTION,
-    "current_gap": {**nullable(NUMBER), "description": "peak over bound, less 1"},
-    "current_balancedness": NUMBER,
-    "moved": {**COUNT, "description": "experts to copy to a device that does not hold them"},
-}
-WITH_CURRENT = ("current_peak", "current_gap", "current_balancedness", "moved")
-
-PLACEMENT = record(
-    schema={"const": "equipoise-placement/1"},
-    loads=TEXT,
-    steps=COUNT,
-    num_experts=COUNT,
-    num_slots=COUNT,
-    num_devices=COUNT,
-    num_nodes=COUNT,
-    num_groups=COUNT,
-    split={"enum": ["even", "free"]},
-    distinct={**TRUTH, "description": "whether no device may hold an expert twice"},
-    current=nullable({**TEXT, "description": "name of the deployed map"}),
-    notes=many(TEXT),
-    verdict=TEXT,
-    total=record(WITH_CURRENT, **PEAKS) | {"description": "all layers: peaks are added up"},
-    layers=many(
-        record(
-            WITH_CURRENT, layer=COUNT, **PEAKS, evidence=WORDS, stopped=TRUTH, best=ON_LOADS, current=nullable(ON_LOADS)
-        )
-    ),
-    window=nullable({**COUNT, "description": "steps of a part of the record"}),
-    lag=many(
-        record(
-            part=COUNT,
-            layer=COUNT,
-            load=COUNT,
-            bound=FRACTION,
-            hindsight=FRACTION,
-            placed={**FRACTION, "description": "peak on this part of the map made for the part before"},
-            current=nullable(FRACTION),
-        )
-    ),
 )
 
 
