@@ -93,17 +93,23 @@ FINDING = record(
 )
 
 CHECK = record(
+    ("refusals",),
     schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
     passed=TRUTH,
     gave_up={**COUNT, "description": "checks that a time limit ended: neither passed nor failed"},
+    refusals={
+        **many(record(when={**TEXT, "description": "in the letters of the role"}, cases=COUNT, message=TEXT)),
+        "description": "inputs that the target refuses, for information",
+    },
     checks=many(
         record(
-            ("skipped", "finding"),
+            ("refused", "skipped", "finding"),
             check=TEXT,
             outcome={"enum": ["passed", "skipped", "gave up", "FAILED", "warning"]},
             cases=COUNT,
+            refused={**COUNT, "description": "cases that the target refuses: they say nothing about it"},
             skipped={**TEXT, "description": "why"},
             finding=FINDING,
         )
@@ -155,6 +161,51 @@ VERDICT = record(
     upper=nullable(FRACTION),
 )
 
+PLACE: Schema = {**COUNT, "description": "number of the step"}
+MONITOR: Schema = record(schema={"const": "equipoise-monitor/1"}, kind={"enum": ["step", "exact", "end"]}) | {
+    "anyOf": [
+        record(
+            kind={"const": "step"},
+            step=PLACE,
+            layer=TEXT,
+            tokens={**COUNT, "description": "real ones"},
+            experts=COUNT,
+            top_k=COUNT,
+            loads={**many(COUNT), "description": "tokens of each expert"},
+            max_vio=NUMBER,
+            min_vio=NUMBER,
+            dropped={**COUNT, "description": "assignments that were asked for and not made"},
+            regret_bound=nullable({**NUMBER, "description": "at least the exact regret at equal peak load"}),
+            relative_regret_bound=nullable(NUMBER),
+            rounding=nullable({**NUMBER, "description": "what of the bound allows for rounding"}),
+            note=nullable({**TEXT, "description": "why there is no bound"}),
+        ),
+        record(
+            (
+                "compared_with",
+                "evidence",
+                "regret",
+                "exact_regret",
+                "relative_regret",
+                "excess_peak",
+                "relative_dual_gap",
+            ),
+            kind={"const": "exact"},
+            step=PLACE,
+            layer=TEXT,
+            compared_with=TEXT,
+            evidence=TEXT,
+            regret=NUMBER,
+            exact_regret=FRACTION,
+            relative_regret=nullable(NUMBER),
+            excess_peak=nullable(NUMBER),
+            relative_dual_gap=nullable(NUMBER),
+            error=nullable(TEXT),
+        ),
+        record(kind={"const": "end"}, audited=COUNT, skipped=COUNT),
+    ]
+}
+
 VECTORS = record(
     schema={"const": "equipoise-vectors/1"},
     role=ROLE,
@@ -178,6 +229,60 @@ BASELINE = record(
     made={"type": "object", "description": "how the audit was made: role, passes, sizes, horizons, ..."},
     instances={**WORDS, "description": "hash by name"},
     gaps=by_name(by_name(by_name({"anyOf": [NUMBER, {"const": "inf"}]}))) | {"description": "by target and instance"},
+)
+
+
+SLOTS: Schema = {**many({"type": "integer", "minimum": -1}), "description": "[P]: the expert in every slot"}
+ON_LOADS = record(
+    peak={**FRACTION, "description": "of the fullest device, in tokens, with the split of the document"},
+    even_peak=FRACTION,
+    free_peak={**FRACTION, "description": "with the certified best split of the same map"},
+    balancedness={**NUMBER, "description": "mean over peak"},
+    physical_to_logical=SLOTS,
+)
+PEAKS = {"load": COUNT, "bound": FRACTION, "peak": FRACTION, "gap": nullable(NUMBER), "balancedness": NUMBER}
+PEAKS |= {
+    "even_peak": {**FRACTION, "description": "of the current map, without one of the best"},
+    "scheduled_peak": {**FRACTION, "description": "of the same map with its best split"},
+    "current_peak": FRACTION,
+    "current_gap": {**nullable(NUMBER), "description": "peak over bound, less 1"},
+    "current_balancedness": NUMBER,
+    "moved": {**COUNT, "description": "experts to copy to a device that does not hold them"},
+}
+WITH_CURRENT = ("current_peak", "current_gap", "current_balancedness", "moved")
+
+PLACEMENT = record(
+    schema={"const": "equipoise-placement/1"},
+    loads=TEXT,
+    steps=COUNT,
+    num_experts=COUNT,
+    num_slots=COUNT,
+    num_devices=COUNT,
+    num_nodes=COUNT,
+    num_groups=COUNT,
+    split={"enum": ["even", "free"]},
+    distinct={**TRUTH, "description": "whether no device may hold an expert twice"},
+    current=nullable({**TEXT, "description": "name of the deployed map"}),
+    notes=many(TEXT),
+    verdict=TEXT,
+    total=record(WITH_CURRENT, **PEAKS) | {"description": "all layers: peaks are added up"},
+    layers=many(
+        record(
+            WITH_CURRENT, layer=COUNT, **PEAKS, evidence=WORDS, stopped=TRUTH, best=ON_LOADS, current=nullable(ON_LOADS)
+        )
+    ),
+    window=nullable({**COUNT, "description": "steps of a part of the record"}),
+    lag=many(
+        record(
+            part=COUNT,
+            layer=COUNT,
+            load=COUNT,
+            bound=FRACTION,
+            hindsight=FRACTION,
+            placed={**FRACTION, "description": "peak on this part of the map made for the part before"},
+            current=nullable(FRACTION),
+        )
+    ),
 )
 
 
@@ -221,7 +326,8 @@ def audit() -> Schema:
     head["measures"] = many(record(name=TEXT, unit=TEXT, better=TEXT, words=TEXT))
     changes = many(record(target=TEXT, instance=TEXT, gap=TEXT, before=nullable(NUMBER), now=nullable(NUMBER)))
     compared = record(file=TEXT, worse=changes, better=changes, compared=COUNT, tolerance=NUMBER)
-    whole = record(("baseline",), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
+    head["verdict"] = {**TEXT, "description": "what was found and what to run next, in sentences"}
+    whole = record(("baseline", "verdict"), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
     return {**whole, "anyOf": [_way(way) for way in ways]}
 
 
@@ -244,6 +350,7 @@ def _way(way: RoleAudit) -> Schema:
         **{key: {} for key in way.group_by},
         instances=COUNT,
         errors=COUNT,
+        refused={**COUNT, "description": "instances that the balancer does not take: not judged"},
         evidence=by_name(by_name(COUNT)),
         proved=COUNT,
         worst=TEXT,
@@ -298,6 +405,7 @@ def certificate() -> Schema:
 def schemas() -> dict[str, Schema]:
     """Every schema by the name of its file."""
     found = {
+        "equipoise-placement-1": PLACEMENT,
         "equipoise-problem-1": PROBLEM,
         "equipoise-solution-1": SOLUTION,
         "equipoise-certificate-1": certificate(),
@@ -308,6 +416,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-audit-2": audit(),
         "equipoise-study-2": study(),
         "equipoise-baseline-2": BASELINE,
+        "equipoise-monitor-1": MONITOR,
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}

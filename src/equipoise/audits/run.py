@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.audits.baseline import Baseline
-from equipoise.audits.contender import CALL_SECONDS, contenders
+from equipoise.audits.contender import CALL_SECONDS, contenders, settled
 from equipoise.audits.data import hashes, instances_of
 from equipoise.audits.measures import Row
 from equipoise.audits.result import Audit, environment
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.balancers.find import Target
 from equipoise.balancers.pool import POOL
+from equipoise.conditions import Condition
 from equipoise.errors import InvalidFile, InvalidProblem, TargetError
 from equipoise.executors import in_order, open_executor
 from equipoise.roles import all_roles, role_named
@@ -43,6 +44,7 @@ def audit(
     workers: int | None = None,
     dask: str | None = None,
     call_seconds: float = CALL_SECONDS,
+    accepts: str | None = None,
     baseline: str | PathLike[str] | None = None,
     update_baseline: bool = False,
     tolerance: float = 0.0,
@@ -67,6 +69,9 @@ def audit(
         Local processes, or the address of a Dask cluster; None: this process. It makes no difference to the rows.
     call_seconds
         Time limit of one call of a target that has a process of its own.
+    accepts
+        Which instances the targets take, as a condition on their sizes, for instance "K == 1" of routers. What a target
+        does not accept, as it says itself or as is said here, is not judged, nor what it refuses by raising.
     baseline
         File with the gaps of an earlier audit; every gap is compared with it, within ``tolerance`` (a share). With
         ``update_baseline`` it is written instead.
@@ -86,6 +91,9 @@ def audit(
     """
     found = _targets(targets, role, form)
     role = _common_role(found) if role is None else role
+    if accepts is not None:
+        Condition(accepts, role_named(role).letters)  # an error here, before any work
+        found = [replace(target, accepts=accepts) for target in found]
     chosen, settings = choose(role, options)
     instances, name, warnings = instances_of(chosen, trace, settings)
     found = found or defaults(chosen, instances)
@@ -113,6 +121,8 @@ def judge_units(
     """Return the rows of all units, balancer by balancer."""
     rows: list[Row] = []
     work = partial(_judge, role_named(chosen.role), chosen.variant, targets, options, shared, call_seconds)
+    if progress is not None:
+        progress(0, len(units))
     for done, judged in enumerate(in_order(work, units, executor), 1):
         rows += judged
         if progress is not None:
@@ -132,7 +142,7 @@ def _judge(
 ) -> list[Row]:
     chosen = role_audit(role.name)
     with contenders(targets, call_seconds) as tried:
-        return chosen.variants.get(variant, chosen).judge(tried, unit, options, shared)
+        return settled(tried, chosen.variants.get(variant, chosen).judge(tried, unit, options, shared))
 
 
 def choose(role: str, given: Mapping[str, Any]) -> tuple[RoleAudit, dict[str, Any]]:

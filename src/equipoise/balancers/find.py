@@ -20,6 +20,7 @@ from equipoise.balancers.balancer import CALL_SECONDS, Balancer, describe
 from equipoise.balancers.command import PREFIX, Command
 from equipoise.balancers.in_process import InProcess
 from equipoise.balancers.isolated import MEMORY, Isolated
+from equipoise.conditions import Condition
 from equipoise.errors import InvalidProblem, TargetNotFound
 from equipoise.reference.catalogue import Entry
 from equipoise.roles import all_roles, role_named
@@ -47,6 +48,8 @@ class Target:
         Name of the form that it has; None: told from its parameters.
     sizes
         The only sizes that it is tried at, of a router E and K; None: any, or its own.
+    accepts
+        A condition on the sizes of the inputs that it takes (:mod:`equipoise.conditions`); None: whatever it says.
     """
 
     name: str
@@ -55,10 +58,16 @@ class Target:
     role: str | None = None
     form: str | None = None
     sizes: tuple[int, ...] | None = None
+    accepts: str | None = None
 
     @classmethod
     def of(
-        cls, given: Any, role: str | None = None, form: str | None = None, sizes: tuple[int, ...] | None = None
+        cls,
+        given: Any,
+        role: str | None = None,
+        form: str | None = None,
+        sizes: tuple[int, ...] | None = None,
+        accepts: str | None = None,
     ) -> Target:
         """Return what a name, a function, a class or an object is as a target; with a form, its role is the form's.
 
@@ -72,11 +81,11 @@ class Target:
         if form is not None:
             role = form_named(form, role).role
         if isinstance(given, str):
-            return cls(given, given, None, role, form, sizes)
+            return cls(given, given, None, role, form, sizes, accepts)
         if not callable(given) and form is None and form_of(given, role) is None:
             raise InvalidProblem("targets", f"a {type(given).__name__}", "names of balancers, or callables")
         name = getattr(given, "__qualname__", type(given).__qualname__)
-        return cls(name, importable(given), given, role, form, sizes)
+        return cls(name, importable(given), given, role, form, sizes, accepts)
 
     @property
     def entry(self) -> Entry | None:
@@ -91,9 +100,17 @@ class Target:
         ------
         TargetNotFound
             If it cannot be found or made, or its role cannot be told.
+        InvalidProblem
+            If what it accepts is no condition on the sizes of its role.
         """
         balancer = self._start(in_process, call_seconds, memory)
         balancer.form = self.form
+        if self.accepts is not None:
+            try:
+                balancer.condition = Condition(self.accepts, balancer.role.letters)
+            except InvalidProblem:
+                balancer.close()
+                raise
         return balancer
 
     def _start(self, in_process: bool, call_seconds: float, memory: int) -> Balancer:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dis
 import io
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +24,9 @@ from equipoise.balancers.command import Command
 from equipoise.errors import EquipoiseError, InvalidProblem, TargetError
 from equipoise.roles.role import Role
 from equipoise.routing import Routing
+
+LIBRARIES = frozenset({"jax", "jaxlib", "numba", "numpy", "pandas", "scipy", "torch"})
+"""Packages whose exceptions are accidents of the code that calls them, not refusals."""
 
 GENERIC = ("accepts", "reset", "train")
 """Attributes that a balancer of any role may have."""
@@ -40,7 +45,7 @@ class InProcess(Balancer):
         own = getattr(self._object, "sizes", None)
         self.sizes = sizes or (tuple(own) if isinstance(own, tuple | list) and own else None)
 
-    def call(self, *arguments: Any, **keywords: Any) -> Reply:
+    def reply(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call it with copies, read-only where the caller's are."""
         given = [_copy(value) if isinstance(value, np.ndarray) else value for value in arguments]
         output = io.StringIO()
@@ -128,7 +133,24 @@ def _guarded(output: io.StringIO | None = None) -> Iterator[None]:
     except (TargetError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise TargetError(f"it raised {describe(error)}", "raises") from error
+        raise TargetError(f"it raised {describe(error)}", "raises", on_purpose=_on_purpose(error)) from error
+
+
+def _on_purpose(error: BaseException) -> bool:
+    """Whether a statement of the balancer's own code, ``raise`` or ``assert``, refuses what it was given.
+
+    An error that Python or a library of arrays raises there is an accident, whatever its type.
+    """
+    if not isinstance(error, AssertionError | ValueError | TypeError | NotImplementedError):
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    code, package = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+    stated = code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"] or isinstance(error, AssertionError)
+    return stated and package not in LIBRARIES and package not in sys.stdlib_module_names
 
 
 def plain(value: Any) -> tuple[Any, str | None]:

@@ -18,7 +18,7 @@ from equipoise.balancers.wire import receive, send
 from equipoise.errors import EquipoiseError, TargetError
 from equipoise.roles import register
 
-METHODS = {"call", "fresh", "reset", "train", "accepts", "attribute", "save_state", "restore_state"}
+METHODS = {"reply", "fresh", "reset", "train", "accepts", "attribute", "save_state", "restore_state"}
 
 
 def limit_memory(size: int) -> None:
@@ -76,9 +76,9 @@ def _answer(balancer: InProcess | None, method: str, arguments: list[Any], keywo
         found = getattr(balancer, method)(*arguments, **keywords)
         return {"ok": asdict(found) if isinstance(found, Reply) else found}
     except TargetError as error:
-        return {"error": str(error), "kind": error.kind}
+        return {"error": str(error), "kind": error.kind, "on purpose": error.on_purpose}
     except BaseException as error:
-        return {"error": f"it raised {describe(error)}", "kind": "raises"}
+        return {"error": f"it raised {describe(error)}", "kind": "raises", "on purpose": False}
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ def check(
     form: str | None = None,
     experts: int | None = None,
     top_k: int | None = None,
+    accepts: str | None = None,
     exclude: Iterable[str] = (),
     checks_as_of: str | None = None,
     in_process: bool = False,
@@ -47,6 +48,9 @@ def check(
         Name of the call form that it has, where its parameters do not tell: ``equipoise list --forms``.
     experts, top_k
         The only sizes that a router is tried at; both or neither.
+    accepts
+        Which inputs it takes, as a condition on their sizes, for instance "K < E and T*K % E == 0" of a router; no
+        others are tried. docs/reference/expectations.md has the letters of every role.
     exclude, checks_as_of
         Names of checks to leave out; version after which checks are left out.
     in_process
@@ -68,7 +72,8 @@ def check(
     if (experts is None) != (top_k is None):
         raise InvalidProblem("experts" if top_k is None else "top_k", "not given", "both experts and top_k, or neither")
     sizes = None if experts is None or top_k is None else (experts, top_k)
-    with Target.of(target, role, form, sizes).hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
+    tried = Target.of(target, role, form, sizes, accepts)
+    with tried.hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
         checks = select(balancer.role.name, exclude, checks_as_of)
         report = run_checks(balancer, checks, chosen, lambda entry: progress(entry, len(checks)))
     for finding in report.findings:

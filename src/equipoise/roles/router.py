@@ -175,15 +175,6 @@ class RouterCase(Case):
         """The first batch."""
         return self.batches[0]
 
-    @property
-    def shape(self) -> list[int]:
-        """T, E, K."""
-        return [*self.scores.shape, self.top_k]
-
-    def has_sizes(self, sizes: tuple[int, ...]) -> bool:
-        """Whether E and K are these."""
-        return (self.scores.shape[1], self.top_k) == sizes
-
     def __repr__(self) -> str:
         return "\n".join([f"top_k = {self.top_k}", *(shown("scores", batch) for batch in self.batches)])
 
@@ -214,6 +205,8 @@ ROLE = Role(
     noun="routing",
     read=read_routing,
     case=RouterCase,
+    letters=("T", "E", "K"),
+    shape=lambda scores, top_k: [*scores.shape, top_k],
     boundaries={
         "one token": _case(_scores(1, 4), 2),
         "one token, all experts": _case(_scores(1, 4), 4),

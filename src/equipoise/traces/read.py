@@ -7,6 +7,8 @@ others (layers) is a sequence of its own.
 Routing records hold ``topk_ids`` and ``topk_weights`` ``[L, T, K]`` instead: the scores of the chosen experts alone.
 The others are unknown and taken as 0, so what is audited is the problem on these truncated scores, which tie heavily;
 instance names say so.
+
+Recordings of :func:`equipoise.record` have several layers and steps: see :mod:`equipoise.traces.recorded_file`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from equipoise.errors import InvalidFile
 from equipoise.files import read_arrays
 from equipoise.problems import AssignmentProblem
 from equipoise.traces.instance import GATES, Instance, apply_gate
+from equipoise.traces.recorded_file import is_recording, recorded_instances, recorded_layers
 
 KEYS = ("scores", "logits", "gate", "top_k", "capacity", "drop", "mask")
 RECORD_KEYS = ("topk_ids", "topk_weights", "num_experts", "top_k", "seq_len")
@@ -36,7 +39,10 @@ def read_trace(path: str | PathLike[str], top_k: int | None = None) -> list[Inst
     InvalidFile
         If the file cannot be read, has other keys, or does not say K and neither does the caller.
     """
-    arrays = _read(path)
+    arrays = read_arrays(path)
+    if is_recording(arrays):
+        return recorded_instances(recorded_layers(path, arrays), top_k)
+    _refuse_unknown(path, arrays)
     if "topk_ids" in arrays:
         return _record(path, arrays, top_k)
     scores, k = _scores(path, arrays), _top_k(path, arrays, top_k)
@@ -51,7 +57,8 @@ def read_problem(
     path: str | PathLike[str], top_k: int | None = None, capacity: int | None = None, drop: bool = False
 ) -> AssignmentProblem:
     """Read one problem; arguments override what the file says."""
-    arrays = _read(path)
+    arrays = read_arrays(path)
+    _refuse_unknown(path, arrays)
     scores = _scores(path, arrays)
     if scores.ndim != 2:
         raise InvalidFile(f"{path} holds scores of shape {scores.shape}; allowed: one matrix [T, E]")
@@ -60,13 +67,11 @@ def read_problem(
     return AssignmentProblem(scores, _top_k(path, arrays, top_k), limit, dropping, arrays.get("mask"))
 
 
-def _read(path: str | PathLike[str]) -> dict[str, Any]:
-    arrays = read_arrays(path)
+def _refuse_unknown(path: str | PathLike[str], arrays: dict[str, Any]) -> None:
     allowed = RECORD_KEYS if "topk_ids" in arrays else KEYS
     unknown = sorted(set(arrays) - set(allowed))
     if unknown:
         raise InvalidFile(f"{path} has the key {unknown[0]!r}; allowed: {', '.join(allowed)}")
-    return arrays
 
 
 def _record(path: str | PathLike[str], arrays: dict[str, Any], top_k: int | None) -> list[Instance]:

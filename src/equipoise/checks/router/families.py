@@ -132,7 +132,8 @@ def indivisible() -> st.SearchStrategy[RouterCase]:
 @family(lambda case: np.ptp(case.scores) == 0)
 def tied() -> st.SearchStrategy[RouterCase]:
     """All scores equal."""
-    return single_batches().map(lambda case: RouterCase((np.full_like(case.scores, 0.5),), case.top_k))
+    cases: st.SearchStrategy[RouterCase] = single_batches()
+    return cases.map(lambda case: RouterCase((np.full_like(case.scores, 0.5),), case.top_k))
 
 
 @family()
