@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +12,14 @@ from hypothesis import given
 
 import equipoise
 import framework_forms as forms
+from command_line import run
 from equipoise import InvalidProblem, TargetError, strategies
 from equipoise.balancers.adapters.forms import all_forms, form_named, form_of
 from equipoise.balancers.adapters.megatron_router import MegatronRouter
 from equipoise.balancers.adapters.router_answers import logits_of
 from equipoise.balancers.find import Target
 from equipoise.roles.router import read_routing
+from equipoise.traces import Instance
 
 HERE = "framework_forms"
 SCORES = np.random.default_rng(1).permutation(4095)[: 24 * 8].reshape(24, 8).astype(np.float32) / 4096
@@ -353,3 +357,31 @@ def test_torch_routers_get_tensors_and_have_no_regret(torch_file, name):
         assert ("has bias" in balancer.capabilities) == (name in ("Router", "gate"))
     audit = equipoise.audit(f"{torch_file}:{name}", trace=scores, top_k=2, passes=1)
     assert [row.values["regret"] for row in audit.rows] == [0]
+
+
+def test_the_command_line_takes_forms_and_sizes(tmp_path):
+    (tmp_path / "gate.py").write_text(Path(forms.__file__).read_text())
+    few = ("--examples", "3")
+    checked = run(tmp_path, "check", "gate.py:HiddenRouter", "--experts", "16", "--top-k", "4", *few)
+    assert checked.returncode == 0, checked.stdout
+    named = run(tmp_path, "check", "gate.py:grouped_topk", "--form", "grouped-topk", *few)
+    assert named.returncode == 0, named.stdout
+    audited = run(tmp_path, "audit", "gate.py:logits_weights_ids", "--experts", "7", "topk")
+    assert audited.returncode == 2
+    assert "experts is 7; allowed: what the trace has" in audited.stderr
+    listed = run(tmp_path, "list", "--forms", "--format", "json")
+    entries = json.loads(listed.stdout)["forms"]
+    assert {entry["name"] for entry in entries} == {form.name for form in all_forms()}
+    unknown = run(tmp_path, "audit", "gate.py:make", "--form", "by-sizes")
+    assert unknown.returncode == 2
+    assert "did you mean 'by-size'" in unknown.stderr
+
+
+def test_an_audit_makes_a_module_at_the_sizes_of_the_trace_and_may_leave_others_out():
+    traces = [Instance(name, SCORES[:, :width], 2, name) for name, width in (("wide", 8), ("narrow", 4))]
+    audit = equipoise.audit([forms.make, "topk"], trace=traces, form="by-size", passes=1)
+    assert [row.values["regret"] for row in audit.rows] == [0] * 4
+    only = equipoise.audit(forms.make, trace=traces, experts=4, passes=1)
+    assert [row.instance for row in only.rows] == ["narrow"]
+    with pytest.raises(InvalidProblem, match="what the trace has: 4, 8"):
+        equipoise.audit(forms.make, trace=traces, experts=5)
