@@ -328,6 +328,9 @@ class Router(nn.Module):
     def forward(self, hidden_states):
         scores = self.gate(hidden_states).float().sigmoid()
         ids = torch.topk(scores + self.expert_bias, self.top_k).indices
+        if self.training:
+            load = torch.bincount(ids.flatten(), minlength=len(self.expert_bias)).float()
+            self.expert_bias += 0.01 * torch.sign(load.mean() - load)
         return scores.gather(1, ids), ids
 
 
@@ -385,3 +388,17 @@ def test_an_audit_makes_a_module_at_the_sizes_of_the_trace_and_may_leave_others_
     assert [row.instance for row in only.rows] == ["narrow"]
     with pytest.raises(InvalidProblem, match="what the trace has: 4, 8"):
         equipoise.audit(forms.make, trace=traces, experts=5)
+
+
+def test_a_torch_module_in_training_moves_its_bias_and_in_evaluation_does_not(torch_file):
+    skewed = SCORES / 2
+    skewed[:, 0] += 0.5
+    with held(f"{torch_file}:gate") as balancer:
+        assert {"takes training", "has reset", "has bias"} <= balancer.capabilities
+        balancer.ask(skewed, 2, training=False)
+        assert not balancer.attribute("bias").any()
+        for _ in range(60):
+            balancer.ask(skewed, 2, training=True)
+        assert balancer.ask(skewed, 2).load[0] < 24
+        balancer.reset()
+        assert balancer.ask(skewed, 2).load[0] == 24
