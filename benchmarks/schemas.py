@@ -46,7 +46,7 @@ CASES = {
 }
 
 FINDING = record(
-    ("phase", "origin"),
+    ("phase", "origin", "form"),
     schema={"const": "equipoise-finding/1"},
     id={"type": "string", "pattern": "^[0-9a-f]{6}$"},
     equipoise=TEXT,
@@ -58,6 +58,7 @@ FINDING = record(
     message=TEXT,
     phase={"enum": ["vectors", "boundary", "search", "sequence"]},
     origin={**TEXT, "description": "name of the known case that it was made of"},
+    form=nullable({**TEXT, "description": "name of the target's call form, where it was said"}),
     better={"description": "a better answer, or null"},
     case={"anyOf": list(CASES.values())},
 )
