@@ -219,7 +219,7 @@ def _format(source: Source, kind: Kind) -> Format:
             return one
     allowed = ", ".join(one.name for one in FORMATS if kind in one.kinds)
     if fitting:
-        what = f"holds {fitting[0].kinds[0]} ({fitting[0].name})"
+        what = f"holds {fitting[0].kinds[0]}"
     else:
         what = f"is a record of {', '.join(map(repr, source.content)) or 'nothing'} ({source.container})"
     raise InvalidFile(f"{source.path} {what}; allowed for {kind}: {allowed}; see {PAGE}")
