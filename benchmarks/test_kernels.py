@@ -6,7 +6,7 @@
     pytest benchmarks/test_kernels.py --benchmark-only --benchmark-compare
 
 `pytest` alone does not collect this file. A call before the first round compiles, and is not counted. The phases of
-`express` are timed from fresh copies of what the phase before left.
+`dual-descent` are timed from fresh copies of what the phase before left.
 """
 
 import copy
@@ -42,7 +42,7 @@ def problem(request):
 
 @pytest.fixture(scope="module")
 def solution(problem):
-    return solve(problem, "express")
+    return solve(problem, "dual-descent")
 
 
 def test_assignment_descent(benchmark, problem):

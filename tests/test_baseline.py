@@ -112,12 +112,15 @@ def test_the_hash_tells_scores_k_sequence_and_loads_apart():
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "no baseline"),
-        ("[]", "no baseline"),
-        ("[" * 100_000, "no baseline"),
+        ("", "is not a baseline"),
+        ("[]", "is not a baseline"),
+        ("[" * 100_000, "is not a baseline"),
         ('{"schema": "equipoise-baseline/0"}', "of the schema 'equipoise-baseline/0', this version reads"),
-        (f'{{"schema": "{SCHEMA}"}}', "no baseline"),
-        (f'{{"schema": "{SCHEMA}", "made": {{}}, "instances": {{}}, "gaps": {{"x": {{"a": 3}}}}}}', "no baseline"),
+        (f'{{"schema": "{SCHEMA}"}}', "is not a baseline"),
+        (
+            f'{{"schema": "{SCHEMA}", "made": {{}}, "instances": {{}}, "gaps": {{"x": {{"a": 3}}}}}}',
+            "is not a baseline",
+        ),
     ],
 )
 def test_a_file_that_is_no_baseline_is_refused_in_one_sentence(tmp_path, content, words):

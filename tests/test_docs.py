@@ -105,5 +105,5 @@ def test_every_command_of_a_tutorial_stands_beside_its_python(page):
 def test_the_pages_that_promise_commands_have_some():
     if not DOCS.is_dir():
         pytest.skip("the tests run outside a checkout: docs/ is not here")
-    how_to = {f"how-to/{page}.md" for page in ("check", "ci", "failure", "write-a-check", "strategies")}
+    how_to = {f"how-to/{page}.md" for page in ("check", "ci", "failure", "baselines", "write-a-check", "strategies")}
     assert {"tutorials/routers.md", "tutorials/devices.md", *how_to} <= set(PAGES)

@@ -20,8 +20,8 @@ from equipoise.solvers.engines import engines_to_try
 from strategies_assignment import ALL, INTEGRAL, fewer, problems
 
 
-def express(problem, **options):
-    return solve(problem, "express", **options)
+def descended(problem, **options):
+    return solve(problem, "dual-descent", **options)
 
 
 def by_flow(problem):
@@ -29,7 +29,7 @@ def by_flow(problem):
 
 
 def assert_optimal(problem):
-    solution = express(problem)
+    solution = descended(problem)
     assert (solution.status, solution.evidence, solution.repairs) == ("optimal", "certified", ())
     assert solution.raw_status == "OPTIMAL"
     assert solution.raw_objective == solution.objective == by_flow(problem)
@@ -38,13 +38,13 @@ def assert_optimal(problem):
 
 @fewer(2)
 @given(problems(kinds=ALL))
-def test_any_problem_is_solved_by_express_itself(problem):
+def test_any_problem_is_solved_by_dual_descent_itself(problem):
     assert_optimal(problem)
 
 
 @given(problems(kinds=INTEGRAL, max_tokens=12, max_experts=6))
 def test_raw_claims_equal_those_of_min_cost_flow_on_integers(problem):
-    assert express(problem).raw_objective == solve(problem, "ortools-flow").raw_objective
+    assert descended(problem).raw_objective == solve(problem, "ortools-flow").raw_objective
 
 
 def random_scores(tokens=700, experts=24, skew=1.0, seed=0):
@@ -83,15 +83,15 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize(("scores", "top_k", "form"), FAMILIES.values(), ids=FAMILIES)
-def test_hard_families_are_solved_by_express_itself(scores, top_k, form):
+def test_hard_families_are_solved_by_dual_descent_itself(scores, top_k, form):
     assert_optimal(AssignmentProblem(scores, top_k, **form))
 
 
 def test_scores_read_as_they_are_and_as_grid_integers_give_the_same_answer(monkeypatch):
     problem = AssignmentProblem(random_scores(3000, 24, 2.0), 4)
-    answer = express(problem)
+    answer = descended(problem)
     monkeypatch.setattr(engine, "TUNING", TUNING._replace(materialise=0))
-    other = express(AssignmentProblem(problem.scores, 4))
+    other = descended(AssignmentProblem(problem.scores, 4))
     np.testing.assert_array_equal(answer.experts, other.experts)
     np.testing.assert_array_equal(answer.certificate.prices, other.certificate.prices)
 
@@ -198,24 +198,24 @@ def test_the_floor_rises_as_far_as_the_spare_capacity_allows(data, spare):
 @pytest.mark.parametrize("form", ["prices", "solution", "nonsense"])
 def test_a_start_changes_the_way_but_not_the_optimum(form):
     before, problem = (AssignmentProblem(random_scores(3000, seed=seed), 4) for seed in (1, 2))
-    solution = express(before)
+    solution = descended(before)
     prices = np.ldexp(solution.certificate.prices.astype(float), -solution.certificate.exponent)
     start = {"prices": prices, "solution": solution, "nonsense": prices[::-1] * 100}[form]
-    assert express(problem, start=start).objective == express(problem).objective == by_flow(problem)
+    assert descended(problem, start=start).objective == descended(problem).objective == by_flow(problem)
 
 
 @pytest.mark.parametrize("start", [[1.0], np.full(24, np.nan), ["a"] * 24, None, solve])
 def test_a_start_that_is_no_price_per_expert_is_refused(start):
     problem = AssignmentProblem(random_scores(), 2)
     if start is None:
-        start = replace(express(problem), certificate=None)
+        start = replace(descended(problem), certificate=None)
     with pytest.raises(InvalidProblem, match="start"):
-        express(problem, start=start)
+        descended(problem, start=start)
 
 
 def test_without_a_proof_another_engine_answers_and_the_solution_says_so(monkeypatch):
     monkeypatch.setattr(engine, "TUNING", TUNING._replace(passes=0))
-    solution = express(AssignmentProblem(random_scores(), 2))
+    solution = descended(AssignmentProblem(random_scores(), 2))
     assert solution.status == "optimal"
     assert solution.raw_status == "OPTIMAL by ortools-flow, since dual descent found no proof"
 
@@ -224,7 +224,7 @@ def test_a_wrong_proof_is_mended_and_the_solution_says_so(monkeypatch):
     problem = AssignmentProblem(random_scores(60, 6), 2)
     greedy = np.argsort(-problem.scores, axis=1)[:, :2].astype(np.int32)
     monkeypatch.setattr(engine.DualDescent, "solve", lambda self: (greedy, np.zeros(6, np.int64)))
-    solution = express(problem)
+    solution = descended(problem)
     assert solution.status == "optimal"
     assert solution.objective == by_flow(problem)
     assert solution.raw_objective > solution.objective

@@ -96,6 +96,13 @@ def documents(tmp_path_factory):
         if certificate is not None:
             certificate.save(folder / f"{kind}.json")
             found["equipoise-certificate-1"].append(json.loads((folder / f"{kind}.json").read_text()))
+    slots = np.stack([np.arange(12) % 8] * 2)
+    (folder / "map.json").write_text(json.dumps({"physical_to_logical_map": slots.tolist()}))
+    machine = ("--slots", 12, "--devices", 4)
+    found["equipoise-placement-1"] = [
+        written(0, "place", "loads.npz", *machine, "--current", "map.json"),
+        written(0, "place", "series.npz", *machine, "--split", "free", "--lag", "--window", 10),
+    ]
     assert {document["kind"] for document in found["equipoise-certificate-1"]} >= set(PROBLEMS) - {"group-limited"}
     return found
 

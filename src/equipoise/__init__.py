@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from equipoise.certificates.check.verdict import Verdict as Verdict
     from equipoise.checks.check import check as check
     from equipoise.checks.engine.report import Report as Report
+    from equipoise.deployment.answer import Placement as Placement
+    from equipoise.deployment.maps import ExpertMap as ExpertMap
+    from equipoise.deployment.maps import read_map as read_map
+    from equipoise.deployment.maps import write_map as write_map
+    from equipoise.deployment.place import place as place
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
     from equipoise.errors import InvalidProblem as InvalidProblem
@@ -64,6 +69,7 @@ _HOME = {
     "Certificate": "certificates.certificate",
     "CommunicationProblem": "problems",
     "EquipoiseError": "errors",
+    "ExpertMap": "deployment.maps",
     "Frontier": "solvers.assignment.frontier",
     "FrontierPoint": "solvers.assignment.frontier",
     "GroupLimitedProblem": "problems",
@@ -76,6 +82,7 @@ _HOME = {
     "Predictor": "roles.predictor",
     "Router": "roles.router",
     "Routing": "routing",
+    "Placement": "deployment.answer",
     "PlacementProblem": "problems",
     "Report": "checks.engine.report",
     "Scheduler": "roles.scheduler",
@@ -95,12 +102,15 @@ _HOME = {
     "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
     "node_costs": "problems",
+    "place": "deployment.place",
     "read_loads": "traces",
+    "read_map": "deployment.maps",
     "read_trace": "traces",
     "recorded": "traces",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
+    "write_map": "deployment.maps",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -79,7 +79,8 @@ class Audit:
             "balancer": key[0],
             **dict(zip(self.kind.group_by, key[1:], strict=True)),
             "instances": len(rows),
-            "errors": len(rows) - len(good),
+            "errors": sum(row.at_fault for row in rows),
+            "refused": sum(row.refused for row in rows),
             **measured,
             "evidence": {name: dict(Counter(words)) for name, words in found.items()},
             "proved": sum(row.proved for row in good),
@@ -94,11 +95,12 @@ class Audit:
     @property
     def broken(self) -> dict[str, list[Row]]:
         """The rows of balancers that broke, by balancer."""
-        found: dict[str, list[Row]] = {}
-        for row in self.rows:
-            if row.at_fault:
-                found.setdefault(row.balancer, []).append(row)
-        return found
+        return _by_balancer(row for row in self.rows if row.at_fault)
+
+    @property
+    def refused(self) -> dict[str, list[Row]]:
+        """The rows on instances that a balancer does not take, by balancer: they are not judged."""
+        return _by_balancer(row for row in self.rows if row.refused)
 
     @property
     def passed(self) -> bool:
@@ -138,6 +140,8 @@ class Audit:
         }
         if any(summary["errors"] for summary in self.summary):
             leading["errors"] = lambda s: f"{s['errors']}/{s['instances']}"
+        if any(summary["refused"] for summary in self.summary):
+            leading["refused"] = lambda s: f"{s['refused']}/{s['instances']}"
         columns = leading | {one.title: one.cell for one in self.kind.measures if one.title}
         for name in self.summary[0]["evidence"] if self.summary else ():
             columns[name] = lambda s, name=name: _counted(s["evidence"][name])
@@ -173,8 +177,11 @@ class Audit:
             paragraphs.append(f"{name} broke on {place}: {rows[0].error}.")
         for name, warning in dict.fromkeys((row.balancer, word) for row in self.rows for word in row.warnings):
             paragraphs.append(f"Warning: {name}: {warning}.")
-        unable = dict.fromkeys(f"{row.balancer}: {row.error}" for row in self.rows if row.error and not row.at_fault)
-        paragraphs += [f"Note: {sentence}." for sentence in [*self.notes, *unable]]
+        for name, refused in self.refused.items():
+            count = sum(row.balancer == name for row in self.rows)
+            place = f"{len(refused)} of {count} instances, which do not count, first {refused[0].instance}"
+            paragraphs.append(f"{name} refused {place}: {refused[0].error}.")
+        paragraphs += [f"Note: {sentence}." for sentence in self.notes]
         found = self.comparison
         if found is not None and found.better:
             paragraphs.append("--update-baseline keeps what is better.")
@@ -225,6 +232,13 @@ class Audit:
 
     def __repr__(self) -> str:
         return self.table()
+
+
+def _by_balancer(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.balancer, []).append(row)
+    return found
 
 
 def environment() -> dict[str, str]:

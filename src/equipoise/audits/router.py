@@ -27,7 +27,7 @@ from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.balancers.in_process import InProcess
 from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
-from equipoise.errors import TargetError
+from equipoise.errors import InvalidProblem, TargetError
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem, GroupLimitedProblem
 from equipoise.roles.router import ROLE, Routed
@@ -159,10 +159,21 @@ def _groups(contender: Contender, mask: npt.NDArray[np.bool_]) -> tuple[int, int
 
 
 def sequences(instances: Sequence[Instance], options: Options) -> list[list[Instance]]:
-    """Group batches by their sequence, both in order of appearance."""
+    """Group batches by their sequence, both in order of appearance; only those of so many experts, if that is asked.
+
+    Raises
+    ------
+    InvalidProblem
+        If there are none of them.
+    """
+    wanted = options.get("experts")
+    known = sorted({instance.scores.shape[1] for instance in instances})
+    if wanted is not None and wanted not in known:
+        raise InvalidProblem("experts", str(wanted), f"what the trace has: {', '.join(map(str, known))}")
     groups: dict[str, list[Instance]] = {}
     for instance in instances:
-        groups.setdefault(instance.sequence, []).append(instance)
+        if wanted in (None, instance.scores.shape[1]):
+            groups.setdefault(instance.sequence, []).append(instance)
     return list(groups.values())
 
 
@@ -210,6 +221,8 @@ MAX_VIO = Measure("max_vio", "ratio", title="MaxVio", gap="MaxVio", words="peak 
 MIN_VIO = Measure("min_vio", "ratio", "more", (MEAN, LEAST), "MinVio", "least over mean load of the experts, minus 1")
 SCORE = Measure("score_ratio", "ratio", "more", (MEAN,), "score", "over that of the certified balanced optimum")
 
+EXPERTS = Option("experts", int, "Only batches of so many experts.", least=1, compared=False, studied=False)
+
 BESIDE = (
     Measure("peak", "tokens", aggregates=()),
     Measure("least_peak", "tokens", aggregates=()),
@@ -251,7 +264,7 @@ STREAM = RoleAudit(
     ),
     judge=judge_stream,
     units=sequences,
-    options=(TOP_K, GATE, AXES),
+    options=(TOP_K, GATE, AXES, EXPERTS),
     legend=lambda audit: (
         "Every batch is routed once, in order. The last two rows cannot see the future; the optimum of each step can."
     ),
@@ -284,7 +297,13 @@ AUDIT = RoleAudit(
     ),
     judge=judge,
     units=sequences,
-    options=(TOP_K, GATE, AXES, Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1)),
+    options=(
+        TOP_K,
+        GATE,
+        AXES,
+        EXPERTS,
+        Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1),
+    ),
     legend=lambda audit: (
         f"Stateful routers saw each batch {audit.options['passes']} times and are judged on the last (--passes)."
     ),

@@ -134,11 +134,6 @@ class SchedulerCase(Case):
         """The first load."""
         return self.loads[0]
 
-    @property
-    def shape(self) -> list[int]:
-        """E, G."""
-        return list(self.hosts.shape)
-
     def __repr__(self) -> str:
         return "\n".join([*(shown("load", load) for load in self.loads), shown("hosts", self.hosts)])
 
@@ -164,6 +159,8 @@ ROLE = Role(
     noun="schedule",
     read=read_schedule,
     case=SchedulerCase,
+    letters=("E", "G"),
+    shape=lambda load, hosts: list(hosts.shape),
     boundaries={
         "one expert, one device": _case([3], np.ones((1, 1), bool)),
         "one expert everywhere": _case([7], np.ones((1, 4), bool)),

@@ -32,21 +32,22 @@ class LoadTrace:
         ``[S, L, E]``; layers without any token (dense layers) are left out.
     layers
         Number in the file of each of the L layers.
-    steps
-        Number in the file of each of the S steps; those without any token are left out.
     warnings
         What looks wrong, in sentences; empty if nothing does.
+    steps
+        Number in the file of each of the S steps, those without any token left out; empty: 0, 1, ...
     """
 
     loads: Integers
     layers: tuple[int, ...]
-    steps: tuple[int, ...]
     warnings: tuple[str, ...]
+    steps: tuple[int, ...] = ()
 
     def instances(self, steps: int) -> list[LoadInstance]:
         """Return the layers of so many steps, evenly spaced."""
+        numbers = self.steps or range(len(self.loads))
         return [
-            LoadInstance(f"step{self.steps[row]}/layer{layer}", self.loads[row, index])
+            LoadInstance(f"step{numbers[row]}/layer{layer}", self.loads[row, index])
             for row in evenly(len(self.loads), steps)
             for index, layer in enumerate(self.layers)
         ]
@@ -96,7 +97,7 @@ def read_loads(
     layers = np.array(counts.layers or range(counts.loads.shape[1]))[kept]
     steps = np.array(counts.steps or range(counts.loads.shape[0]))[used]
     warnings += _warnings(loads, steps, layers, top_k if counts.top_k is None else counts.top_k)
-    return LoadTrace(loads, tuple(layers.tolist()), tuple(steps.tolist()), tuple(warnings))
+    return LoadTrace(loads, tuple(layers.tolist()), tuple(warnings), tuple(steps.tolist()))
 
 
 def _warnings(

@@ -80,6 +80,6 @@ FORM = Form(
     name="lplb",
     role="scheduler",
     example="solve(load, log2phy) -> log2phy_prob",
-    recognises=lambda found, names: "log2phy" in names and not isinstance(found, type),
+    recognises=lambda found, names: "log2phy" in names and "topk_ids" not in names and not isinstance(found, type),
     adapt=lambda found: LplbFunction(found, to_tensor_of(found)),
 )

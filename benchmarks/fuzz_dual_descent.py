@@ -1,11 +1,11 @@
-"""Does `express` ever differ from OR-Tools' min-cost flow? Random instances without end, the seed printed.
+"""Does `dual-descent` ever differ from OR-Tools' min-cost flow? Random instances without end, the seed printed.
 
-    python benchmarks/fuzz_express.py                      100,000 small integer instances and 200 large ones
-    python benchmarks/fuzz_express.py --hours 8            until the time is up, with a seed of the clock's
-    python benchmarks/fuzz_express.py --seed 7 --only 4711 one small instance again
-    NUMBA_BOUNDSCHECK=1 python benchmarks/fuzz_express.py --small 2000 --large 0
+    python benchmarks/fuzz_dual_descent.py                      100,000 small integer instances and 200 large ones
+    python benchmarks/fuzz_dual_descent.py --hours 8            until the time is up, with a seed of the clock's
+    python benchmarks/fuzz_dual_descent.py --seed 7 --only 4711 one small instance again
+    NUMBA_BOUNDSCHECK=1 python benchmarks/fuzz_dual_descent.py --small 2000 --large 0
 
-Small instances have integer scores, on which both engines are exact, and compare raw claims; whatever express claims
+Small instances have integer scores, on which both engines are exact, and compare raw claims; what dual descent claims
 must also pass the solver-free check. Exit code 1 on the first difference, with the instance's number.
 """
 
@@ -45,7 +45,7 @@ def small(seed: int, index: int) -> AssignmentProblem:
 
 
 def large(seed: int, index: int) -> AssignmentProblem:
-    """Between 100,001 arcs, where express becomes the default, and 4,000,000; gates, skewed, rounded or tied."""
+    """Between 100,001 arcs, where dual descent becomes the default, and 4,000,000; gates, skewed, rounded or tied."""
     random = np.random.default_rng([seed, index, 1])
     experts = int(random.choice([16, 64, 100, 256]))
     tokens = 1 + int(100_000 * 40 ** random.random()) // experts

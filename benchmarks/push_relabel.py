@@ -1,13 +1,13 @@
 """How fast are exact splits of many load vectors on one placement? `push-relabel` beside max flow and HiGHS.
 
-    python benchmarks/express_scheduling.py [-o DIRECTORY] [--vectors 500] [--rounds 7] [--only 256-64] [--fuzz SECONDS]
-    python benchmarks/express_scheduling.py --write    # also puts the tables into docs/measured/batched-scheduling.md
+    python benchmarks/push_relabel.py [-o DIRECTORY] [--vectors 500] [--rounds 7] [--only 256-64] [--fuzz SECONDS]
+    python benchmarks/push_relabel.py --write    # also puts the tables into docs/measured/batched-scheduling.md
 
 Placements are random, every expert on different devices; loads are multinomial with Zipf shares, the same shares for
 all vectors of a case, so that each vector is close to the one before and a warm start is worth most. All sides end at
 the same integral peaks, which is checked. The model or network is built once, outside the clock, on every side; "solve"
 is the solver's own call, "all" is from the load vector to the split: handing over the loads, every solve, and reading
-peak and split (for `express`: checks at the door and the network too). HiGHS is SciPy's, warm-started from its last
+peak and split (here: checks at the door and the network too). HiGHS is SciPy's, warm-started from its last
 basis; it solves the linear program, so its split is not integral. Max flow raises the peak by the cut of each flow that
 falls short, as the engine `ortools-flow` does. `--fuzz` instead tries random placements until time is up, every
 certificate checked.
@@ -51,7 +51,7 @@ def instance(experts: int, devices: int, replicas: int, zipf: float, vectors: in
     return random.multinomial(TOKENS, share / share.sum(), vectors), hosts
 
 
-def express(loads: np.ndarray, hosts: np.ndarray) -> Side:
+def batched(loads: np.ndarray, hosts: np.ndarray) -> Side:
     form, network = SchedulingProblem(np.zeros(len(hosts), np.int64), hosts), Network.of(hosts)
 
     def run() -> tuple[float, float, list[int]]:
@@ -142,7 +142,7 @@ def highs(loads: np.ndarray, hosts: np.ndarray) -> Side:
 
 def compare(loads: np.ndarray, hosts: np.ndarray, rounds: int) -> dict[str, tuple[Timing, Timing]]:
     """Time every side in turn, after a warm-up; per side "solve" and "all", in seconds a vector."""
-    sides = {"express": express(loads, hosts), "max flow": flow(loads, hosts), "HiGHS": highs(loads, hosts)}
+    sides = {"push-relabel": batched(loads, hosts), "max flow": flow(loads, hosts), "HiGHS": highs(loads, hosts)}
     peaks = {name: side()[2] for name, side in sides.items()}
     if len(set(map(tuple, peaks.values()))) != 1:
         raise AssertionError(f"the sides end at different peaks: {peaks}")
@@ -194,16 +194,25 @@ def main() -> int:
         return 0
     options.output.mkdir(parents=True, exist_ok=True)
     facts = environment(["equipoise", "numpy", "numba", "ortools", "scipy"])
-    results = Results(options.output / "express_scheduling.json", facts)
-    header = ["E", "G", "replicas", "Zipf", "express, us", "spread", "max flow / express", "HiGHS / express"]
-    header += ["express, all, us", "max flow / express, all", "HiGHS / express, all"]
+    results = Results(options.output / "push_relabel.json", facts)
+    header = [
+        "E",
+        "G",
+        "replicas",
+        "Zipf",
+        "push-relabel, us",
+        "spread",
+        "max flow / push-relabel",
+        "HiGHS / push-relabel",
+    ]
+    header += ["push-relabel, all, us", "max flow / push-relabel, all", "HiGHS / push-relabel, all"]
     rows = []
     for *size, zipf in ((*size, zipf) for size in SIZES for zipf in ZIPF):
         name = "-".join(map(str, (*size, zipf)))
         if not name.startswith(options.only):
             continue
         times = compare(*instance(*size, zipf, options.vectors), options.rounds)
-        own, full = times["express"]
+        own, full = times["push-relabel"]
         row = [*size, str(zipf), own.median * 1e6, f"{own.spread:.0%}"]
         row += [times[peer][0].times(own) for peer in ("max flow", "HiGHS")]
         row += [full.median * 1e6, *(times[peer][1].times(full) for peer in ("max flow", "HiGHS"))]
@@ -215,7 +224,7 @@ def main() -> int:
     peers = zip(("max flow", "HiGHS, warm"), ratios, strict=True)
     least = [[peer, min(found), statistics.median(found)] for peer, found in peers]
     summary = table(["peer", "least ratio", "median ratio"], least)
-    command = "python benchmarks/express_scheduling.py"
+    command = "python benchmarks/push_relabel.py"
     results.markdown("Exact scheduling of many load vectors", command, [table(header, rows), summary])
     if options.write:
         results.into_page(PAGE, [table(header, rows), summary])

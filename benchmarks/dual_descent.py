@@ -1,9 +1,9 @@
-"""How fast is `express`, against whom, and in how much memory?
+"""How fast is `dual-descent`, against whom, and in how much memory?
 
-    python benchmarks/express.py                      everything; writes .json, .md, .svg
-    python benchmarks/express.py --only 65536x256     the cases whose name contains this
-    python benchmarks/express.py --list               their names
-    python benchmarks/express.py --write              also puts tables and plot into docs/measured/dual-descent.md
+    python benchmarks/dual_descent.py                      everything; writes .json, .md, .svg
+    python benchmarks/dual_descent.py --only 65536x256     the cases whose name contains this
+    python benchmarks/dual_descent.py --list               their names
+    python benchmarks/dual_descent.py --write              also puts tables and plot into docs/measured/dual-descent.md
 
 The sides of a case run in the same rounds, after one call that is not counted (it compiles). `solve` is
 `equipoise.solve` from float32 scores to a certified solution, the solver-free check included; `engine` is its engine
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from express_report import plot, sections
-from express_scores import GATES, drifting, scores
+from dual_descent_report import plot, sections
+from dual_descent_scores import GATES, drifting, scores
 from measure import Results, Timing, environment, peak_memory, race
 
 from equipoise import AssignmentProblem, solve
@@ -33,7 +33,7 @@ from equipoise.solvers.solve import claim
 PACKAGES = ("equipoise", "numpy", "numba", "ortools", "scipy", "pot", "pulp")
 SKEWS = (0.0, 1.0, 2.0, 3.0)
 DOCS = Path(__file__).parents[1] / "docs"
-PICTURE = "Seconds and memory against the number of tokens, log-log: express, argpartition and min-cost flow"
+PICTURE = "Seconds and memory against the number of tokens, log-log: dual descent, argpartition and min-cost flow"
 LIMIT = 16 << 30
 """Address space of a side that runs in a process of its own; what does not fit is said not to."""
 
@@ -73,7 +73,7 @@ def linear_program(problem: AssignmentProblem) -> None:
 
 
 SIDES: dict[str, Callable[[AssignmentProblem], Any]] = {
-    "solve": lambda p: solve(AssignmentProblem(p.scores, p.top_k), "express"),
+    "solve": lambda p: solve(AssignmentProblem(p.scores, p.top_k), "dual-descent"),
     "argpartition": lambda p: np.argpartition(-p.scores, p.top_k - 1, axis=1),
     "engine": lambda p: engine.solve(AssignmentProblem(p.scores, p.top_k), None),
     "ortools-flow": lambda p: flow.solve(p, None),
@@ -134,13 +134,13 @@ def cases() -> list[Case]:
 ALONE = """
 import resource, sys, time
 sys.path.insert(0, {here!r})
-import express, measure
+import dual_descent, measure
 if {side!r} == "ortools-flow":
-    resource.setrlimit(resource.RLIMIT_AS, (express.LIMIT, express.LIMIT))
+    resource.setrlimit(resource.RLIMIT_AS, (dual_descent.LIMIT, dual_descent.LIMIT))
 before = measure.own_peak()
-problem = express.problem_of(express.Case({tokens}, {experts}, {top_k}, {gate!r}, {skew}))
+problem = dual_descent.problem_of(dual_descent.Case({tokens}, {experts}, {top_k}, {gate!r}, {skew}))
 started = time.perf_counter()
-express.SIDES[{side!r}](problem)
+dual_descent.SIDES[{side!r}](problem)
 print(time.perf_counter() - started, before)
 """
 
@@ -195,7 +195,7 @@ def sequence() -> dict[str, Any]:
             sides = {"solve": partial(SIDES["solve"], problem), "warm start": partial(_continue, problem, before)}
             for name, timing in race(sides, 1, warm_up=0).items():
                 runs[name].append(timing)
-        before = solve(problem, "express", start=before)
+        before = solve(problem, "dual-descent", start=before)
     timings = {
         name: Timing(sum((t.wall for t in each), ()), sum((t.cpu for t in each), ())) for name, each in runs.items()
     }
@@ -203,13 +203,13 @@ def sequence() -> dict[str, Any]:
 
 
 def _continue(problem: AssignmentProblem, before: Any) -> Any:
-    return solve(AssignmentProblem(problem.scores, problem.top_k), "express", start=before)
+    return solve(AssignmentProblem(problem.scores, problem.top_k), "dual-descent", start=before)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="")
-    parser.add_argument("--output", type=Path, default=Path("express.json"))
+    parser.add_argument("--output", type=Path, default=Path("dual-descent.json"))
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
@@ -225,12 +225,14 @@ def main() -> None:
             results.add(name, job())
             entry = results[name]
             print(name, {side: f"{e['median']:.3g}" for side, e in entry.items() if "median" in e}, flush=True)
-        results.markdown("express", "python benchmarks/express.py", sections(results.entries))
+        results.markdown("dual-descent", "python benchmarks/dual_descent.py", sections(results.entries))
     plot(results.entries, options.output.with_suffix(".svg"))
     if options.write:
-        plot(results.entries, DOCS / "images" / "express.svg")
+        plot(results.entries, DOCS / "images" / "dual-descent.svg")
         parts = sections(results.entries)
-        results.into_page("measured/dual-descent.md", [*parts[:2], f"![{PICTURE}](../images/express.svg)", *parts[2:]])
+        results.into_page(
+            "measured/dual-descent.md", [*parts[:2], f"![{PICTURE}](../images/dual-descent.svg)", *parts[2:]]
+        )
 
 
 if __name__ == "__main__":

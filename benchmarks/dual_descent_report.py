@@ -1,4 +1,4 @@
-"""Tables and plots of `express.py`, from its JSON entries alone."""
+"""Tables and plots of `dual_descent.py`, from its JSON entries alone."""
 
 from __future__ import annotations
 

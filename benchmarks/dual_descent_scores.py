@@ -1,4 +1,4 @@
-"""The inputs of `express.py`: float32 scores through the gates in use, made in blocks so that making them is cheap."""
+"""The inputs of `dual_descent.py`: float32 scores through the gates in use, made cheaply, in blocks."""
 
 from __future__ import annotations
 

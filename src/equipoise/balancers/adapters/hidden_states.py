@@ -1,0 +1,156 @@
+"""A router that makes its logits itself, from hidden states and a weight: transformers', torchtitan's, your own.
+
+With an identity for the weight the hidden states are the logits. The module is copied; the caller's stays as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, parameters, to_tensor_of
+from equipoise.balancers.adapters.router_answers import balancing_bias, is_parameter, items_of, numbers
+from equipoise.errors import TargetError
+from equipoise.roles.router import choice_of
+from equipoise.routing import Routing
+
+HIDDEN = ("hidden", "x", "input", "inp", "token")
+"""How the first parameter of such a module begins."""
+
+TOP_K = ("top_k", "topk", "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk", "k")
+"""Where modules keep K."""
+
+
+class HiddenStates:
+    """A router from a module ``module(hidden[T, H])`` with a weight ``[E, H]``, H at least E.
+
+    It returns ids and weights, in any order and with anything beside them; of logits alone the K largest are taken. A
+    bias that it takes as its second argument is kept here and moved as torchtitan's optimizer hook does: against the
+    sign of the overload, by :attr:`RATE`, and to a mean of zero.
+    """
+
+    RATE = 1e-3
+    capabilities = frozenset({"logits"})
+
+    def __init__(self, module: Any, to_tensor: ToTensor = as_given) -> None:
+        self.module = copy.deepcopy(module)
+        self.to_tensor = to_tensor
+        if callable(getattr(self.module, "eval", None)):
+            self.module.eval()
+        owner, weight = next(gates(self.module))
+        experts, self._width = weight.shape
+        _fill(weight, np.eye(experts, self._width))
+        offset = getattr(owner, "bias", None)
+        if getattr(offset, "shape", None) == (experts,) and (owner is not self.module or is_parameter(offset)):
+            _fill(owner.bias, np.zeros(experts))
+        self._weight = weight
+        top_k = next((k for name in TOP_K if isinstance(k := getattr(self.module, name, None), int)), None)
+        self.sizes = None if top_k is None else (experts, top_k)
+        self._experts = experts
+        second = [name for name in _names(self.module)[1:2] if "bias" in name]
+        self._updated = np.zeros(experts, np.float32) if second else None
+        if second:
+            self.reset = self._forget
+
+    @property
+    def bias(self) -> Any:
+        """The bias that balances, ``[E]``."""
+        found = balancing_bias(self.module, self._experts) if self._updated is None else self._updated
+        if found is None:
+            raise AttributeError("bias")
+        return found
+
+    def accepts(self, tokens: int, experts: int, top_k: int) -> bool:
+        """Say whether E and K are those of the module."""
+        return experts == self._experts and self.sizes in (None, (experts, top_k))
+
+    def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Any:
+        """Return ids, or a mask, and weights."""
+        tokens, experts = scores.shape
+        if not self.accepts(tokens, experts, top_k):
+            own = f"{self._experts} experts" + (f" and K = {self.sizes[1]}" if self.sizes else "")
+            raise TargetError(f"it is made for {own}, not for {experts} and K = {top_k}")
+        hidden = np.zeros((tokens, self._width), scores.dtype)
+        hidden[:, :experts] = scores
+        tensor = self.to_tensor(hidden)
+        if hasattr(tensor, "to"):
+            tensor = tensor.to(self._weight.dtype)
+        more = [] if self._updated is None else [self.to_tensor(self._updated.copy())]
+        returned = self.module(tensor, *more)
+        routed = choice_of(plain_items(returned), tokens, experts, top_k)
+        if routed is None:
+            return _largest(returned, scores, top_k)
+        if self._updated is not None:
+            self._move(routed)
+        return routed
+
+    def _move(self, routed: Routing) -> None:
+        assert self._updated is not None
+        chosen = numbers(routed.chosen, "the routing")
+        load = chosen.sum(axis=0) if chosen.dtype == np.bool_ else np.bincount(chosen.ravel(), minlength=self._experts)
+        step = self.RATE * np.sign(load.mean() - load)
+        self._updated = (self._updated + step - step.mean()).astype(np.float32)
+
+    def _forget(self) -> None:
+        self._updated = np.zeros(self._experts, np.float32)
+
+
+def plain_items(returned: Any) -> Any:
+    """Return what was returned with every array of another library as NumPy's."""
+    if isinstance(returned, tuple | list):
+        return [plain_items(item) for item in returned]
+    return numbers(returned, "an answer") if hasattr(returned, "shape") else returned
+
+
+def _largest(returned: Any, scores: npt.NDArray[Any], top_k: int) -> Routing:
+    logits = numbers(items_of(returned, 1, "logits")[0] if isinstance(returned, tuple | list) else returned, "logits")
+    if logits.shape != scores.shape or logits.dtype.kind != "f":
+        raise TargetError(f"it returned neither experts nor logits of shape {scores.shape}", "gives no routing")
+    return Routing(np.argsort(-logits, axis=1, kind="stable")[:, :top_k])
+
+
+def gates(module: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the matrices ``[E, H]`` that a module can make logits with, each with the module or layer that has it."""
+    layers = [module, *(value for value in _parts(module) if value is not module)]
+    for layer in layers:
+        for name in ("weight", "gate_weight", "wg", "kernel"):
+            weight = getattr(layer, name, None)
+            if weight is not None and len(getattr(weight, "shape", ())) == 2 and weight.shape[0] <= weight.shape[1]:
+                yield layer, weight
+
+
+def _parts(module: Any) -> list[Any]:
+    if callable(listed := getattr(module, "modules", None)):
+        return list(listed())
+    return [value for value in vars(module).values() if hasattr(value, "weight")] if hasattr(module, "__dict__") else []
+
+
+def _fill(array: Any, values: npt.NDArray[Any]) -> None:
+    target = array.detach() if hasattr(array, "detach") else array
+    made = values.astype(target.dtype) if isinstance(target, np.ndarray) else target.new_tensor(values.tolist())
+    target[...] = made
+
+
+def _names(module: Any) -> list[str]:
+    return [parameter.name for parameter in parameters(module)]
+
+
+def _makes_its_logits(found: Any, names: list[str]) -> bool:
+    if isinstance(found, type) or inspect.isroutine(found) or not names or not names[0].startswith(HIDDEN):
+        return False
+    return next(gates(found), None) is not None
+
+
+FORM = Form(
+    name="hidden-states",
+    role="router",
+    example="module(hidden_states) -> (logits, weights, ids), with its own weight[E, H]",
+    recognises=_makes_its_logits,
+    adapt=lambda found: HiddenStates(found, to_tensor_of(found)),
+    general=True,
+)
