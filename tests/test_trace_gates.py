@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise import InvalidProblem, audit, read_loads, read_trace
+from equipoise import InvalidProblem, audit, cli, read_loads, read_trace, solve
 from equipoise.traces import apply_gate
+from equipoise.traces.formats.table import FORMATS
 from equipoise.traces.read import read_problem
 from trace_files import refusal
 
@@ -108,3 +112,14 @@ def test_audits_take_gate_and_axes_and_show_the_warnings_of_files_and_arrays(tmp
     for name in ("gate", "axes"):
         with pytest.raises(InvalidProblem, match=name):
             audit("topk", trace="drift", **{name: "none"})
+
+
+def test_the_command_line_solves_logits_after_a_gate_and_lists_the_formats(tmp_path, capsys):
+    logits = np.array([[1.0, -2.0], [0.5, 3.0]], np.float32)
+    np.save(tmp_path / "a.npy", logits)
+    assert cli.run(["solve", str(tmp_path / "a.npy"), "--top-k", "1", "--gate", "sigmoid", "--format", "json"]) == 0
+    solved = json.loads(capsys.readouterr().out)
+    assert Fraction(solved["objective"]) == solve(read_problem(tmp_path / "a.npy", 1, gate="sigmoid")).objective
+    assert cli.run(["list", "--formats", "--format", "json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["formats"]
+    assert [one["name"] for one in listed] == [one.name for one in FORMATS]
