@@ -26,6 +26,8 @@ def test_far_more_layers_than_tokens_are_asked_for_and_either_answer_is_taken(tm
     assert read_loads(tmp_path / "a.npz", axes="layers,tokens,k").loads.shape == (1, 40, 4)
     np.savez(tmp_path / "b.npz", routed_experts=ids.transpose(1, 0, 2))
     assert "--axes tokens,layers,k or --axes layers,tokens,k" in refusal(tmp_path / "b.npz")
+    np.savez(tmp_path / "d.npz", topk_ids=ids[:4])
+    assert any("read as 4 layers of 3 tokens" in warning for warning in read_loads(tmp_path / "d.npz").warnings)
     np.save(tmp_path / "c.npy", ids)
     assert "does not say its axes" in refusal(tmp_path / "c.npy")
 

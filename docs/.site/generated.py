@@ -62,7 +62,7 @@ def formats() -> str:
     lines = ["| format | what it looks like | written by | holds |", "|---|---|---|---|"]
     lines += [f"| {one.name} | {one.looks} | {one.writer} | {', '.join(one.kinds)} |" for one in FORMATS]
     for one in FORMATS:
-        lines += ["", f"## {one.name[0].upper()}{one.name[1:]}", "", f"{one.looks}. Written by {one.writer}."]
+        lines += ["", f"## {one.name[0].upper()}{one.name[1:]}", "", f"{one.looks}. Who writes it: {one.writer}."]
         if one.merges:
             lines += ["", "A folder with one file for each rank, or for each part, is one trace."]
         lines += ["", *("    " + line for line in one.snippet.splitlines())]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,4 +114,9 @@ def _decoded(given: Any) -> Integers:
 
 def _choices(source: Source, asked: Asked) -> choices.Choices:
     ids = axes.arranged_ids(as_numpy(source.content["topk_ids"], "topk_ids"), "topk_ids", asked.axes, axes.IDS)
-    return choices.checked(ids, "topk_ids", whole(source.content, "num_experts", asked.num_experts))
+    found = choices.checked(ids, "topk_ids", whole(source.content, "num_experts", asked.num_experts))
+    layers, tokens = ids.shape[1:3]
+    if asked.axes is not None or layers <= tokens:
+        return found
+    told = f"read as {layers} layers of {tokens} tokens; if it is the other way round, say --axes tokens,layers,k"
+    return replace(found, warnings=(*found.warnings, told))
