@@ -161,6 +161,51 @@ VERDICT = record(
     upper=nullable(FRACTION),
 )
 
+PLACE: Schema = {**COUNT, "description": "number of the step"}
+MONITOR: Schema = record(schema={"const": "equipoise-monitor/1"}, kind={"enum": ["step", "exact", "end"]}) | {
+    "anyOf": [
+        record(
+            kind={"const": "step"},
+            step=PLACE,
+            layer=TEXT,
+            tokens={**COUNT, "description": "real ones"},
+            experts=COUNT,
+            top_k=COUNT,
+            loads={**many(COUNT), "description": "tokens of each expert"},
+            max_vio=NUMBER,
+            min_vio=NUMBER,
+            dropped={**COUNT, "description": "assignments that were asked for and not made"},
+            regret_bound=nullable({**NUMBER, "description": "at least the exact regret at equal peak load"}),
+            relative_regret_bound=nullable(NUMBER),
+            rounding=nullable({**NUMBER, "description": "what of the bound allows for rounding"}),
+            note=nullable({**TEXT, "description": "why there is no bound"}),
+        ),
+        record(
+            (
+                "compared_with",
+                "evidence",
+                "regret",
+                "exact_regret",
+                "relative_regret",
+                "excess_peak",
+                "relative_dual_gap",
+            ),
+            kind={"const": "exact"},
+            step=PLACE,
+            layer=TEXT,
+            compared_with=TEXT,
+            evidence=TEXT,
+            regret=NUMBER,
+            exact_regret=FRACTION,
+            relative_regret=nullable(NUMBER),
+            excess_peak=nullable(NUMBER),
+            relative_dual_gap=nullable(NUMBER),
+            error=nullable(TEXT),
+        ),
+        record(kind={"const": "end"}, audited=COUNT, skipped=COUNT),
+    ]
+}
+
 VECTORS = record(
     schema={"const": "equipoise-vectors/1"},
     role=ROLE,
@@ -281,7 +326,8 @@ def audit() -> Schema:
     head["measures"] = many(record(name=TEXT, unit=TEXT, better=TEXT, words=TEXT))
     changes = many(record(target=TEXT, instance=TEXT, gap=TEXT, before=nullable(NUMBER), now=nullable(NUMBER)))
     compared = record(file=TEXT, worse=changes, better=changes, compared=COUNT, tolerance=NUMBER)
-    whole = record(("baseline",), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
+    head["verdict"] = {**TEXT, "description": "what was found and what to run next, in sentences"}
+    whole = record(("baseline", "verdict"), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
     return {**whole, "anyOf": [_way(way) for way in ways]}
 
 
@@ -370,6 +416,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-audit-2": audit(),
         "equipoise-study-2": study(),
         "equipoise-baseline-2": BASELINE,
+        "equipoise-monitor-1": MONITOR,
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}

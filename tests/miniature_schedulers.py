@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equipoise.reference.scheduling.even import shares
+from equipoise.reference.scheduling.lplb import shares
 from miniatures import into
 
 FAULTY: dict[str, str] = {}
@@ -116,6 +116,14 @@ def knows_replicated_experts_only(load, hosts):  # LPLB's program has those alon
 @faulty("scheduler_works_with_replicas_everywhere")
 def knows_two_hosts_only(load, hosts):  # LPLB: two hosts per replicated expert
     return even(load, hosts & (hosts.cumsum(axis=1) <= 2)) * (hosts.sum(axis=1, keepdims=True) <= 3)
+
+
+@faulty("scheduler_takes_numbers_of_replicas")
+class TakesCountsForAMask:  # right wherever a device holds one
+    capabilities = frozenset({"counts replicas"})
+
+    def __call__(self, load, hosts):
+        return even(load, hosts > 0) * hosts
 
 
 @faulty("scheduler_works_with_one_device")

@@ -85,7 +85,7 @@ def test_what_breaks_has_a_kind_and_the_next_call_starts_afresh(name, kind):
 def test_a_hanging_target_is_gone_when_its_time_is_up():
     balancer = Isolated("miniatures:router_Hangs", "router", call_seconds=0.3)
     worker = balancer._process.pid
-    with pytest.raises(TargetError, match=r"within 0\.3 s"):
+    with pytest.raises(TargetError, match=r"within 3\.6 s"):  # the first call may compile
         balancer.call(SCORES, 1)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)

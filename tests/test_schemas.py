@@ -86,6 +86,10 @@ def documents(tmp_path_factory):
         ],
         "equipoise-study-2": [written(1, "study", "study.toml")],
     }
+    lines: list = []
+    with equipoise.Monitor([lines.append], exact_every=1) as monitor:
+        monitor.step(SCORES, np.argsort(-SCORES, axis=1)[:, :2], bias=np.zeros(4))
+    found["equipoise-monitor-1"] = json.loads(json.dumps(lines))
     predictor = ("audit", "--role", "predictor", "ema", "routers:cannot", "--trace", "series.npz", "--horizon", 5)
     found["equipoise-audit-2"].append(written(0, *predictor, "--baseline", "b.json", "--update-baseline"))
     found["equipoise-audit-2"].append(written(0, *predictor, "--baseline", "b.json"))

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise import read_loads, read_trace
+from equipoise.traces import RecordedLayer, RecordedStep, apply_gate
+from equipoise.traces.recorded_file import write_recording
 from trace_files import QUICK, counted, megatron, refusal, token_ids
 
 
@@ -168,3 +170,22 @@ def test_sparse_steps_that_would_need_a_huge_table_are_refused_before_it_is_made
     lines = ["step,layer,expert,count", *(f"{n},{n},60000,1" for n in range(2000))]
     (tmp_path / "a.csv").write_text("\n".join(lines))
     assert "most layers in most steps" in refusal(tmp_path / "a.csv")
+
+
+@given(token_ids(), st.sampled_from(["softmax", "sigmoid", "none"]))
+@QUICK
+def test_recordings_hold_scores_and_the_loads_of_what_was_chosen(tmp_path, drawn, gate):
+    ids, experts = drawn
+    steps, layers, _, top_k = ids.shape
+    logits = np.arange(ids[..., 0].size * experts, dtype=np.float32).reshape(*ids.shape[:3], experts) / 8
+    recorded = {}
+    for layer in range(layers):
+        recorded[f"router{layer}"] = RecordedLayer(gate, top_k)
+        for step in range(steps):
+            recorded[f"router{layer}"].steps[step] = RecordedStep(logits[step, layer], ids[step, layer])
+    write_recording(tmp_path / "a.npz", recorded)
+    assert np.array_equal(read_loads(tmp_path / "a.npz").loads, counted(ids, experts))
+    for name in (None, "sqrtsoftplus"):
+        for batch in read_trace(tmp_path / "a.npz", gate=name):
+            layer, step = map(int, re.findall(r"\d+", batch.name))
+            assert np.array_equal(batch.scores, apply_gate(logits[step, layer], name or gate))

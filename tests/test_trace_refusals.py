@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equipoise import InvalidFile, InvalidProblem, read_loads, read_trace
+from equipoise.traces import RecordedLayer, RecordedStep
 from equipoise.traces.formats.table import FORMATS
 from equipoise.traces.read import read_problem
+from equipoise.traces.recorded_file import write_recording
 from trace_files import megatron, recorder_file, refusal
 
 PAGE = "docs/reference/files.md"
@@ -75,6 +77,8 @@ def valid_files(folder):
     meta = np.asarray(json.dumps({"schema": "ultra_ep_trace_v1"}))
     keys = {"microbatches": np.array([0]), "layers": np.array([3]), "pre_logical_loads": np.array([[1, 2]])}
     np.savez(folder / "ultra.npz", metadata=meta, **keys)
+    layer = RecordedLayer("sigmoid", 1, {0: RecordedStep(np.eye(2, dtype=np.float32), np.array([[0], [1]], np.int32))})
+    write_recording(folder / "recording.npz", {"router": layer})
     polars = pytest.importorskip("polars")
     polars.DataFrame({"indices": [[0, 1], [2, 1]], "scores": [[0.5, 0.25]] * 2}).write_parquet(folder / "flame.parquet")
     return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.errors import TargetNotFound as TargetNotFound
+    from equipoise.monitor import Monitor as Monitor
     from equipoise.problems import AssignmentProblem as AssignmentProblem
     from equipoise.problems import CommunicationProblem as CommunicationProblem
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from equipoise.problems import device_limits as device_limits
     from equipoise.problems import node_costs as node_costs
     from equipoise.problems import sequence_limits as sequence_limits
+    from equipoise.recorder import record as record
     from equipoise.roles.placer import Placer as Placer
     from equipoise.roles.predictor import Predictor as Predictor
     from equipoise.roles.router import Router as Router
@@ -78,6 +80,7 @@ _HOME = {
     "Limit": "problems",
     "LimitedProblem": "problems",
     "Margin": "solvers.assignment.margin",
+    "Monitor": "monitor",
     "Placer": "roles.placer",
     "Predictor": "roles.predictor",
     "Router": "roles.router",
@@ -106,6 +109,7 @@ _HOME = {
     "read_loads": "traces",
     "read_map": "deployment.maps",
     "read_trace": "traces",
+    "record": "recorder",
     "recorded": "traces",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
@@ -113,10 +117,14 @@ _HOME = {
     "write_map": "deployment.maps",
 }
 
-__all__ = ["__version__", *_HOME]
+_MODULES = ("monitor", "recorder", "traces")
+
+__all__ = ["__version__", *_HOME, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"equipoise.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"equipoise.{_HOME[name]}"), name)

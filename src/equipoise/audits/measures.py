@@ -124,6 +124,10 @@ class Measure:
         Head of the table's column, in which the aggregates stand as "mean / max"; "" for no column.
     words
         What it is, for the legend and the schema.
+    noun
+        What the verdict calls it; "" for what the verdict passes over. Less must be better.
+    only_if_any
+        Whether the column stands only where some balancer has any of it; rows and JSON always have it.
     gap
         Name under which a baseline keeps it; "" for not at all. Smaller must be better.
     floor
@@ -136,12 +140,19 @@ class Measure:
     aggregates: tuple[Aggregate, ...] = (MEAN, MOST)
     title: str = ""
     words: str = ""
+    noun: str = ""
+    only_if_any: bool = False
     gap: str = ""
     floor: str = ""
 
     def summarise(self, rows: Sequence[Row]) -> dict[str, float | int | None]:
         """Return what a summary says of it."""
         return {f"{one.name}_{self.name}": one.of(rows, self.name) for one in self.aggregates}
+
+    def stands(self, summaries: Sequence[dict[str, Any]]) -> bool:
+        """Whether the table has a column of it."""
+        values = (summary[f"{one.name}_{self.name}"] for summary in summaries for one in self.aggregates)
+        return bool(self.title) and (not self.only_if_any or any(values))
 
     def cell(self, summary: dict[str, Any]) -> str:
         """Return the column's text: "mean / max"; "-" for nothing."""

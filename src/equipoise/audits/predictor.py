@@ -118,10 +118,10 @@ def _legend(audit: Any) -> str:
     return " ".join(parts)
 
 
-def _beside_floor(name: str, title: str, words: str) -> Measure:
+def _beside_floor(name: str, title: str, words: str, noun: str = "") -> Measure:
     """Return the measure of an error, with the floor beside it."""
     floor = name.replace("error", "floor")
-    return _WithFloor(f"{name}", "share", aggregates=(MEAN,), title=title, words=words, floor=floor)
+    return _WithFloor(f"{name}", "share", aggregates=(MEAN,), title=title, words=words, noun=noun, floor=floor)
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,7 @@ AUDIT = RoleAudit(
             "per step",
             "relative L1 error of every step of the horizon, experts weighted by load, and the noise floor: what is "
             "expected of one who knows the true shares, from sampling alone",
+            "error per step",
         ),
         _beside_floor("error_mean", "of mean", "the same of the horizon's mean load"),
         _beside_floor("stable_error_step", "stable: per step", "over forecasts made in the stable state"),

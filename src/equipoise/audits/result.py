@@ -14,8 +14,9 @@ from typing import Any
 
 from equipoise import __version__
 from equipoise.audits.baseline import Change, Comparison
-from equipoise.audits.measures import MEAN, MOST, Row, shown
+from equipoise.audits.measures import MEAN, MOST, Measure, Row, Unit, shown
 from equipoise.audits.role_audit import Options, RoleAudit
+from equipoise.audits.verdict import verdict
 from equipoise.errors import ExtraMissing
 from equipoise.tables import Table
 
@@ -87,6 +88,16 @@ class Audit:
             "worst": worst.instance if worst is not None else "",
         }
 
+    @cached_property
+    def verdict(self) -> str:
+        """What was found, in a few sentences, and the next command."""
+        return verdict(self.kind, self.rows)
+
+    @cached_property
+    def columns(self) -> list[Measure]:
+        """The measures that have a column."""
+        return [one for one in self.kind.measures if one.stands(self.summary)]
+
     @property
     def proved(self) -> bool:
         """Whether everything that balancers were compared with is proved."""
@@ -128,6 +139,7 @@ class Audit:
         ]
         if self.comparison is not None:
             head["baseline"] = {"file": self.baseline, **asdict(self.comparison)}
+        head["verdict"] = self.verdict
         rows = [row.to_dict() for row in self.rows]
         found: dict[str, Any] = _plain({**head, "summary": self.summary, "rows": rows})
         return found
@@ -142,7 +154,7 @@ class Audit:
             leading["errors"] = lambda s: f"{s['errors']}/{s['instances']}"
         if any(summary["refused"] for summary in self.summary):
             leading["refused"] = lambda s: f"{s['refused']}/{s['instances']}"
-        columns = leading | {one.title: one.cell for one in self.kind.measures if one.title}
+        columns = leading | {one.title: one.cell for one in self.columns}
         for name in self.summary[0]["evidence"] if self.summary else ():
             columns[name] = lambda s, name=name: _counted(s["evidence"][name])
         columns["worst instance"] = lambda s: s["worst"]
@@ -156,19 +168,20 @@ class Audit:
         if found is None:
             return []
         head = ["target", "instance", "gap", "before", "now", "change"]
+        units = {one.gap: one.unit for one in self.kind.measures if one.gap}
         tables = []
         for word, changes in (("worse", found.worse), ("better", found.better)):
             most = sorted(changes, key=lambda change: -abs(change.now - change.before))[:CHANGES_SHOWN]
             if changes:
                 more = f", the {CHANGES_SHOWN} that moved most" if len(changes) > CHANGES_SHOWN else ""
                 title = f"{len(changes)} of {found.compared} gaps are {word} than in {self.baseline}{more}"
-                tables.append(Table(head, [_change(change) for change in most], title))
+                tables.append(Table(head, [_change(change, units[change.gap]) for change in most], title))
         return tables
 
     def words(self) -> str:
-        """Return what is said under the table: the legend, who broke, what did not run, what moved."""
-        lines = [f"{one.title}: {one.words}." for one in self.kind.measures if one.title and one.words]
-        paired = any(one.aggregates == (MEAN, MOST) for one in self.kind.measures if one.title)
+        """Return what is said under the verdict: the legend, who broke, what did not run, what moved."""
+        lines = [f"{one.title}: {one.words}." for one in self.columns if one.words]
+        paired = any(one.aggregates == (MEAN, MOST) for one in self.columns)
         pairs = "Pairs are mean / worst over the instances." if paired else ""
         paragraphs = [" ".join(filter(None, [pairs, *lines, self.kind.legend(self)]))]
         for name, rows in self.broken.items():
@@ -191,13 +204,14 @@ class Audit:
         return "\n".join(paragraphs)
 
     def table(self, width: int = 80) -> str:
-        """Return the summary as text: the table and what is said under it."""
-        words = "\n".join(textwrap.fill(line, width, break_long_words=False) for line in self.words().splitlines())
-        return "\n".join([*(table.text(width) for table in self.tables()), words])
+        """Return the summary as text: the table, the verdict and what else is said under it."""
+        lines = [self.verdict, "", *self.words().splitlines()]
+        words = (textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines)
+        return "\n".join([*(table.text(width) for table in self.tables()), *words])
 
     def to_markdown(self) -> str:
         """Return the summary as Markdown."""
-        return "\n\n".join([*(table.markdown() for table in self.tables()), self.words()])
+        return "\n\n".join([*(table.markdown() for table in self.tables()), self.verdict, self.words()])
 
     def to_latex(self) -> str:
         """Return the summary as a LaTeX ``tabular``."""
@@ -251,9 +265,10 @@ def _counted(words: dict[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in words.items()) or "-"
 
 
-def _change(change: Change) -> list[str]:
-    before, now = shown(change.before, "share"), shown(change.now, "share")
-    return [change.target, change.instance, change.gap, before, now, f"{change.now - change.before:+.4%}"]
+def _change(change: Change, unit: Unit) -> list[str]:
+    moved = change.now - change.before
+    difference = f"{moved:+.4%}" if unit == "share" else f"{moved:+.4g}"
+    return [change.target, change.instance, change.gap, shown(change.before, unit), shown(change.now, unit), difference]
 
 
 def _plain(value: Any) -> Any:

@@ -103,6 +103,7 @@ def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) 
     except TargetError as error:
         return replace(row, error=str(error), kind=error.kind)
     problem, mask, load = optima.problem, routed.mask, routed.load
+    asked = tokens * instance.top_k
     reached, peak = metrics.score(problem, mask), metrics.peak(load)
     balanced = optima.exactly_k.at(optima.exactly_k.balance).objective
     form, possible, word, least = _possible(contender, optima, mask, peak, reached)
@@ -118,9 +119,11 @@ def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) 
         "peak": peak,
         "least_peak": least,
         "excess_peak": None if least is None else metrics.excess_peak(peak, least),
-        "imbalance": 1 + metrics.max_vio(load),
-        "max_vio": metrics.max_vio(load),
-        "min_vio": metrics.min_vio(load),
+        "imbalance": 1 + metrics.max_vio(load, asked),
+        "max_vio": metrics.max_vio(load, asked),
+        "min_vio": metrics.min_vio(load, asked),
+        "dropped": metrics.dropped(mask, instance.top_k) / asked,
+        "starved": metrics.starved(load),
         "dual_gap": gap,
         "relative_dual_gap": None if gap is None else metrics.relative_regret(problem, balanced, balanced - gap),
         "seconds": contender.seconds - before,
@@ -214,11 +217,28 @@ REGRET = Measure(
     "share",
     title="regret",
     gap="regret",
+    noun="regret",
     words="score lost to the certified optimum with the same peak load, over that optimum's gain on random balanced "
     "routing",
 )
-MAX_VIO = Measure("max_vio", "ratio", title="MaxVio", gap="MaxVio", words="peak over mean load of the experts, minus 1")
-MIN_VIO = Measure("min_vio", "ratio", "more", (MEAN, LEAST), "MinVio", "least over mean load of the experts, minus 1")
+MAX_VIO = Measure(
+    "max_vio",
+    "ratio",
+    title="MaxVio",
+    gap="MaxVio",
+    noun="MaxVio",
+    words="peak over mean load of the experts, minus 1; the mean is T K / E, as if nothing were dropped",
+)
+DROPPED = Measure(
+    "dropped",
+    "share",
+    title="dropped",
+    noun="loss of assignments",
+    only_if_any=True,
+    words="assignments asked for and not given, of T K",
+)
+STARVED = Measure("starved", "count", title="starved", only_if_any=True, words="experts without a token")
+MIN_VIO = Measure("min_vio", "ratio", "more", (MEAN, LEAST), "MinVio", "least over that mean load, minus 1")
 SCORE = Measure("score_ratio", "ratio", "more", (MEAN,), "score", "over that of the certified balanced optimum")
 
 EXPERTS = Option("experts", int, "Only batches of so many experts.", least=1, compared=False, studied=False)
@@ -246,7 +266,8 @@ STREAM = RoleAudit(
             MAX_VIO,
             aggregates=(AVERAGE, SUPREMUM),
             title="AvgMaxVio / SupMaxVio",
-            words="mean and maximum of MaxVio over the steps, averaged over the sequences",
+            words="mean and maximum of MaxVio over the steps, averaged over the sequences; MaxVio is peak over mean "
+            "load of the experts, minus 1, and the mean is T K / E, as if nothing were dropped",
         ),
         Measure(
             "max_vio",
@@ -255,6 +276,8 @@ STREAM = RoleAudit(
             title="balanced after",
             words=f"steps until MaxVio stays at most {BALANCED_AT}, and in how many sequences it does",
         ),
+        DROPPED,
+        STARVED,
         replace(MIN_VIO, aggregates=(MEAN,)),
         SCORE,
         Measure("regret", "score", aggregates=(MEAN,)),
@@ -277,6 +300,8 @@ AUDIT = RoleAudit(
     measures=(
         REGRET,
         MAX_VIO,
+        DROPPED,
+        STARVED,
         SCORE,
         Measure(
             "excess_peak",

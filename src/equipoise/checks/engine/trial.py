@@ -149,8 +149,8 @@ class _Trial:
         where = self.entry.name, self.entry.role, self.balancer.name, severity
         forbidden = self.refusals.forbidden(failure) if isinstance(failure, TargetError) else None
         must = f", but every {self.entry.role} must take inputs with {forbidden}" if forbidden else ""
-        found = case, failure.better, phase, origin, self.balancer.form
-        return Finding(*where, _kind(failure), f"{failure}{must}", *found)
+        message, form = f"{failure}{must}", self.balancer.form
+        return Finding(*where, _kind(failure), message, case, failure.better, phase, origin, form)
 
 
 def _kind(failure: Failure | TargetError) -> str:

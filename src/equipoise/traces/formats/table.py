@@ -16,6 +16,7 @@ from equipoise.traces.formats import (
     load_arrays,
     matrices,
     megatron,
+    recording,
     routed,
     sglang_recorder,
     ultra_ep,
@@ -69,6 +70,16 @@ class Format:
 
 
 FORMATS = (
+    Format(
+        "recording",
+        "NPZ or JSON with `format` equipoise-recording/1",
+        "equipoise.record",
+        """with equipoise.record(model, "trace.npz", every=100, tokens=4096):
+    train(model)""",
+        recording.fits,
+        scores=recording.read_scores,
+        loads=recording.read_loads,
+    ),
     Format(
         "scores",
         "NPY, or NPZ or JSON with `scores` [..., T, E], or `logits` and `gate`; also `top_k`",
