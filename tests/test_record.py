@@ -75,6 +75,14 @@ def test_the_gate_is_told_from_the_weights(gate, k):
     assert gate_of(object(), Observed(logits, chosen, weights.view(np.float32))) == gate
 
 
+def test_the_rare_gate_is_told_where_its_weights_are_exact():
+    logits = np.random.default_rng(1).standard_normal((T, E)).astype(np.float32)
+    scores = apply_gate(logits, "sqrtsoftplus")
+    chosen = top(scores, 2)
+    observed = Observed(logits, chosen, np.take_along_axis(scores, chosen, axis=1))
+    assert gate_of(object(), observed) == "sqrtsoftplus"
+
+
 def test_where_nothing_tells_the_gate_it_is_the_usual_one():
     assert gate_of(object(), Observed(np.zeros((T, E), np.float32))) == "softmax"
     assert gate_of(SimpleNamespace(e_score_correction_bias=0), Observed(np.zeros((T, E)))) == "sigmoid"

@@ -23,7 +23,7 @@ from equipoise.audits.cluster import (
     word_of,
 )
 from equipoise.audits.contender import Contender
-from equipoise.audits.data import STEPS, instances_of
+from equipoise.audits.data import AXES, STEPS, instances_of
 from equipoise.audits.measures import LEAST, MEAN, TOTAL, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import InvalidProblem, TargetError
@@ -209,6 +209,7 @@ AUDIT = RoleAudit(
     options=(
         Option("against", str, "Also score on this record, and place on it.", studied=False),
         STEPS,
+        AXES,
         *SIZES,
         Option(
             "time_limit",

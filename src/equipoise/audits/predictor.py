@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from equipoise.audits.contender import Contender
+from equipoise.audits.data import AXES
 from equipoise.audits.forecast_value import VALUE
 from equipoise.audits.measures import MEAN, Measure, Row
 from equipoise.audits.role_audit import Option, Options, RoleAudit
@@ -173,6 +174,7 @@ AUDIT = RoleAudit(
     options=(
         Option("horizon", int, "Steps ahead; may be repeated.", HORIZONS, least=1, several=True),
         Option("origins", int, "Forecasts per series.", ORIGINS, least=1),
+        AXES,
     ),
     group_by=("horizon",),
     condensed=("error_step", "error_mean"),

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from equipoise import metrics
 from equipoise.audits.comparators import FixedBias, LastPrices
 from equipoise.audits.contender import Contender
-from equipoise.audits.data import TOP_K
+from equipoise.audits.data import AXES, GATE, TOP_K
 from equipoise.audits.measures import LEAST, MEAN, Aggregate, Measure, Row, Values
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.balancers.in_process import InProcess
@@ -287,7 +287,7 @@ STREAM = RoleAudit(
     ),
     judge=judge_stream,
     units=sequences,
-    options=(TOP_K, EXPERTS),
+    options=(TOP_K, GATE, AXES, EXPERTS),
     legend=lambda audit: (
         "Every batch is routed once, in order. The last two rows cannot see the future; the optimum of each step can."
     ),
@@ -322,7 +322,13 @@ AUDIT = RoleAudit(
     ),
     judge=judge,
     units=sequences,
-    options=(TOP_K, EXPERTS, Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1)),
+    options=(
+        TOP_K,
+        GATE,
+        AXES,
+        EXPERTS,
+        Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1),
+    ),
     legend=lambda audit: (
         f"Stateful routers saw each batch {audit.options['passes']} times and are judged on the last (--passes)."
     ),

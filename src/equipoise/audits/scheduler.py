@@ -20,7 +20,7 @@ from equipoise.audits.cluster import (
     word_of,
 )
 from equipoise.audits.contender import Contender
-from equipoise.audits.data import STEPS
+from equipoise.audits.data import AXES, STEPS
 from equipoise.audits.measures import LEAST, MEAN, ZEROS, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import TargetError
@@ -138,6 +138,6 @@ AUDIT = RoleAudit(
     units=one_by_one,
     shared=clusters_for,
     about=in_json,
-    options=(Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"), STEPS, *SIZES),
+    options=(Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"), STEPS, AXES, *SIZES),
     legend=lambda audit: f"Placement: {audit.options['placement']}; {sizes_in_words(audit.shared)}.",
 )

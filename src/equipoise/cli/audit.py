@@ -61,8 +61,8 @@ def _shown(value: Any) -> str:
     "--trace",
     default="recorded",
     show_default=True,
-    help="'recorded'; 'drift' (routers) or 'generated' (predictors), which are made, not measured; or a file: scores "
-    "(.npy, .npz, .json) for routers, loads for all others.",
+    help="'recorded'; 'drift' (routers) or 'generated' (predictors), which are made, not measured; or a file or a "
+    "folder of them: scores for routers, loads for all others (`equipoise list --formats`).",
 )
 @role_options
 @click.option("--baseline", type=click.Path(dir_okay=False), help="Compare every gap with those stored in FILE.")
@@ -92,8 +92,8 @@ def audit(
 
     A router is compared with the certified optimum at its own peak load; a scheduler with the certified optimum on the
     placement that --placement makes; a placer with proved bounds; a predictor with what happened, beside the noise
-    that nobody can predict. Traces of schedulers, placers and predictors are records of loads: SGLang's or ADRS's JSON,
-    or NPZ.
+    that nobody can predict. Traces of schedulers, placers and predictors are records of loads. `equipoise list
+    --formats` says which files are read.
 
     Instances that a target refuses are counted and not judged.
 

@@ -1,7 +1,7 @@
 """Traces to audit balancers on: scores and loads, from files or from the recording that ships."""
 
 from equipoise.traces.drift import drifting, generated_series
-from equipoise.traces.instance import GATES, Instance, LoadInstance, LoadSeries, apply_gate
+from equipoise.traces.instance import GATES, Instance, LoadInstance, LoadSeries, ScoreTrace, apply_gate
 from equipoise.traces.loads import LoadTrace, read_loads
 from equipoise.traces.read import read_trace
 from equipoise.traces.recorded_file import RecordedLayer, RecordedStep, merge, read_recording
@@ -16,6 +16,7 @@ __all__ = [
     "RecordedLayer",
     "RecordedStep",
     "RecordedTrace",
+    "ScoreTrace",
     "apply_gate",
     "drifting",
     "generated_series",
