@@ -49,8 +49,8 @@ def machine_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def place(loads: str, form: str, worth: float | None, **options: Any) -> int:
     """Say how good a deployed map of experts is, and find a better one with a proved bound.
 
-    LOADS is a record of loads (`equipoise list --formats`). Experts are placed on the sum of its steps. --format
-    json has the maps; `equipoise export` writes them as a framework reads them.
+    LOADS is a record of loads in any format of `equipoise list --formats`. Experts are placed on the sum of its steps.
+    --format json has the maps; `equipoise export` writes them as a framework reads them.
 
     Exits with 1 if the current map is invalid: an expert is placed nowhere, or does not exist.
     """

@@ -32,6 +32,7 @@ from equipoise.files import read_arrays, write_whole
 
 Integers = npt.NDArray[np.int64]
 
+YAML = (".yaml", ".yml")
 LARGEST_YAML = 16 << 20
 LARGEST_ID = 2**31 - 1
 MOST_LAYERS = 1 << 12
@@ -96,8 +97,13 @@ def read_map(path: str | PathLike[str]) -> ExpertMap:
 
 
 def tells_a_map(path: str | PathLike[str]) -> bool:
-    """Whether a file has a key that tells a map, and is no record of loads or anything else."""
-    return any(key in _content(path) for key in READERS)
+    """Whether a file has a key that tells a map, and is no record of loads or anything else; YAML can only be a map."""
+    if Path(path).suffix.lower() in YAML:
+        return True
+    try:
+        return any(key in read_arrays(path) for key in READERS)
+    except InvalidFile:
+        return False
 
 
 def read_content(path: str | PathLike[str], content: dict[str, Any]) -> ExpertMap:
@@ -140,7 +146,7 @@ def write_map(expert_map: ExpertMap, path: str | PathLike[str], form: str, num_e
     expert_map.expect_placed(num_experts)
     if form != "vllm" and (expert_map.slots < 0).any():
         expert_map = _full(expert_map, form)
-    suffixes = (".yaml", ".yml") if form == "tensorrt-llm" else (".json",)
+    suffixes = YAML if form == "tensorrt-llm" else (".json",)
     if Path(path).suffix.lower() not in suffixes:
         raise InvalidFile(f"{path} ends in {Path(path).suffix!r}; allowed for {form}: {' or '.join(suffixes)}")
     content = FORMS[form](expert_map, num_experts)
@@ -299,7 +305,7 @@ def _number(entry: dict[str, Any], field: str, most: int = LARGEST_ID) -> int:
 
 
 def _content(path: str | PathLike[str]) -> dict[str, Any]:
-    if Path(path).suffix.lower() not in (".yaml", ".yml"):
+    if Path(path).suffix.lower() not in YAML:
         return read_arrays(path)
     try:
         if (size := os.stat(path).st_size) > LARGEST_YAML:
