@@ -25,7 +25,7 @@ HERE = "framework_forms"
 SCORES = np.random.default_rng(1).permutation(4095)[: 24 * 8].reshape(24, 8).astype(np.float32) / 4096
 
 ROUTERS = {
-    "grouped-topk": (forms.grouped_topk, partial(forms.grouped_topk, scoring_func="sigmoid")),
+    "grouped-topk": (forms.grouped_topk, partial(forms.grouped_topk, scoring_func="sigmoid"), forms.fused_topk),
     "megatron": (
         forms.topk_routing_with_score_function,
         partial(forms.topk_routing_with_score_function, score_function="sigmoid"),
@@ -141,6 +141,11 @@ def test_a_grouped_top_k_with_a_bias_takes_groups():
         assert "takes topk_groups" in balancer.capabilities
         chosen = balancer.ask(SCORES, 2, num_groups=4, topk_groups=2).mask.reshape(24, 4, 2).any(axis=2)
         assert (chosen.sum(axis=1) <= 2).all()
+
+
+def test_a_top_k_without_groups_takes_none():
+    with held(forms.fused_topk) as balancer:
+        assert "takes topk_groups" not in balancer.capabilities
 
 
 def test_groups_that_a_partial_sets_are_declared():
