@@ -14,53 +14,23 @@ import json
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import msgspec
+from schema_placement import PLACEMENT
+from schema_words import COUNT, FRACTION, NUMBER, ROLE, TEXT, TRUTH, WORDS, Schema, by_name, many, nullable, record
 
 import equipoise
 from equipoise.audits.measures import Measure
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.audits.run import role_audit
 from equipoise.certificates.certificate import KINDS, certificate_type
+from equipoise.monitor.records import End, Exact, Step
 from equipoise.roles import all_roles
 from equipoise.study.statistics import Interval
 from equipoise.study.summary import Comparison, Condensed, Failures, Summary
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
 
-Schema = dict[str, Any]
-
-FRACTION: Schema = {"type": "string", "pattern": "^-?[0-9]+(/[0-9]+)?$", "description": "exact, p/q or p"}
-TEXT: Schema = {"type": "string"}
-TRUTH: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-NUMBER: Schema = {"type": "number"}
-ROLE: Schema = {"enum": ["router", "scheduler", "placer", "predictor"]}
-
-
-def nullable(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def many(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def by_name(values: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": values}
-
-
-def record(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    """An object with these properties, all but the optional ones required; others may join in later versions."""
-    return {
-        "type": "object",
-        "required": [name for name in properties if name not in optional],
-        "properties": properties,
-    }
-
-
-WORDS: Schema = by_name(TEXT)
 ARRAY = record(
     dtype={**TEXT, "description": "NumPy's, with byte order"},
     shape=many(COUNT),
@@ -76,7 +46,7 @@ CASES = {
 }
 
 FINDING = record(
-    ("phase", "origin"),
+    ("phase", "origin", "form"),
     schema={"const": "equipoise-finding/1"},
     id={"type": "string", "pattern": "^[0-9a-f]{6}$"},
     equipoise=TEXT,
@@ -88,6 +58,7 @@ FINDING = record(
     message=TEXT,
     phase={"enum": ["vectors", "boundary", "search", "sequence"]},
     origin={**TEXT, "description": "name of the known case that it was made of"},
+    form=nullable({**TEXT, "description": "name of the target's call form, where it was said"}),
     better={"description": "a better answer, or null"},
     case={"anyOf": list(CASES.values())},
 )
@@ -161,51 +132,6 @@ VERDICT = record(
     upper=nullable(FRACTION),
 )
 
-PLACE: Schema = {**COUNT, "description": "number of the step"}
-MONITOR: Schema = record(schema={"const": "equipoise-monitor/1"}, kind={"enum": ["step", "exact", "end"]}) | {
-    "anyOf": [
-        record(
-            kind={"const": "step"},
-            step=PLACE,
-            layer=TEXT,
-            tokens={**COUNT, "description": "real ones"},
-            experts=COUNT,
-            top_k=COUNT,
-            loads={**many(COUNT), "description": "tokens of each expert"},
-            max_vio=NUMBER,
-            min_vio=NUMBER,
-            dropped={**COUNT, "description": "assignments that were asked for and not made"},
-            regret_bound=nullable({**NUMBER, "description": "at least the exact regret at equal peak load"}),
-            relative_regret_bound=nullable(NUMBER),
-            rounding=nullable({**NUMBER, "description": "what of the bound allows for rounding"}),
-            note=nullable({**TEXT, "description": "why there is no bound"}),
-        ),
-        record(
-            (
-                "compared_with",
-                "evidence",
-                "regret",
-                "exact_regret",
-                "relative_regret",
-                "excess_peak",
-                "relative_dual_gap",
-            ),
-            kind={"const": "exact"},
-            step=PLACE,
-            layer=TEXT,
-            compared_with=TEXT,
-            evidence=TEXT,
-            regret=NUMBER,
-            exact_regret=FRACTION,
-            relative_regret=nullable(NUMBER),
-            excess_peak=nullable(NUMBER),
-            relative_dual_gap=nullable(NUMBER),
-            error=nullable(TEXT),
-        ),
-        record(kind={"const": "end"}, audited=COUNT, skipped=COUNT),
-    ]
-}
-
 VECTORS = record(
     schema={"const": "equipoise-vectors/1"},
     role=ROLE,
@@ -229,60 +155,6 @@ BASELINE = record(
     made={"type": "object", "description": "how the audit was made: role, passes, sizes, horizons, ..."},
     instances={**WORDS, "description": "hash by name"},
     gaps=by_name(by_name(by_name({"anyOf": [NUMBER, {"const": "inf"}]}))) | {"description": "by target and instance"},
-)
-
-
-SLOTS: Schema = {**many({"type": "integer", "minimum": -1}), "description": "[P]: the expert in every slot"}
-ON_LOADS = record(
-    peak={**FRACTION, "description": "of the fullest device, in tokens, with the split of the document"},
-    even_peak=FRACTION,
-    free_peak={**FRACTION, "description": "with the certified best split of the same map"},
-    balancedness={**NUMBER, "description": "mean over peak"},
-    physical_to_logical=SLOTS,
-)
-PEAKS = {"load": COUNT, "bound": FRACTION, "peak": FRACTION, "gap": nullable(NUMBER), "balancedness": NUMBER}
-PEAKS |= {
-    "even_peak": {**FRACTION, "description": "of the current map, without one of the best"},
-    "scheduled_peak": {**FRACTION, "description": "of the same map with its best split"},
-    "current_peak": FRACTION,
-    "current_gap": {**nullable(NUMBER), "description": "peak over bound, less 1"},
-    "current_balancedness": NUMBER,
-    "moved": {**COUNT, "description": "experts to copy to a device that does not hold them"},
-}
-WITH_CURRENT = ("current_peak", "current_gap", "current_balancedness", "moved")
-
-PLACEMENT = record(
-    schema={"const": "equipoise-placement/1"},
-    loads=TEXT,
-    steps=COUNT,
-    num_experts=COUNT,
-    num_slots=COUNT,
-    num_devices=COUNT,
-    num_nodes=COUNT,
-    num_groups=COUNT,
-    split={"enum": ["even", "free"]},
-    distinct={**TRUTH, "description": "whether no device may hold an expert twice"},
-    current=nullable({**TEXT, "description": "name of the deployed map"}),
-    notes=many(TEXT),
-    verdict=TEXT,
-    total=record(WITH_CURRENT, **PEAKS) | {"description": "all layers: peaks are added up"},
-    layers=many(
-        record(
-            WITH_CURRENT, layer=COUNT, **PEAKS, evidence=WORDS, stopped=TRUTH, best=ON_LOADS, current=nullable(ON_LOADS)
-        )
-    ),
-    window=nullable({**COUNT, "description": "steps of a part of the record"}),
-    lag=many(
-        record(
-            part=COUNT,
-            layer=COUNT,
-            load=COUNT,
-            bound=FRACTION,
-            hindsight=FRACTION,
-            placed={**FRACTION, "description": "peak on this part of the map made for the part before"},
-            current=nullable(FRACTION),
-        )
-    ),
 )
 
 
@@ -402,6 +274,12 @@ def certificate() -> Schema:
     return {"anyOf": references, "$defs": definitions}
 
 
+def monitor() -> Schema:
+    """A line of a monitored run."""
+    references, definitions = typed(Step, Exact, End)
+    return {"anyOf": references, "$defs": definitions}
+
+
 def schemas() -> dict[str, Schema]:
     """Every schema by the name of its file."""
     found = {
@@ -416,7 +294,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-audit-2": audit(),
         "equipoise-study-2": study(),
         "equipoise-baseline-2": BASELINE,
-        "equipoise-monitor-1": MONITOR,
+        "equipoise-monitor-1": monitor(),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}

@@ -159,3 +159,26 @@ def in_turns(topk_ids, log2phy, logcnt):
     ids = topk_ids[:, 0]
     turn = np.array([int((ids[:token] == expert).sum()) for token, expert in enumerate(ids)], int)
     return log2phy[ids, turn % logcnt[ids]][:, None] if len(ids) else topk_ids
+
+
+class TopKRouter:
+    """Like Megatron-LM's: routes logits [T, 1, E], counts, and has its bias moved by somebody else."""
+
+    def __init__(self, experts, topk):
+        self.config = SimpleNamespace(num_moe_experts=experts, moe_router_bias_update_rate=0.01)
+        self.topk, self.score_function = topk, "sigmoid"
+        self.expert_bias = np.zeros(experts, np.float32)
+        self.local_tokens_per_expert = np.zeros(experts, np.float32)
+
+    def routing(self, logits):
+        scores = sigmoid(logits[:, 0])
+        chosen = probs_and_map(scores + self.expert_bias, self.topk)[1]
+        self.local_tokens_per_expert += chosen.sum(axis=0)
+        return np.where(chosen, scores, 0), chosen
+
+    def __call__(self, hidden_states):
+        raise NotImplementedError
+
+
+def make_megatron(experts, top_k):
+    return TopKRouter(experts, top_k)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +12,14 @@ from hypothesis import given
 
 import equipoise
 import framework_forms as forms
+from command_line import run
 from equipoise import InvalidProblem, TargetError, strategies
 from equipoise.balancers.adapters.forms import all_forms, form_named, form_of
+from equipoise.balancers.adapters.megatron_router import MegatronRouter
 from equipoise.balancers.adapters.router_answers import logits_of
 from equipoise.balancers.find import Target
 from equipoise.roles.router import read_routing
+from equipoise.traces import Instance
 
 HERE = "framework_forms"
 SCORES = np.random.default_rng(1).permutation(4095)[: 24 * 8].reshape(24, 8).astype(np.float32) / 4096
@@ -29,6 +34,7 @@ ROUTERS = {
     "tutel": (partial(forms.extract_critical, capacity_factor=8.0),),
     "by-size": (forms.make, forms.HiddenRouter, forms.TinyRouter, forms.LogitsAlone, forms.GateWithBias),
     "hidden-states": (forms.fixed,),
+    "megatron-router": (forms.TopKRouter(8, 2),),
     None: (forms.weights_first, forms.logits_weights_ids, forms.probs_and_map),
 }
 PAIRS = [(name, found) for name, listed in ROUTERS.items() for found in listed]
@@ -158,6 +164,25 @@ def test_the_bias_of_a_linear_gate_is_no_balancing_bias_and_the_argument_is_one(
         assert not balancer.attribute("bias").any()
 
 
+def test_megatron_s_bias_is_moved_once_for_all_micro_batches():
+    skewed = SCORES / 2
+    skewed[:, 0] += 0.5
+    router = MegatronRouter(forms.TopKRouter(8, 2))
+    router.MICRO_BATCHES = 2
+    router(skewed, 2)
+    assert not router.bias.any()
+    assert router.module.local_tokens_per_expert.sum() == 48
+    router(skewed, 2)
+    assert router.bias[0] == pytest.approx(-0.01)
+    assert router.module.local_tokens_per_expert.sum() == 0
+    with held(forms.make_megatron) as balancer:
+        for _ in range(100):
+            routed = balancer.ask(skewed, 2)
+        assert routed.load.max() <= 12
+        balancer.reset()
+        assert balancer.ask(skewed, 2).load[0] == 24
+
+
 def test_a_module_of_fixed_sizes_is_checked_at_them_alone():
     shapes = []
 
@@ -275,3 +300,105 @@ def test_a_policy_that_takes_its_last_placement_gets_none_for_other_sizes():
         placer.ask(LOAD, 12, 1, 1, 4)
         placer.ask(LOAD, 16, 1, 1, 4)
     assert ThreeTables.seen == [None, None]
+
+
+TORCH = """
+import torch
+from torch import nn
+
+
+def plain(scores, top_k):
+    weights, ids = torch.topk(scores, top_k)
+    return weights, ids
+
+
+class Module(nn.Module):
+    def forward(self, scores, top_k, *, mask=None):
+        weights, ids = torch.topk(scores, top_k)
+        return ids if mask is None else torch.where(mask[:, None], ids, -1), weights
+
+
+class Router(nn.Module):
+    def __init__(self, hidden_size, num_experts, top_k):
+        super().__init__()
+        self.gate = nn.Linear(hidden_size, num_experts, dtype=torch.bfloat16)
+        self.register_buffer("expert_bias", torch.zeros(num_experts))
+        self.top_k = top_k
+
+    def forward(self, hidden_states):
+        scores = self.gate(hidden_states).float().sigmoid()
+        ids = torch.topk(scores + self.expert_bias, self.top_k).indices
+        if self.training:
+            load = torch.bincount(ids.flatten(), minlength=len(self.expert_bias)).float()
+            self.expert_bias += 0.01 * torch.sign(load.mean() - load)
+        return scores.gather(1, ids), ids
+
+
+gate = Router(32, 8, 2)
+"""
+
+
+@pytest.fixture
+def torch_file(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "torch_routers.py"
+    path.write_text(TORCH)
+    return path
+
+
+@pytest.mark.parametrize("name", ["plain", "Module", "Router", "gate"])
+def test_torch_routers_get_tensors_and_have_no_regret(torch_file, name):
+    scores = (
+        SCORES
+        if name in ("plain", "Module")
+        else np.float32([np.random.default_rng(t).permutation(8) / 8 for t in range(24)])
+    )
+    with held(f"{torch_file}:{name}") as balancer:
+        assert (balancer.ask(scores, 2).mask == top_k_mask(scores, 2)).all()
+        assert "returns weights" in balancer.probe()
+        assert ("takes mask" in balancer.capabilities) == (name == "Module")
+        assert ("has bias" in balancer.capabilities) == (name in ("Router", "gate"))
+    audit = equipoise.audit(f"{torch_file}:{name}", trace=scores, top_k=2, passes=1)
+    assert [row.values["regret"] for row in audit.rows] == [0]
+
+
+def test_the_command_line_takes_forms_and_sizes(tmp_path):
+    (tmp_path / "gate.py").write_text(Path(forms.__file__).read_text())
+    few = ("--examples", "3")
+    checked = run(tmp_path, "check", "gate.py:HiddenRouter", "--experts", "16", "--top-k", "4", *few)
+    assert checked.returncode == 0, checked.stdout
+    named = run(tmp_path, "check", "gate.py:grouped_topk", "--form", "grouped-topk", *few)
+    assert named.returncode == 0, named.stdout
+    audited = run(tmp_path, "audit", "gate.py:logits_weights_ids", "--experts", "7", "topk")
+    assert audited.returncode == 2
+    assert "experts is 7; allowed: what the trace has" in audited.stderr
+    listed = run(tmp_path, "list", "--forms", "--format", "json")
+    entries = json.loads(listed.stdout)["forms"]
+    assert {entry["name"] for entry in entries} == {form.name for form in all_forms()}
+    unknown = run(tmp_path, "audit", "gate.py:make", "--form", "by-sizes")
+    assert unknown.returncode == 2
+    assert "did you mean 'by-size'" in unknown.stderr
+
+
+def test_an_audit_makes_a_module_at_the_sizes_of_the_trace_and_may_leave_others_out():
+    traces = [Instance(name, SCORES[:, :width], 2, name) for name, width in (("wide", 8), ("narrow", 4))]
+    audit = equipoise.audit([forms.make, "topk"], trace=traces, form="by-size", passes=1)
+    assert [row.values["regret"] for row in audit.rows] == [0] * 4
+    only = equipoise.audit(forms.make, trace=traces, experts=4, passes=1)
+    assert [row.instance for row in only.rows] == ["narrow"]
+    with pytest.raises(InvalidProblem, match="what the trace has: 4, 8"):
+        equipoise.audit(forms.make, trace=traces, experts=5)
+
+
+def test_a_torch_module_in_training_moves_its_bias_and_in_evaluation_does_not(torch_file):
+    skewed = SCORES / 2
+    skewed[:, 0] += 0.5
+    with held(f"{torch_file}:gate") as balancer:
+        assert {"takes training", "has reset", "has bias"} <= balancer.capabilities
+        balancer.ask(skewed, 2, training=False)
+        assert not balancer.attribute("bias").any()
+        for _ in range(60):
+            balancer.ask(skewed, 2, training=True)
+        assert balancer.ask(skewed, 2).load[0] < 24
+        balancer.reset()
+        assert balancer.ask(skewed, 2).load[0] == 24

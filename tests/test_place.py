@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,10 @@ from device_oracles import keeps_groups, least_placement_peak, placement_peak, p
 from equipoise import InvalidProblem, TargetError, place
 from equipoise.audits.replanning import experts_moved
 from equipoise.deployment.layer import filled, relabelled
+from equipoise.reference.placement.eplb import eplb
 from equipoise.solvers.placement.greedy import greedy_counts
+
+DATA = Path(os.environ.get("EQUIPOISE_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")) / "deepseek-v3"
 
 
 def maps_of(problem):
@@ -43,7 +48,8 @@ def restated(problem, current=None):
 
 def asked(problem, current=None, **options):
     machine = {"groups": problem.num_groups, "nodes": problem.num_nodes, "split": problem.split}
-    return place(problem.load, problem.num_slots, problem.num_devices, current=current, **machine, **options)
+    options |= {"current": current, "time_limit": 60}
+    return place(problem.load, problem.num_slots, problem.num_devices, **machine, **options)
 
 
 @settings(max_examples=60, deadline=None)
@@ -156,12 +162,12 @@ def test_lag_serves_every_part_on_the_map_made_for_the_one_before(window, parts,
             place(SERIES, 12, 4, lag=True, window=window, split=split)
         return
     current = np.stack([np.arange(12) % 8] * 2)
-    answer = place(SERIES, 12, 4, lag=True, window=window, split=split, current=current)
+    answer = place(SERIES, 12, 4, lag=True, window=window, split=split, current=current, time_limit=60)
     sums = SERIES.reshape(parts, window, 2, 8).sum(axis=1)
     assert [(one.part, one.layer) for one in answer.lag] == [(t, layer) for t in range(1, parts) for layer in (0, 1)]
     for one in answer.lag:
         problems = [equipoise.PlacementProblem(sums[t, one.layer], 12, 4, split) for t in (one.part - 1, one.part)]
-        [made] = place(sums[one.part - 1, one.layer], 12, 4, split=split).layers
+        [made] = place(sums[one.part - 1, one.layer], 12, 4, split=split, time_limit=60).layers
         assert one.placed == placement_peak(problems[1], made.best.slots.tolist())
         assert one.current == placement_peak(problems[1], current[one.layer].tolist())
         assert one.load == sums[one.part, one.layer].sum()
@@ -253,9 +259,10 @@ def folder(tmp_path):
 
 
 def test_the_command_says_the_same_as_python(folder):
-    done = run(folder, "place", "loads.npz", "--devices", 4, "--current", "map.json", "--lag", "--format", "json")
+    asked = ("loads.npz", "--devices", 4, "--current", "map.json", "--lag", "--time-limit", 60)
+    done = run(folder, "place", *asked, "--format", "json")
     assert done.returncode == 0, done.stderr
-    answer = place(folder / "loads.npz", devices=4, current=folder / "map.json", lag=True)
+    answer = place(folder / "loads.npz", devices=4, current=folder / "map.json", lag=True, time_limit=60)
     mine = {**json.loads(json.dumps(answer.to_dict())), "loads": "loads.npz", "current": "map.json"}
     mine["notes"] = [note.replace(f"{folder}/", "") for note in mine["notes"]]
     assert json.loads(done.stdout) == mine
@@ -291,7 +298,7 @@ def test_exit_codes_and_one_sentence(folder, arguments, code, words):
 @pytest.mark.parametrize("form", ["vllm", "sglang", "ascend", "tensorrt-llm"])
 def test_export_takes_an_answer_a_map_or_a_record(folder, form):
     name = "out.yaml" if form == "tensorrt-llm" else "out.json"
-    machine = ["--slots", 12, "--devices", 4]
+    machine = ["--slots", 12, "--devices", 4, "--time-limit", 60]
     (folder / "answer.json").write_text(run(folder, "place", "loads.npz", *machine, "--format", "json").stdout)
     for source in ("answer.json", "map.json", "loads.npz"):
         done = run(folder, "export", source, "--to", form, "-o", name, *machine)
@@ -310,3 +317,34 @@ def test_export_takes_an_answer_a_map_or_a_record(folder, form):
         assert again.returncode == 0, again.stderr
         if source != "map.json" and form == "vllm":
             assert json.loads(again.stdout)["total"]["moved"] == 0
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no DeepSeek-V3 counts (set EQUIPOISE_DATA)")
+def test_deepseek_v3_is_placed_within_a_thousandth_of_the_bound():
+    answer = place(DATA / "decode_in2000out100.json", 288, 32)
+    assert [layer.layer for layer in answer.layers] == list(range(3, 61))
+    assert answer.num_experts == 256
+    assert answer.proved
+    assert answer.total["gap"] < 0.001
+
+
+def test_golden_loads_of_vllm_ascend_have_their_known_peaks():
+    """Pull request 3042 of vllm-ascend: EPLB's map has a peak of 232, the optimum is 590/3, scheduled 181.25."""
+    loads = [600, 560, 120, 120, 20, 10, 10, 10]
+    current = eplb(np.array([loads]), 16, 1, 1, 8)
+    [even] = place(loads, 16, 8, current=current, worth=0.0, time_limit=60).layers
+    assert (even.current.peak, even.current.free_peak, even.best.peak) == (232, 200, Fraction(590, 3))
+    assert even.evidence["best"] == "searched"
+    [free] = place(loads, 16, 8, current=current, worth=0.0, split="free", time_limit=60).layers
+    assert (free.current.peak, free.best.peak, free.bound) == (200, Fraction(725, 4), Fraction(725, 4))
+    assert free.evidence["best"] == "certified"
+
+
+def test_the_command_exits_with_3_if_something_is_not_proved(folder, monkeypatch, capsys):
+    from equipoise import Placement, cli
+
+    monkeypatch.chdir(folder)
+    assert cli.run(["place", "loads.npz", "--devices", "4"]) == 0
+    monkeypatch.setattr(Placement, "proved", False)
+    assert cli.run(["place", "loads.npz", "--devices", "4"]) == 3
+    assert "The map found is" in capsys.readouterr().out

@@ -99,3 +99,14 @@ def test_what_is_recorded_can_be_audited_and_training_with_recomputed_activation
     assert len(audit.rows) == 2 * routers
     assert not any(row.error for row in audit.rows)
     assert {row.about["tokens"] for row in audit.rows} == {16}
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_monitor_takes_tensors_with_gradients_and_says_what_it_says_of_arrays(kind):
+    scores = torch.rand(32, 8, generator=torch.Generator().manual_seed(0)).to(kind).requires_grad_()
+    bias = torch.linspace(-0.1, 0.1, 8)
+    chosen = torch.topk(scores.float() + bias, 2).indices
+    monitor = equipoise.Monitor()
+    of_tensors = monitor.step(scores, chosen, bias=bias, mask=torch.arange(32) < 30, step=0)
+    arrays = [scores.detach().float().numpy(), chosen.numpy()]
+    assert of_tensors == monitor.step(*arrays, bias=bias.numpy(), mask=np.arange(32) < 30, step=0)

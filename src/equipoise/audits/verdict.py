@@ -26,7 +26,8 @@ class Standing:
     ----------
     best
         The balancers that have least: none of it on any instance, or the least on average. Where a table has several
-        groups, those that have least in most of them. One without an answer on some instance is never among them.
+        groups, those that have least in most of them. They are compared on the instances that none refuses; one that
+        broke on some of these is never among them, and one that refuses everything is left out.
     none
         Whether these have none of it at all.
     groups
@@ -34,7 +35,9 @@ class Standing:
     average
         Of the best, as the table has it.
     worst
-        The row with most of it; None where no row has any.
+        The row with most of it, on whatever instance; None where no row has any.
+    everywhere
+        Whether no instance was refused.
     """
 
     measure: Measure
@@ -43,10 +46,15 @@ class Standing:
     groups: tuple[int, int]
     average: float
     worst: Row | None
+    everywhere: bool
 
 
 def standing(measure: Measure, rows: Sequence[Row], group_by: Sequence[str] = ()) -> Standing | None:
-    """Return who has least and most of a measure; None where nobody has an answer on all instances."""
+    """Return who has least and most of a measure; None where nobody has an answer on all instances that count."""
+    takers = {row.balancer for row in rows if not row.refused}
+    refused = {row.instance for row in rows if row.refused and row.balancer in takers}
+    known = [row for row in rows if _value(row, measure) is not None]
+    rows = [row for row in rows if row.balancer in takers and row.instance not in refused]
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row.about.get(key) for key in group_by), []).append(row)
@@ -59,7 +67,6 @@ def standing(measure: Measure, rows: Sequence[Row], group_by: Sequence[str] = ()
     best = tuple(name for name in dict.fromkeys(row.balancer for row in rows) if wins[name] == most)
     own = [row for row in rows if row.balancer in best]
     average = measure.aggregates[0].of([row for row in own if row.balancer == best[0]], measure.name)
-    known = [row for row in rows if _value(row, measure) is not None]
     worst = max(known, key=lambda row: _value(row, measure) or 0.0)
     none = most == len(leaders) and all((_value(row, measure) or 0.0) <= 0 for row in own)
     return Standing(
@@ -69,6 +76,7 @@ def standing(measure: Measure, rows: Sequence[Row], group_by: Sequence[str] = ()
         (most, len(leaders)),
         float(average or 0.0),
         worst if (_value(worst, measure) or 0.0) > 0 else None,
+        not refused,
     )
 
 
@@ -120,20 +128,21 @@ def _broken(kind: RoleAudit, rows: Sequence[Row]) -> str:
 
 def _sentence(found: Standing, kind: RoleAudit, rows: Sequence[Row]) -> str:
     measure, noun, alone = found.measure, found.measure.noun, len({row.balancer for row in rows}) == 1
-    have = "has" if len(found.best) == 1 else "have"
+    have, which = "has" if len(found.best) == 1 else "have", "" if found.everywhere else " that none refuses"
     if found.worst is None and not alone:
         return f"No {kind.role} has any {noun} on any instance{_proof(found, kind, rows)}."
     if alone and found.worst is not None and found.groups[1] > 1:
         most = shown(_value(found.worst, measure), measure.unit)
         return f"The largest {noun} is {most}, on {found.worst.instance}."
     if found.none:
-        first = f"{_listed(found.best)} {have} no {noun} on any instance{_proof(found, kind, rows)}"
+        first = f"{_listed(found.best)} {have} no {noun} on any instance{which}{_proof(found, kind, rows)}"
     elif found.groups[1] > 1:
         wins, groups = found.groups
         first = f"{_listed(found.best)} {have} the least {noun} in {wins} of {groups} groups"
     else:
         what = f"{_article(noun)} {noun} of" if alone else f"the least {noun},"
         first = f"{_listed(found.best)} {have} {what} {shown(found.average, measure.unit)} on average"
+        first += which and f" over the instances{which}"
     if found.worst is None:
         return f"{first}."
     most = shown(_value(found.worst, measure), measure.unit)
@@ -143,7 +152,8 @@ def _sentence(found: Standing, kind: RoleAudit, rows: Sequence[Row]) -> str:
 
 def _proof(found: Standing, kind: RoleAudit, rows: Sequence[Row]) -> str:
     """Return what may be said of a zero: certified, if it is of the first measure and every proof was accepted."""
-    own = [row for row in rows if row.balancer in found.best]
+    named = found.best if found.worst is not None else {row.balancer for row in rows}
+    own = [row for row in rows if row.balancer in named and row.error is None]
     sure = all(row.evidence and set(row.evidence.values()) == {"certified"} for row in own)
     return " (certified)" if sure and found.measure.name == kind.measures[0].name else ""
 

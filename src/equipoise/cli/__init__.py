@@ -55,8 +55,8 @@ class Commands(click.Group):
 def commands() -> None:
     """Exact, certified optima for Mixture-of-Experts load balancing.
 
-    Exit codes: 0 fine; 1 a finding against a balancer, or a rejected certificate; 2 wrong usage or unreadable input;
-    3 the oracle is in trouble; 130 interrupted.
+    Exit codes: 0 fine; 1 a finding against a balancer, a rejected certificate or an invalid map; 2 wrong usage or
+    unreadable input; 3 the oracle is in trouble; 130 interrupted.
     """
 
 

@@ -104,7 +104,7 @@ def audit(
     with progress("units") as advance:
         result = audit(targets, form=call_form, tolerance=tolerance or 0.0, progress=advance, **options)
     show(result.to_dict() if form == "json" else result.to_markdown() if form == "markdown" else result.table, form)
-    if all(row.refused for row in result.rows):
+    if result.comparison is None and all(row.refused for row in result.rows):
         raise click.UsageError("nothing was judged: the targets refuse every instance")
     if not result.proved:
         return 3

@@ -185,7 +185,7 @@ class Placement:
             if len(chosen) == len(self.rows)
             else f"the worst {most} of {len(self.rows)} layers"
         )
-        plural = "the last step" if self.steps == 1 else f"{self.steps} steps"
+        plural = _steps(self.steps)
         title = f"{self.loads}, {plural}, {self.cluster}, {self.split} split: {which}"
         columns = COLUMNS if self.current is not None else {n: c for n, c in COLUMNS.items() if n not in ONLY_CURRENT}
         cells = [[cell(row) for cell in columns.values()] for row in [*chosen, self.total]]
@@ -205,7 +205,7 @@ class Placement:
 
     def words(self) -> str:
         """Return what is said under the tables: legend, notes, verdict."""
-        which = "it" if self.current is None else "the current map"
+        which = "the map found" if self.current is None else "the current map"
         legend = (
             "bound: tokens, proved: no map has a smaller peak. Percentages are peaks beyond the bound. scheduled: "
             f"{which} with the certified best split of its replicas. all: peaks of the layers added up."

@@ -1,7 +1,7 @@
 """Exact audits of single batches, in a process beside the loop that is never waited for.
 
-``python -m equipoise.monitor.exact`` is that process. It is started as a program and gets arrays over a pipe, so that
-neither the caller's main module nor torch is loaded again.
+That process is a Python of its own, which runs :func:`serve` and gets arrays over a pipe, so that neither the caller's
+main module nor torch is loaded again.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Background:
 def _start() -> subprocess.Popen[bytes]:
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     return subprocess.Popen(
-        [sys.executable, "-m", "equipoise.monitor.exact"],
+        [sys.executable, "-c", "from equipoise.monitor.exact import serve; serve()"],
         env={**os.environ, "PYTHONPATH": paths},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -161,7 +161,3 @@ def serve() -> None:
         except Exception as error:
             found = {"error": f"{type(error).__name__}: {error}"}
         send(replies, found)
-
-
-if __name__ == "__main__":
-    serve()

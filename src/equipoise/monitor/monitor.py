@@ -15,10 +15,10 @@ from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.monitor.bound import regret_bound
 from equipoise.monitor.exact import Background
+from equipoise.monitor.records import SCHEMA, End, Step
 from equipoise.monitor.sinks import Record, Sink
 from equipoise.roles.router import read_routing
 
-SCHEMA = "equipoise-monitor/1"
 LOG = logging.getLogger("equipoise")
 
 
@@ -65,7 +65,7 @@ class Monitor:
         mask: Any = None,
         *,
         step: int | None = None,
-    ) -> Record | None:
+    ) -> Step | None:
         """Watch one batch at one layer, and return its record; None on a step that is not looked at.
 
         Parameters
@@ -101,11 +101,11 @@ class Monitor:
         batch = _batch(scores, chosen, top_k, mask)
         if bias is not None:
             batch["bias"] = as_numpy(bias, "bias")
-        about = {"schema": SCHEMA, "kind": "step", "step": number, "layer": layer}
-        record: Record = {**about, **_record(batch)}
+        record = _record(number, layer, batch)
         self._emit(record)
+        about = {"schema": SCHEMA, "kind": "exact", "step": number, "layer": layer}
         due = self._exact_every is not None and (number // self._every - place) % self._exact_every == 0
-        if due and not self._background.offer({**about, "kind": "exact"}, batch):
+        if due and not self._background.offer(about, batch):
             self.skipped += 1
         return record
 
@@ -117,7 +117,7 @@ class Monitor:
         self._background.close(seconds)
         for finished in self._background.finished():
             self._take(finished)
-        self._emit({"schema": SCHEMA, "kind": "end", "audited": self.audited, "skipped": self.skipped})
+        self._emit(End(schema=SCHEMA, kind="end", audited=self.audited, skipped=self.skipped))
         for index, sink in enumerate(self._sinks):
             if callable(close := getattr(sink, "close", None)):
                 self._tried(index, close)
@@ -168,7 +168,7 @@ def _batch(scores: Any, chosen: Any, top_k: int | None, mask: Any) -> dict[str, 
     return {"scores": values, "chosen": routed.mask, "top_k": top_k}
 
 
-def _record(batch: dict[str, Any]) -> Record:
+def _record(number: int, layer: str, batch: dict[str, Any]) -> Step:
     routing: npt.NDArray[np.bool_] = batch["chosen"]
     load = metrics.loads(routing, routing.shape[1])
     note, bound = None, None
@@ -176,16 +176,20 @@ def _record(batch: dict[str, Any]) -> Record:
         bound = regret_bound(batch["scores"], routing, batch["top_k"], batch.get("bias"))
     except InvalidProblem as error:
         note = f"no bound: {error}"
-    return {
-        "tokens": len(routing),
-        "experts": routing.shape[1],
-        "top_k": batch["top_k"],
-        "loads": load.tolist(),
-        "max_vio": metrics.max_vio(load),
-        "min_vio": metrics.min_vio(load),
-        "dropped": int(np.maximum(batch["top_k"] - routing.sum(axis=1), 0).sum()),
-        "regret_bound": None if bound is None else bound.regret,
-        "relative_regret_bound": None if bound is None else bound.relative,
-        "rounding": None if bound is None else bound.rounding,
-        "note": note,
-    }
+    return Step(
+        schema=SCHEMA,
+        kind="step",
+        step=number,
+        layer=layer,
+        tokens=len(routing),
+        experts=routing.shape[1],
+        top_k=batch["top_k"],
+        loads=load.tolist(),
+        max_vio=metrics.max_vio(load),
+        min_vio=metrics.min_vio(load),
+        dropped=int(np.maximum(batch["top_k"] - routing.sum(axis=1), 0).sum()),
+        regret_bound=None if bound is None else bound.regret,
+        relative_regret_bound=None if bound is None else bound.relative,
+        rounding=None if bound is None else bound.rounding,
+        note=note,
+    )

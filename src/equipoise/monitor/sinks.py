@@ -6,14 +6,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
 from equipoise.errors import ExtraMissing, InvalidFile
 from equipoise.files import write_whole
 
-Record = dict[str, Any]
+Record = Mapping[str, Any]
 Sink = Callable[[Record], object]
 
 MEASURES = {

@@ -9,6 +9,7 @@ Keys: ``format``, "equipoise-recording/1"; ``layers``, ``gate`` and ``top_k`` ``
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -40,13 +41,6 @@ class RecordedStep:
     def nbytes(self) -> int:
         """Of both arrays."""
         return self.logits.nbytes + (0 if self.chosen is None else self.chosen.nbytes)
-
-    def joined(self, other: RecordedStep) -> RecordedStep:
-        """Return the tokens of both; the very same tokens, as tensor-parallel ranks see them, are kept once."""
-        if np.array_equal(self.logits, other.logits):
-            return self
-        both = None if self.chosen is None or other.chosen is None else np.concatenate([self.chosen, other.chosen])
-        return RecordedStep(np.concatenate([self.logits, other.logits]), both)
 
 
 @dataclass(eq=False)
@@ -181,16 +175,26 @@ def merge(paths: Iterable[str | PathLike[str]], into: str | PathLike[str]) -> No
         If a file cannot be read, or a layer's gate, K or number of experts differ between files; nothing is written.
     """
     merged: Layers = {}
+    pieces: dict[tuple[str, int], dict[bytes, RecordedStep]] = {}
     for path in map(Path, paths):
         for name, layer in read_recording(path).items():
-            known = merged.setdefault(name, RecordedLayer(layer.gate, layer.top_k))
-            if not known.fits(layer):
+            if not merged.setdefault(name, layer).fits(layer):
                 raise InvalidFile(f"{path} has another gate, K or number of experts at {name} than the files before")
             for number, step in layer.steps.items():
-                known.steps[number] = known.steps[number].joined(step) if number in known.steps else step
+                same = hashlib.sha256(step.logits.tobytes()).digest()
+                pieces.setdefault((name, number), {}).setdefault(same, step)
     if not merged:
         raise InvalidFile("there is nothing to merge: no files, or none with a layer")
-    write_recording(into, merged)
+    whole = {name: RecordedLayer(layer.gate, layer.top_k) for name, layer in merged.items()}
+    for (name, number), different in pieces.items():
+        whole[name].steps[number] = _joined(list(different.values()))
+    write_recording(into, whole)
+
+
+def _joined(pieces: list[RecordedStep]) -> RecordedStep:
+    chosen = [piece.chosen for piece in pieces if piece.chosen is not None]
+    logits = np.concatenate([piece.logits for piece in pieces])
+    return RecordedStep(logits, np.concatenate(chosen) if len(chosen) == len(pieces) else None)
 
 
 def recorded_instances(layers: Layers, top_k: int | None = None) -> list[Instance]:

@@ -28,7 +28,7 @@ class EplbFunction:
     ) -> Integers:
         """Return ``physical_to_logical[L, P]`` for ``load[L, E]``."""
         load = np.asarray(load)
-        more = {"enable_hierarchical": num_groups % num_nodes == 0} if self._asks else {}
+        more = {"enable_hierarchical": bool(num_groups) and num_groups % num_nodes == 0} if self._asks else {}
         returned = self.function(self.to_tensor(load.copy()), num_slots, num_groups, num_nodes, num_devices, **more)
         return read_placement(returned, load, num_slots)
 

@@ -21,10 +21,11 @@ class GshardGating:
     """A router from ``gating(logits, capacity_factor, min_capacity, ...)``.
 
     It returns ``(l_aux, combine[T, E, C], dispatch[T, E, C], exp_counts)``; a token that finds its expert full is
-    dropped. The factor is 1 and the least capacity 0, unless a ``functools.partial`` says otherwise.
+    dropped, and who comes first matters ("online"). The factor is 1 and the least capacity 0, unless a
+    ``functools.partial`` says otherwise.
     """
 
-    capabilities = frozenset({"drops"})
+    capabilities = frozenset({"drops", "online"})
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
         self.function = function
@@ -36,7 +37,7 @@ class GshardGating:
             name: value for name, value in settings.items() if name in self._known and name not in set_already
         }
         if any(set_already.get(name) for name in _RANDOM):
-            self.capabilities = frozenset({"drops", "random"})
+            self.capabilities = frozenset({"drops", "online", "random"})
         self._top_k = None if "k" in self._known else 2 if "2" in _name(function) else 1
 
     def accepts(self, tokens: int, experts: int, top_k: int) -> bool:

@@ -29,33 +29,38 @@ TOP_K = ("top_k", "topk", "num_experts_per_tok", "num_experts_per_token", "exper
 class HiddenStates:
     """A router from a module ``module(hidden[T, H])`` with a weight ``[E, H]``, H at least E.
 
-    It returns ids and weights, in any order and with anything beside them; of logits alone the K largest are taken. A
-    bias that it takes as its second argument is kept here and moved as torchtitan's optimizer hook does: against the
-    sign of the overload, by :attr:`RATE`, and to a mean of zero.
+    It returns ids and weights, in any order and with anything beside them; of logits alone the K largest are taken. It
+    stays in the mode that it was given in, so that one in training moves a bias of its own; with buffers it can be
+    reset, and takes ``training``. A bias that it takes as its second argument is kept here and moved as torchtitan's
+    optimizer hook does: against the sign of the overload, by :attr:`RATE`, and to a mean of zero.
     """
 
     RATE = 1e-3
     capabilities = frozenset({"logits"})
 
     def __init__(self, module: Any, to_tensor: ToTensor = as_given) -> None:
-        self.module = copy.deepcopy(module)
+        self._given = module
         self.to_tensor = to_tensor
-        if callable(getattr(self.module, "eval", None)):
-            self.module.eval()
-        owner, weight = next(gates(self.module))
-        experts, self._width = weight.shape
-        _fill(weight, np.eye(experts, self._width))
-        offset = getattr(owner, "bias", None)
-        if getattr(offset, "shape", None) == (experts,) and (owner is not self.module or is_parameter(offset)):
-            _fill(owner.bias, np.zeros(experts))
-        self._weight = weight
-        top_k = next((k for name in TOP_K if isinstance(k := getattr(self.module, name, None), int)), None)
-        self.sizes = None if top_k is None else (experts, top_k)
-        self._experts = experts
-        second = [name for name in _names(self.module)[1:2] if "bias" in name]
-        self._updated = np.zeros(experts, np.float32) if second else None
-        if second:
+        self._experts, self._width = next(gates(module))[1].shape
+        top_k = next((k for name in TOP_K if isinstance(k := getattr(module, name, None), int)), None)
+        self.sizes = None if top_k is None else (self._experts, top_k)
+        self._takes_bias = any("bias" in name for name in _names(module)[1:2])
+        self._forget()
+        stateful = any(True for _ in getattr(module, "buffers", tuple)())
+        if self._takes_bias or stateful:
             self.reset = self._forget
+        if not stateful:
+            self.__signature__ = inspect.signature(lambda scores, top_k: None)
+
+    def _forget(self) -> None:
+        """Start from a copy of the module as it was given, with an identity for its weight."""
+        self.module = copy.deepcopy(self._given)
+        owner, self._weight = next(gates(self.module))
+        _fill(self._weight, np.eye(self._experts, self._width))
+        offset = getattr(owner, "bias", None)
+        if getattr(offset, "shape", None) == (self._experts,) and (owner is not self.module or is_parameter(offset)):
+            _fill(owner.bias, np.zeros(self._experts))
+        self._updated = np.zeros(self._experts, np.float32) if self._takes_bias else None
 
     @property
     def bias(self) -> Any:
@@ -69,12 +74,14 @@ class HiddenStates:
         """Say whether E and K are those of the module."""
         return experts == self._experts and self.sizes in (None, (experts, top_k))
 
-    def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Any:
-        """Return ids, or a mask, and weights."""
+    def __call__(self, scores: npt.NDArray[Any], top_k: int, *, training: bool | None = None) -> Any:
+        """Return ids, or a mask, and weights; with ``training`` after the module's own ``train(training)``."""
         tokens, experts = scores.shape
         if not self.accepts(tokens, experts, top_k):
             own = f"{self._experts} experts" + (f" and K = {self.sizes[1]}" if self.sizes else "")
             raise TargetError(f"it is made for {own}, not for {experts} and K = {top_k}")
+        if training is not None:
+            self.module.train(training)
         hidden = np.zeros((tokens, self._width), scores.dtype)
         hidden[:, :experts] = scores
         tensor = self.to_tensor(hidden)
@@ -95,9 +102,6 @@ class HiddenStates:
         load = chosen.sum(axis=0) if chosen.dtype == np.bool_ else np.bincount(chosen.ravel(), minlength=self._experts)
         step = self.RATE * np.sign(load.mean() - load)
         self._updated = (self._updated + step - step.mean()).astype(np.float32)
-
-    def _forget(self) -> None:
-        self._updated = np.zeros(self._experts, np.float32)
 
 
 def plain_items(returned: Any) -> Any:

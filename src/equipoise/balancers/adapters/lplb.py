@@ -66,18 +66,24 @@ class LplbFunction:
 
     def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[Any]) -> Integers:
         """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed)."""
-        held = hosts.astype(np.int64)
-        width = max(1, int(held.sum(axis=0).max()))
-        device, expert = (np.repeat(index, held.T[held.T > 0]) for index in np.nonzero(held.T))
-        slot = device * width + np.arange(len(device)) - np.searchsorted(device, device)
-        log2phy = np.full((len(held), max(1, int(held.sum(axis=1).max()))), -1)
-        for one, count in enumerate(held.sum(axis=1).tolist()):
-            log2phy[one, :count] = slot[expert == one]
+        log2phy, width = slots_of(hosts)
 
         def solve(given: Any) -> Any:
             return self.solve(given, self.to_tensor(log2phy.copy()))
 
         return LplbProbabilities(solve, log2phy, width, self.to_tensor)(load, hosts)
+
+
+def slots_of(hosts: npt.NDArray[Any]) -> tuple[Integers, int]:
+    """Return ``log2phy[E, X]``, a slot for each of ``hosts[E, G]`` replicas (-1 padded), and how many a device has."""
+    held = hosts.astype(np.int64)
+    width = max(1, int(held.sum(axis=0).max()))
+    device, expert = (np.repeat(index, held.T[held.T > 0]) for index in np.nonzero(held.T))
+    slot = device * width + np.arange(len(device)) - np.searchsorted(device, device)
+    log2phy = np.full((len(held), max(1, int(held.sum(axis=1).max()))), -1)
+    for one, count in enumerate(held.sum(axis=1).tolist()):
+        log2phy[one, :count] = slot[expert == one]
+    return log2phy, width
 
 
 FORM = Form(

@@ -47,13 +47,13 @@ class SglangFunction:
     def _more(self, num_groups: int, num_nodes: int) -> dict[str, Any]:
         if "algorithm" not in self._known:
             asked = "enable_hierarchical" in self._known
-            return {"enable_hierarchical": num_groups % num_nodes == 0} if asked else {}
+            return {"enable_hierarchical": bool(num_groups) and num_groups % num_nodes == 0} if asked else {}
         chosen = self._known["algorithm"] if self.algorithm is None else self.algorithm
         plain = self.function.func if isinstance(self.function, partial) else self.function
         beside = getattr(plain, "__globals__", {})
         members = _members(self.function, beside)
         if chosen is None and callable(choose := beside.get("compute_algorithm")):
-            chosen = choose("auto", num_groups, num_nodes)
+            chosen = choose("auto", num_groups or None, num_nodes)
         elif chosen is None:
             chosen = next(iter(members.values()), None)
         return {"algorithm": members.get(chosen, chosen) if isinstance(chosen, str) else chosen}

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, defaults_of, to_tensor_of
+from equipoise.balancers.adapters.lplb import slots_of
 from equipoise.balancers.adapters.router_answers import numbers
 from equipoise.errors import TargetError
 from equipoise.roles.placer import Integers
@@ -24,15 +25,17 @@ class TokenDispatch:
     """A scheduler from ``dispatch(topk_ids[N, 1], log2phy[E, X], logcnt[E]) -> physical ids[N, 1]``.
 
     The table, and the counts if they are taken, go by the names that frameworks use. Tokens come expert by expert in
-    turns, as in a batch where they are mixed. Every replica that ``hosts`` tells of has a slot.
+    turns, as in a batch where they are mixed. Every replica that ``hosts`` counts has a slot.
     """
+
+    capabilities = frozenset({"counts replicas"})
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
         self.function = function
         self.to_tensor = to_tensor
         self._known = defaults_of(function)
 
-    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
+    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[Any]) -> Integers:
         """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed)."""
         load = np.asarray(load, np.int64)
         load = load if load.ndim == 1 else load.sum(axis=0)
@@ -40,11 +43,7 @@ class TokenDispatch:
             raise TargetError(f"it is asked token by token, and {load.sum()} are more than {MOST}")
         turn = np.concatenate([np.arange(tokens) for tokens in load])
         ids = np.repeat(np.arange(len(load)), load)[np.argsort(turn, kind="stable")][:, None]
-        width = max(1, int(hosts.sum(axis=0).max()))
-        slot = np.arange(hosts.shape[1]) * width + np.cumsum(hosts, axis=0) - 1
-        table = np.full((len(hosts), max(1, int(hosts.sum(axis=1).max()))), -1)
-        for expert, row in enumerate(hosts):
-            table[expert, : row.sum()] = slot[expert, row]
+        table, width = slots_of(hosts)
         given = dict.fromkeys(TABLES, table) | {name: hosts.sum(axis=1) for name in COUNTS}
         named = {name: self.to_tensor(value.copy()) for name, value in given.items() if name in self._known}
         returned = self.function(topk_ids=self.to_tensor(ids), **named)

@@ -20,7 +20,7 @@ class TutelCritical:
     the capacity of its expert is dropped.
     """
 
-    capabilities = frozenset({"drops"})
+    capabilities = frozenset({"drops", "online"})
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
         self.function = function
