@@ -203,6 +203,7 @@ def test_a_map_that_tears_a_group_is_refused_with_groups_and_judged_without():
     with pytest.raises(TargetError, match="in layer 0, group 0 is on more than one node"):
         place(SERIES[0, 0], 12, 4, groups=4, nodes=2, current=current)
     assert place(SERIES[0, 0], 12, 4, current=current).layers[0].current is not None
+    assert "what keeping them costs" in place(SERIES[0, 0], 12, 4, groups=4, nodes=2).words()
 
 
 @pytest.mark.parametrize(
