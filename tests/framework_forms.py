@@ -182,3 +182,9 @@ class TopKRouter:
 
 def make_megatron(experts, top_k):
     return TopKRouter(experts, top_k)
+
+
+def fused_topk(hidden_states, gating_output, topk, renormalize, correction_bias=None, scoring_func="softmax"):
+    """Like SGLang's, without groups."""
+    bias = np.zeros(gating_output.shape[1]) if correction_bias is None else correction_bias
+    return grouped_topk(hidden_states, gating_output, topk, renormalize, 1, 1, scoring_func, bias)

@@ -284,7 +284,7 @@ def test_the_command_says_the_same_as_python(folder):
     [
         (["place", "loads.npz", "--devices", 4, "--current", "bad.json"], 1, "places expert 5 of layer 1 nowhere"),
         (["place", "none.npz"], 2, "cannot be read"),
-        (["place", "map.json"], 2, "allowed for loads"),
+        (["place", "map.json"], 2, "allowed for loads: "),
         (["place", "loads.npz", "--slots", 13, "--devices", 4], 2, "num_slots is 13"),
         (["place", "loads.npz", "--current", "loads.npz"], 2, "allowed: a map with one of the keys"),
         (["place", "loads.npz", "--devices", 4, "--current", "map.json", "--worth", "many"], 2, "worth"),

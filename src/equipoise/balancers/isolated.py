@@ -140,7 +140,12 @@ class Isolated(Balancer):
                     stream.close()
 
     def _start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        # Small calls of torch cost ten times as much where its threads wait for each other on a busy machine.
+        environment = {
+            "OMP_NUM_THREADS": "1",
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "equipoise.balancers.worker", str(self._memory)],
             env=environment,

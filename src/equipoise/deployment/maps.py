@@ -29,10 +29,10 @@ from equipoise.arrays import frozen, whole_numbers
 from equipoise.deployment.yaml import read_yaml
 from equipoise.errors import InvalidFile, InvalidProblem, OracleError, TargetError
 from equipoise.files import read_arrays, write_whole
+from equipoise.traces.formats.source import open_source
 
 Integers = npt.NDArray[np.int64]
 
-YAML = (".yaml", ".yml")
 LARGEST_YAML = 16 << 20
 LARGEST_ID = 2**31 - 1
 MOST_LAYERS = 1 << 12
@@ -97,13 +97,11 @@ def read_map(path: str | PathLike[str]) -> ExpertMap:
 
 
 def tells_a_map(path: str | PathLike[str]) -> bool:
-    """Whether a file has a key that tells a map, and is no record of loads or anything else; YAML can only be a map."""
-    if Path(path).suffix.lower() in YAML:
-        return True
-    try:
-        return any(key in read_arrays(path) for key in READERS)
-    except InvalidFile:
+    """Whether a file has a key that tells a map, and is no record of loads or anything else."""
+    if Path(path).is_dir():
         return False
+    content = _content(path) if _is_yaml(path) else open_source(path).content
+    return any(key in content for key in READERS)
 
 
 def read_content(path: str | PathLike[str], content: dict[str, Any]) -> ExpertMap:
@@ -146,7 +144,7 @@ def write_map(expert_map: ExpertMap, path: str | PathLike[str], form: str, num_e
     expert_map.expect_placed(num_experts)
     if form != "vllm" and (expert_map.slots < 0).any():
         expert_map = _full(expert_map, form)
-    suffixes = YAML if form == "tensorrt-llm" else (".json",)
+    suffixes = (".yaml", ".yml") if form == "tensorrt-llm" else (".json",)
     if Path(path).suffix.lower() not in suffixes:
         raise InvalidFile(f"{path} ends in {Path(path).suffix!r}; allowed for {form}: {' or '.join(suffixes)}")
     content = FORMS[form](expert_map, num_experts)
@@ -304,8 +302,12 @@ def _number(entry: dict[str, Any], field: str, most: int = LARGEST_ID) -> int:
     return value
 
 
+def _is_yaml(path: str | PathLike[str]) -> bool:
+    return Path(path).suffix.lower() in (".yaml", ".yml")
+
+
 def _content(path: str | PathLike[str]) -> dict[str, Any]:
-    if Path(path).suffix.lower() not in YAML:
+    if not _is_yaml(path):
         return read_arrays(path)
     try:
         if (size := os.stat(path).st_size) > LARGEST_YAML:

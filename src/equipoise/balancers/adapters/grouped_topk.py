@@ -32,7 +32,8 @@ class GroupedTopK:
         self.num_groups, self.topk_groups = self._known.get("num_expert_group"), self._known.get("topk_group")
         if self.num_groups:
             self.capabilities = frozenset({"group limited"})
-        if self.num_groups or not self._biased:  # only with a bias are groups ranked by the sum of their two best
+        by_two_best = self._biased and "num_expert_group" in self._known  # without a bias groups go by their maximum
+        if self.num_groups or not by_two_best:
             self.__signature__ = inspect.signature(lambda scores, top_k: None)
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int, *, num_groups: int = 1, topk_groups: int = 1) -> Routing:
