@@ -265,50 +265,6 @@ def test_every_form_has_a_name_of_its_own_and_an_example():
     assert all(form.example for form in all_forms())
 
 
-def test_tokens_sent_one_by_one_make_a_schedule():
-    hosts = np.array([[True, True, False], [False, True, True], [True, False, False]])
-    with held(forms.in_turns) as balancer:
-        assert form_of(forms.in_turns).name == "token-dispatch"
-        split = balancer.ask(np.array([5, 4, 3]), hosts).split
-    assert split.tolist() == [[3, 2, 0], [0, 2, 2], [3, 0, 0]]
-
-
-def test_sglang_chooses_the_algorithm_itself_unless_one_is_said():
-    from test_adapters import LOAD, SIZES
-
-    with held(partial(sglang_rebalance, algorithm="vec")) as placer:
-        placer.ask(LOAD, *SIZES)
-    with held(sglang_rebalance) as placer:
-        placer.ask(LOAD, *SIZES)
-    assert SEEN == ["vec", "hierarchical for 1 groups"]
-
-
-SEEN: list[str] = []
-
-
-def compute_algorithm(raw_algorithm, num_groups, num_nodes):
-    return f"hierarchical for {num_groups} groups"
-
-
-def sglang_rebalance(
-    tokens_per_expert, num_physical_experts, num_local_physical_experts, num_groups, num_nodes, algorithm
-):
-    SEEN.append(algorithm)
-    return np.broadcast_to(
-        np.arange(num_physical_experts) % tokens_per_expert.shape[2], (tokens_per_expert.shape[1], num_physical_experts)
-    )
-
-
-def test_a_policy_that_takes_its_last_placement_gets_none_for_other_sizes():
-    from test_adapters import LOAD, ThreeTables
-
-    ThreeTables.seen.clear()
-    with held(ThreeTables) as placer:
-        placer.ask(LOAD, 12, 1, 1, 4)
-        placer.ask(LOAD, 16, 1, 1, 4)
-    assert ThreeTables.seen == [None, None]
-
-
 TORCH = """
 import torch
 from torch import nn

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise import InvalidProblem, audit, cli, read_loads, read_trace, solve
+from equipoise.deployment.maps import tells_a_map
+from equipoise.deployment.place import place
 from equipoise.traces import apply_gate
 from equipoise.traces.formats.table import FORMATS
 from equipoise.traces.read import read_problem
@@ -125,3 +127,23 @@ def test_the_command_line_solves_logits_after_a_gate_and_lists_the_formats(tmp_p
     assert cli.run(["list", "--formats", "--format", "json"]) == 0
     listed = json.loads(capsys.readouterr().out)["formats"]
     assert [one["name"] for one in listed] == [one.name for one in FORMATS]
+
+
+def test_place_takes_the_axes_of_a_file(tmp_path):
+    ids = np.array([[[0, 1], [1, 2]], [[2, 0], [1, 0]], [[3, 0], [3, 1]]])
+    np.save(tmp_path / "a.npy", ids)
+    sizes = {"slots": 4, "devices": 2}
+    placed = place(tmp_path / "a.npy", axes="tokens,layers,k", **sizes)
+    assert [layer.load for layer in placed.layers] == [6, 6]
+    with pytest.raises(InvalidProblem, match="axes"):
+        place([1, 2, 3, 4], axes="experts", **sizes)
+
+
+def test_maps_are_told_from_records_of_loads_in_any_format(tmp_path):
+    (tmp_path / "loads.csv").write_text("step,layer,expert,count\n0,0,0,3\n0,0,1,4\n")
+    (tmp_path / "map.json").write_text(json.dumps({"physical_to_logical_map": [[0, 1, 1, 0]]}))
+    assert [tells_a_map(tmp_path / name) for name in ("loads.csv", "map.json", ".")] == [False, True, False]
+    out = tmp_path / "out.json"
+    sizes = ["--slots", "4", "--devices", "2"]
+    assert cli.run(["export", str(tmp_path / "loads.csv"), "--to", "vllm", "-o", str(out), *sizes]) == 0
+    assert tells_a_map(out)

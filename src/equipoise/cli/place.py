@@ -26,6 +26,9 @@ def machine_options(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="even: replicas share evenly, as EPLB assumes; free: a scheduler splits the load optimally.",
     )
+    axes = click.option(
+        "--axes", help="Names of the axes of LOADS, where its format leaves them open, as tokens,layers,k."
+    )
     steps = click.option("--steps", type=SIZE, help="The last so many steps of the record, summed. [default: all]")
     nodes = click.option("--nodes", type=SIZE, help="Nodes the devices stand in. [default: 1]")
     groups = click.option(
@@ -33,7 +36,7 @@ def machine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     devices = click.option("--devices", type=SIZE, help="G. [default: the map's, else 8 up to 64 experts, else 32]")
     slots = click.option("--slots", type=SIZE, help="P. [default: the map's, else E + E/8, a multiple of the devices]")
-    for option in (workers_options, limit, split, steps, nodes, groups, devices, slots):
+    for option in (workers_options, limit, split, axes, steps, nodes, groups, devices, slots):
         function = option(function)
     return function
 

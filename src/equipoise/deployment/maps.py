@@ -29,6 +29,7 @@ from equipoise.arrays import frozen, whole_numbers
 from equipoise.deployment.yaml import read_yaml
 from equipoise.errors import InvalidFile, InvalidProblem, OracleError, TargetError
 from equipoise.files import read_arrays, write_whole
+from equipoise.traces.formats.source import open_source
 
 Integers = npt.NDArray[np.int64]
 
@@ -97,7 +98,10 @@ def read_map(path: str | PathLike[str]) -> ExpertMap:
 
 def tells_a_map(path: str | PathLike[str]) -> bool:
     """Whether a file has a key that tells a map, and is no record of loads or anything else."""
-    return any(key in _content(path) for key in READERS)
+    if Path(path).is_dir():
+        return False
+    content = _content(path) if _is_yaml(path) else open_source(path).content
+    return any(key in content for key in READERS)
 
 
 def read_content(path: str | PathLike[str], content: dict[str, Any]) -> ExpertMap:
@@ -298,8 +302,12 @@ def _number(entry: dict[str, Any], field: str, most: int = LARGEST_ID) -> int:
     return value
 
 
+def _is_yaml(path: str | PathLike[str]) -> bool:
+    return Path(path).suffix.lower() in (".yaml", ".yml")
+
+
 def _content(path: str | PathLike[str]) -> dict[str, Any]:
-    if Path(path).suffix.lower() not in (".yaml", ".yml"):
+    if not _is_yaml(path):
         return read_arrays(path)
     try:
         if (size := os.stat(path).st_size) > LARGEST_YAML:

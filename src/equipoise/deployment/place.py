@@ -42,6 +42,7 @@ def place(
     split: str = "even",
     current: str | PathLike[str] | ExpertMap | npt.ArrayLike | None = None,
     worth: float = WORTH,
+    axes: str | None = None,
     steps: int | None = None,
     lag: bool = False,
     window: int = 1,
@@ -71,6 +72,8 @@ def place(
     worth
         How much less peak, as a share, is worth more copies: the current map is kept, or a map near it preferred,
         unless another has less by more than that. 0: the best map found, whatever it takes to get there.
+    axes
+        Names of the axes of the file's array, where its format leaves them open: see :func:`equipoise.read_loads`.
     steps
         Use the last so many steps of the record; default: all.
     lag
@@ -97,7 +100,7 @@ def place(
         raise InvalidProblem("time_limit", repr(time_limit), "a positive number of seconds")
     if not 0 <= worth < 1:
         raise InvalidProblem("worth", repr(worth), "a share of at least 0, below 1")
-    name, record = _record(loads)
+    name, record = _record(loads, axes)
     if steps is not None and steps < 1:
         raise InvalidProblem("steps", str(steps), "1 or more")
     series = record.loads[-(steps or 0) :]
@@ -163,9 +166,11 @@ def _lags(solutions: Sequence[Solution], layers: Sequence[int], current: Integer
     return rows
 
 
-def _record(loads: Any) -> tuple[str, LoadTrace]:
+def _record(loads: Any, axes: str | None) -> tuple[str, LoadTrace]:
     if isinstance(loads, str | PathLike):
-        return fspath(loads), read_loads(loads)
+        return fspath(loads), read_loads(loads, axes=axes)
+    if axes is not None:
+        raise InvalidProblem("axes", "given with loads that are no file", "only with a file")
     if isinstance(loads, LoadTrace):
         return "given", loads
     array = as_numpy(loads, "loads")
