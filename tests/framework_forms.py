@@ -139,7 +139,7 @@ class GateWithBias:
 
     def __init__(self, dim, num_experts, top_k):
         self.gate = SimpleNamespace(weight=np.ones((num_experts, dim), np.float32), bias=np.ones(num_experts))
-        self.top_k = top_k
+        self.top_k, self.score_func = top_k, "sigmoid"
 
     def __call__(self, x, expert_bias=None):
         scores = sigmoid(x @ self.gate.weight.T + self.gate.bias)

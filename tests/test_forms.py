@@ -158,6 +158,8 @@ def test_the_bias_of_a_linear_gate_is_no_balancing_bias_and_the_argument_is_one(
     with held(forms.make) as balancer:
         assert "has bias" not in balancer.capabilities
     with held(forms.GateWithBias) as balancer:
+        assert np.allclose(balancer.ask(SCORES, 2).weights.max(axis=1), SCORES.max(axis=1), rtol=1e-5)
+        balancer.reset()
         assert {"has bias", "has reset"} <= balancer.capabilities
         skewed = SCORES / 2
         skewed[:, 0] += 0.5

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, parameters, to_tensor_of
-from equipoise.balancers.adapters.router_answers import balancing_bias, is_parameter, items_of, numbers
+from equipoise.balancers.adapters.router_answers import balancing_bias, is_parameter, items_of, logits_of, numbers
 from equipoise.errors import TargetError
 from equipoise.roles.router import choice_of
 from equipoise.routing import Routing
@@ -25,18 +25,21 @@ HIDDEN = ("hidden", "x", "input", "inp", "token")
 TOP_K = ("top_k", "topk", "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk", "k")
 """Where modules keep K."""
 
+GATES = ("score_func", "scoring_func", "score_function")
+"""Where modules keep the name of their gate."""
+
 
 class HiddenStates:
     """A router from a module ``module(hidden[T, H])`` with a weight ``[E, H]``, H at least E.
 
-    It returns ids and weights, in any order and with anything beside them; of logits alone the K largest are taken. It
-    stays in the mode that it was given in, so that one in training moves a bias of its own; with buffers it can be
-    reset, and takes ``training``. A bias that it takes as its second argument is kept here and moved as torchtitan's
-    optimizer hook does: against the sign of the overload, by :attr:`RATE`, and to a mean of zero.
+    Where the module names its gate (:data:`GATES`) the logits are chosen so that the gate gives the scores; else the
+    scores are the logits. It returns ids and weights, in any order and with anything beside them; of logits alone the K
+    largest are taken. It stays in the mode that it was given in, so that one in training moves a bias of its own; with
+    buffers it can be reset, and takes ``training``. A bias that it takes as its second argument is kept here and moved
+    as torchtitan's optimizer hook does: against the sign of the overload, by :attr:`RATE`, and to a mean of zero.
     """
 
     RATE = 1e-3
-    capabilities = frozenset({"logits"})
 
     def __init__(self, module: Any, to_tensor: ToTensor = as_given) -> None:
         self._given = module
@@ -44,6 +47,8 @@ class HiddenStates:
         self._experts, self._width = next(gates(module))[1].shape
         top_k = next((k for name in TOP_K if isinstance(k := getattr(module, name, None), int)), None)
         self.sizes = None if top_k is None else (self._experts, top_k)
+        self._gate = next((str(one) for name in GATES if (one := getattr(module, name, None)) is not None), "")
+        self.capabilities = frozenset() if self._gate else frozenset({"logits"})
         self._takes_bias = any("bias" in name for name in _names(module)[1:2])
         self._forget()
         stateful = any(True for _ in getattr(module, "buffers", tuple)())
@@ -83,7 +88,7 @@ class HiddenStates:
         if training is not None:
             self.module.train(training)
         hidden = np.zeros((tokens, self._width), scores.dtype)
-        hidden[:, :experts] = scores
+        hidden[:, :experts] = logits_of(scores, self._gate)
         tensor = self.to_tensor(hidden)
         if hasattr(tensor, "to"):
             tensor = tensor.to(self._weight.dtype)
