@@ -14,53 +14,23 @@ import json
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import msgspec
+from schema_placement import PLACEMENT
+from schema_words import COUNT, FRACTION, NUMBER, ROLE, TEXT, TRUTH, WORDS, Schema, by_name, many, nullable, record
 
 import equipoise
 from equipoise.audits.measures import Measure
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.audits.run import role_audit
 from equipoise.certificates.certificate import KINDS, certificate_type
+from equipoise.monitor.records import End, Exact, Step
 from equipoise.roles import all_roles
 from equipoise.study.statistics import Interval
 from equipoise.study.summary import Comparison, Condensed, Failures, Summary
 
 FOLDER = Path(equipoise.__file__).parent / "schemas"
 
-Schema = dict[str, Any]
-
-FRACTION: Schema = {"type": "string", "pattern": "^-?[0-9]+(/[0-9]+)?$", "description": "exact, p/q or p"}
-TEXT: Schema = {"type": "string"}
-TRUTH: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-NUMBER: Schema = {"type": "number"}
-ROLE: Schema = {"enum": ["router", "scheduler", "placer", "predictor"]}
-
-
-def nullable(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def many(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def by_name(values: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": values}
-
-
-def record(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    """An object with these properties, all but the optional ones required; others may join in later versions."""
-    return {
-        "type": "object",
-        "required": [name for name in properties if name not in optional],
-        "properties": properties,
-    }
-
-
-WORDS: Schema = by_name(TEXT)
 ARRAY = record(
     dtype={**TEXT, "description": "NumPy's, with byte order"},
     shape=many(COUNT),
@@ -76,7 +46,7 @@ CASES = {
 }
 
 FINDING = record(
-    ("phase", "origin"),
+    ("phase", "origin", "form"),
     schema={"const": "equipoise-finding/1"},
     id={"type": "string", "pattern": "^[0-9a-f]{6}$"},
     equipoise=TEXT,
@@ -88,22 +58,29 @@ FINDING = record(
     message=TEXT,
     phase={"enum": ["vectors", "boundary", "search", "sequence"]},
     origin={**TEXT, "description": "name of the known case that it was made of"},
+    form=nullable({**TEXT, "description": "name of the target's call form, where it was said"}),
     better={"description": "a better answer, or null"},
     case={"anyOf": list(CASES.values())},
 )
 
 CHECK = record(
+    ("refusals",),
     schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
     passed=TRUTH,
     gave_up={**COUNT, "description": "checks that a time limit ended: neither passed nor failed"},
+    refusals={
+        **many(record(when={**TEXT, "description": "in the letters of the role"}, cases=COUNT, message=TEXT)),
+        "description": "inputs that the target refuses, for information",
+    },
     checks=many(
         record(
-            ("skipped", "finding"),
+            ("refused", "skipped", "finding"),
             check=TEXT,
             outcome={"enum": ["passed", "skipped", "gave up", "FAILED", "warning"]},
             cases=COUNT,
+            refused={**COUNT, "description": "cases that the target refuses: they say nothing about it"},
             skipped={**TEXT, "description": "why"},
             finding=FINDING,
         )
@@ -221,7 +198,8 @@ def audit() -> Schema:
     head["measures"] = many(record(name=TEXT, unit=TEXT, better=TEXT, words=TEXT))
     changes = many(record(target=TEXT, instance=TEXT, gap=TEXT, before=nullable(NUMBER), now=nullable(NUMBER)))
     compared = record(file=TEXT, worse=changes, better=changes, compared=COUNT, tolerance=NUMBER)
-    whole = record(("baseline",), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
+    head["verdict"] = {**TEXT, "description": "what was found and what to run next, in sentences"}
+    whole = record(("baseline", "verdict"), schema={"const": "equipoise-audit/2"}, **head, baseline=compared)
     return {**whole, "anyOf": [_way(way) for way in ways]}
 
 
@@ -244,6 +222,7 @@ def _way(way: RoleAudit) -> Schema:
         **{key: {} for key in way.group_by},
         instances=COUNT,
         errors=COUNT,
+        refused={**COUNT, "description": "instances that the balancer does not take: not judged"},
         evidence=by_name(by_name(COUNT)),
         proved=COUNT,
         worst=TEXT,
@@ -295,9 +274,16 @@ def certificate() -> Schema:
     return {"anyOf": references, "$defs": definitions}
 
 
+def monitor() -> Schema:
+    """A line of a monitored run."""
+    references, definitions = typed(Step, Exact, End)
+    return {"anyOf": references, "$defs": definitions}
+
+
 def schemas() -> dict[str, Schema]:
     """Every schema by the name of its file."""
     found = {
+        "equipoise-placement-1": PLACEMENT,
         "equipoise-problem-1": PROBLEM,
         "equipoise-solution-1": SOLUTION,
         "equipoise-certificate-1": certificate(),
@@ -308,6 +294,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-audit-2": audit(),
         "equipoise-study-2": study(),
         "equipoise-baseline-2": BASELINE,
+        "equipoise-monitor-1": monitor(),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}

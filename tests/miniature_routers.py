@@ -102,9 +102,10 @@ def has_no_capacity_for_few_tokens(scores, top_k):  # DeepSpeed issue 1658
 
 
 @faulty("router_works_when_nothing_divides")
-def asserts_that_experts_divide(scores, top_k):  # Megatron-LM's quantile balancing
-    assert len(scores) * top_k % scores.shape[1] == 0, "tokens * top_k must be divisible by experts"
-    return top(scores, top_k)
+def leaves_the_remainder_out(scores, top_k):  # Megatron-LM's quantile balancing asserts that there is none
+    chosen = top(scores, top_k)
+    chosen[len(scores) - len(scores) * top_k % scores.shape[1] :] = -1
+    return chosen
 
 
 @faulty("router_breaks_ties")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equipoise.reference.scheduling.even import shares
+from equipoise.reference.scheduling.lplb import shares
 from miniatures import into
 
 FAULTY: dict[str, str] = {}
@@ -49,12 +49,6 @@ def returns_devices_first(load, hosts):
 @faulty("scheduler_answers")
 def returns_a_mask(load, hosts):
     return even(load, hosts) > 0
-
-
-@faulty("scheduler_answers")
-def asserts_that_experts_divide(load, hosts):  # sglang issue 8253, vllm issue 52435
-    assert len(load) % hosts.shape[1] == 0, "experts must be divisible by devices"
-    return even(load, hosts)
 
 
 @faulty("scheduler_gives_whole_tokens")
@@ -120,9 +114,16 @@ def knows_replicated_experts_only(load, hosts):  # LPLB's program has those alon
 
 
 @faulty("scheduler_works_with_replicas_everywhere")
-def asserts_at_most_two_hosts(load, hosts):  # LPLB: two hosts per replicated expert
-    assert hosts.sum(axis=1).max() <= 2, "an expert has at most one redundant copy"
-    return even(load, hosts)
+def knows_two_hosts_only(load, hosts):  # LPLB: two hosts per replicated expert
+    return even(load, hosts & (hosts.cumsum(axis=1) <= 2)) * (hosts.sum(axis=1, keepdims=True) <= 3)
+
+
+@faulty("scheduler_takes_numbers_of_replicas")
+class TakesCountsForAMask:  # right wherever a device holds one
+    capabilities = frozenset({"counts replicas"})
+
+    def __call__(self, load, hosts):
+        return even(load, hosts > 0) * hosts
 
 
 @faulty("scheduler_works_with_one_device")

@@ -112,6 +112,31 @@ def test_ascend_policy_changes_its_table_only_when_it_says_so():
     assert placer(LOAD, *SIZES).tolist() == [start.tolist()] * 2
 
 
+def test_ascend_s_worker_keeps_a_layer_whose_table_it_would_refuse():
+    class Turns:
+        """Moves experts within the first rank of layer 0, and swaps slots of two ranks in layer 1."""
+
+        def __init__(self):
+            self.seen = []
+
+        def rebalance_experts(self, current_expert_table, expert_workload):
+            self.seen.append(current_expert_table.copy())
+            table = current_expert_table.copy()
+            table[0, 0] = table[0, 0, ::-1]
+            table[1, [0, 1], -1] = table[1, [1, 0], -1]
+            return 0, [], table
+
+    policy = Turns()
+    placer = AscendPolicy(policy)
+    judged = placer(LOAD, *SIZES).reshape(2, 4, 3)
+    placer(LOAD, *SIZES)
+    first, second = policy.seen
+    assert (judged[0, 0] == first[0, 0, ::-1]).all()
+    assert (second[0] == first[0]).all()
+    assert (second[1] == judged[1]).all()
+    assert (second[1] != first[1]).any()
+
+
 def test_ascend_workload_conserves_the_load():
     class Watch:
         def rebalance_experts(self, current_expert_table, expert_workload):

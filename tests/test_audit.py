@@ -69,6 +69,27 @@ def test_a_router_that_drops_is_compared_with_the_form_that_may_drop():
     assert all(row["regret"] >= 0 for row in rows)
 
 
+@given(st.integers(1, 12), st.integers(0, 99))
+def test_a_router_that_drops_cannot_look_balanced_by_dropping(capacity, seed):
+    """Every expert keeps its first tokens: evenly loaded, and yet far below what was asked for."""
+
+    def dropper(scores, top_k):
+        chosen = plain_top_k(scores, top_k)
+        for expert in range(scores.shape[1]):
+            token, place = np.nonzero(chosen == expert)
+            chosen[token[capacity:], place[capacity:]] = -1
+        return chosen
+
+    batch = Instance("one", np.random.default_rng(seed).random((24, 4)), 2, "layer")
+    (row,) = audit([here("mine", dropper)], trace=[batch]).rows
+    kept = [min(capacity, n) for n in np.bincount(plain_top_k(batch.scores, 2).ravel(), minlength=4).tolist()]
+    assert row["dropped"] == (48 - sum(kept)) / 48
+    assert row["starved"] == kept.count(0)
+    assert (row["max_vio"], row["min_vio"]) == (max(kept) / 12 - 1, min(kept) / 12 - 1)
+    assert row["imbalance"] == 1 + row["max_vio"]
+    assert row["min_vio"] < 0 or not row["dropped"]
+
+
 def test_expert_choice_is_compared_with_the_relaxation_without_token_rows_and_is_optimal_there():
     def expert_choice(scores, top_k):
         tokens, experts = scores.shape
@@ -272,7 +293,7 @@ def changes(scores, top_k):
 """
 
 FAILURES = {
-    "hangs": ("hangs", "it did not answer within 0.3 s"),
+    "hangs": ("hangs", "it did not answer within"),
     "crashes": ("crashes", "its process was killed by SIGKILL during a call"),
     "leaves": ("crashes", "its process exited with code 5 during a call"),
     "hungry": ("raises", "it raised MemoryError"),

@@ -333,7 +333,7 @@ def test_command_says_which_target_broke_and_exits_with_1(folder, role):
     ("arguments", "words"),
     [
         (["--role", "scheduler", "--trace", "missing.json"], "cannot be read"),
-        (["--role", "placer", "--trace", "scores.npz"], "logical_count, load_history, load or topk_ids"),
+        (["--role", "placer", "--trace", "scores.npz"], "holds scores; allowed for loads: recording, routing record, "),
         (
             ["--role", "placer", "--trace", "drift"],
             "trace is 'drift', which holds scores; allowed: recorded, or a file of loads",

@@ -95,7 +95,7 @@ def test_a_predictor_that_breaks_is_a_row_and_one_that_cannot_is_another():
     assert (broken.kind, broken.at_fault) == ("raises", True)
     assert (unable.error, unable.kind, unable.at_fault) == ("too little is known", "unable", False)
     (first, _) = audited(cannot, origins=2).summary
-    assert (first["instances"], first["errors"]) == (2, 2)
+    assert (first["instances"], first["errors"], first["refused"]) == (2, 0, 2)
 
 
 class Learner:

@@ -14,7 +14,7 @@ from equipoise.audits.measures import LEAST, MEAN, MOST, ZEROS, Measure, Row
 from equipoise.audits.run import options_of, role_audit
 from equipoise.errors import InvalidProblem, TargetNotFound
 from equipoise.roles import all_roles
-from equipoise.tables import Table
+from equipoise.tables import Table, shortened
 from equipoise.traces import drifting, generated_series
 
 RNG = np.random.default_rng(0)
@@ -96,6 +96,45 @@ def test_a_table_fits_80_columns_and_names_what_it_leaves_out(grid):
     assert all(len(line) <= 80 for line in drawn.splitlines())
     assert all(f"{index}{cell}" in text for index, cell in enumerate(head))
     assert bool(rest) == (f"{len(head) - 1}{head[-1]}" not in drawn)
+
+
+pairs = st.tuples(st.floats(0, 9), st.floats(0, 9)).map(lambda two: f"{two[0]:.2%} / {two[1]:.4g}")
+names = st.text(st.sampled_from("abc./:_"), min_size=1, max_size=90)
+heads = st.lists(st.text(st.sampled_from("abcdefg"), min_size=1, max_size=9), min_size=1, max_size=4).map(" ".join)
+
+
+@given(st.data(), st.integers(40, 120))
+def test_numbers_and_names_are_never_broken_and_names_stay_different(data, width):
+    count = data.draw(st.integers(1, 6))
+    head = [f"{index}{data.draw(heads)}" for index in range(count)]
+    rows = data.draw(st.lists(st.lists(pairs, min_size=count, max_size=count), min_size=1, max_size=4))
+    called = data.draw(st.lists(names, min_size=len(rows), max_size=len(rows)))
+    short = shortened(called, max(12, 2 * width // 5))
+    text = Table(["name", *head], [[name, *row] for name, row in zip(called, rows, strict=True)]).text(width)
+    drawn = [line.strip() for line in text.partition("\n\n")[0].splitlines()]
+    body = drawn[next(index for index, line in enumerate(drawn) if set(line) == {"─"}) + 1 :]
+    assert all(len(line) <= width for line in text.splitlines())
+    if max(map(len, short)) <= width - 2:
+        assert len(body) == len(rows)
+        for line, name, row in zip(body, short, rows, strict=True):
+            kept = line.removeprefix(name)
+            assert line.startswith(name)
+            assert kept.split() == " ".join(row).split()[: len(kept.split())]
+            assert len(kept.split()) % 3 == 0  # a cell is "a / b"
+    assert ("cut in the middle" in text) == (short != called)
+
+
+@given(st.lists(names, max_size=6), st.integers(3, 30))
+def test_shortened_names_keep_their_ends_and_are_as_different_as_before(called, most):
+    short = shortened(called, most)
+    for name, cut in zip(called, short, strict=True):
+        head, dots, tail = cut.partition("…")
+        assert name == cut if not dots else name.startswith(head) and name.endswith(tail)
+        assert len(cut) <= len(name)
+    for one, other in zip(called, short, strict=True):
+        assert [name == one for name in called] == [cut == other for cut in short]
+    if len(set(called)) <= 1:
+        assert all(len(cut) <= most for cut in short)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,30 @@ def test_violations_follow_their_definition_and_are_zero_without_load(load):
     assert found == pytest.approx([float(value) for value in expected])
 
 
+@given(hnp.arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 5))), st.data())
+def test_what_was_asked_for_and_not_given_is_counted_token_by_token(mask, data):
+    top_k = data.draw(st.integers(1, mask.shape[1]))
+    missing = sum(max(0, top_k - sum(row)) for row in mask.tolist())
+    load = mask.sum(axis=0)
+    assert metrics.dropped(mask, top_k) == missing
+    assert metrics.starved(load) == sum(not any(column) for column in mask.T.tolist())
+    asked = len(mask) * top_k
+    fair = Fraction(asked, mask.shape[1])
+    found = metrics.max_vio(load, asked), metrics.min_vio(load, asked)
+    assert found == pytest.approx([float(int(load.max()) / fair - 1), float(int(load.min()) / fair - 1)])
+
+
+@given(score_matrices, st.data())
+def test_for_k_experts_a_token_what_was_asked_for_is_what_was_given(scores, data):
+    top_k = data.draw(st.integers(1, scores.shape[1]))
+    load = metrics.loads(random_routing(scores, top_k, data.draw(st.integers(0, 99))), scores.shape[1])
+    asked = len(scores) * top_k
+    assert (metrics.max_vio(load), metrics.min_vio(load)) == (
+        metrics.max_vio(load, asked),
+        metrics.min_vio(load, asked),
+    )
+
+
 def test_series_metrics_are_mean_and_maximum_of_max_vio_over_steps():
     series = np.array([[2, 2], [3, 1], [4, 0]])
     assert metrics.avg_max_vio(series) == pytest.approx(0.5)

@@ -239,7 +239,7 @@ def test_time_limit_in_the_past_gives_rigorous_bounds():
         ({"load": [1, -2], "hosts": [[True], [True]]}, "too small (-2 at [1])"),
         ({"load": [1.5], "hosts": [[True]]}, "not whole (1.5 at [0])"),
         ({"load": [1], "hosts": [[True, True], [True, True]]}, "hosts is of shape (2, 2)"),
-        ({"load": [1], "hosts": [[2]]}, "hosts is too large"),
+        ({"load": [1], "hosts": [[-1]]}, "hosts is too small"),
         ({"load": [1]}, "hosts is missing"),
         ({"hosts": [[True]]}, "load is missing"),
         ({"load": [1], "source_load": [[1]], "hosts": [[True]]}, "load is given twice"),

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_oracles import peak, schedules
-from equipoise import SchedulingProblem, TrafficProblem, node_costs, solve
+from equipoise import PlacementProblem, SchedulingProblem, TrafficProblem, node_costs, solve
+from equipoise.problems.scheduling import replicas_of
 from equipoise.reference.scheduling.even import even_split
 from equipoise.reference.scheduling.lplb import LPLB, topology, topology_hosts
 from equipoise.reference.scheduling.micromoe import MicroMoE, rounded
@@ -76,6 +77,82 @@ def test_even_split_differs_by_at_most_one_token_between_hosts(problem):
     split = even_split(problem.load, problem.hosts)
     for row, hosts in zip(split, problem.hosts, strict=True):
         assert row[hosts].max() - row[hosts].min() <= 1
+
+
+@st.composite
+def counted(draw):
+    """Loads, and how many replicas of every expert each device holds: at least one of each."""
+    experts, devices = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    row = st.lists(st.integers(0, 3), min_size=devices, max_size=devices).filter(any)
+    replicas = draw(st.lists(row, min_size=experts, max_size=experts))
+    load = draw(st.lists(st.integers(0, 30), min_size=experts, max_size=experts))
+    return np.array(load), np.array(replicas)
+
+
+@given(drawn=counted())
+def test_even_split_deals_tokens_to_replicas_in_turn(drawn):
+    load, replicas = drawn
+    dealt = np.zeros(replicas.shape, np.int64)
+    for expert, row in enumerate(replicas):
+        slots = [device for device, count in enumerate(row) for _ in range(count)]
+        for token in range(load[expert]):
+            dealt[expert, slots[token % len(slots)]] += 1
+    assert even_split(load, replicas).tolist() == dealt.tolist()
+
+
+@given(
+    slots=st.lists(st.integers(0, 2), min_size=6, max_size=6), load=st.lists(st.integers(0, 9), min_size=3, max_size=3)
+)
+def test_even_split_reaches_the_even_peak_of_a_placement_whatever_lies_together(slots, load):
+    slots = [0, 1, 2, *slots]
+    problem = PlacementProblem(np.array(load) * 420, 9, 3, "even", distinct=False)  # 420: all counts of replicas divide
+    split = even_split(problem.load, replicas_of(slots, 3, 3))
+    assert split.sum(axis=0).max() == problem.even_peak(np.array(slots))
+
+
+@pytest.mark.parametrize("scheduler", [even_split, LPLB(), LPLB(lanes=32)])
+@given(drawn=counted())
+def test_what_counts_replicas_serves_every_token_on_a_host_and_takes_booleans_as_one_each(scheduler, drawn):
+    load, replicas = drawn
+    split = scheduler(load, replicas)
+    assert (split >= 0).all()
+    assert not split[replicas == 0].any()
+    assert (split.sum(axis=1) == load).all()
+    once = replicas > 0
+    assert scheduler(load, once).tolist() == scheduler(load, once.astype(np.int64)).tolist()
+
+
+@given(drawn=counted())
+def test_lplb_shares_evenly_among_replicas_where_it_refuses_its_own_result(drawn):
+    load, replicas = drawn
+    lplb = LPLB()
+    split = lplb(load, replicas)
+    if not lplb.accepted:
+        shared = load[:, None] * replicas / replicas.sum(axis=1, keepdims=True)
+        assert (np.abs(split - shared) < 1 + 1e-4).all()
+
+
+@given(drawn=counted(), source=st.integers(0, 3))
+def test_nearest_replica_shares_among_replicas_and_stays_at_home_where_it_can(drawn, source):
+    load, replicas = drawn
+    source %= replicas.shape[1]
+    by_source = np.zeros((replicas.shape[1], len(load)), np.int64)
+    by_source[source] = load
+    flows = nearest_replica(by_source, replicas)
+    assert (flows.sum(axis=2) == by_source).all()
+    for expert, row in enumerate(replicas):
+        if row[source]:
+            assert flows[source, expert, source] == load[expert]
+        else:
+            assert (np.abs(flows[source, expert] - load[expert] * row / row.sum()) <= row).all()
+
+
+@given(drawn=counted())
+def test_the_number_of_replicas_on_a_device_makes_no_difference_to_the_optimum(drawn):
+    load, replicas = drawn
+    problem = SchedulingProblem(load, replicas)
+    assert problem.hosts.tolist() == (replicas > 0).tolist()
+    assert solve(problem).objective == solve(SchedulingProblem(load, replicas > 0)).objective
 
 
 @given(problem=schedules(max_experts=5, max_devices=2, max_load=20, unit_speeds=True, bases=False))

@@ -86,6 +86,10 @@ def documents(tmp_path_factory):
         ],
         "equipoise-study-2": [written(1, "study", "study.toml")],
     }
+    lines: list = []
+    with equipoise.Monitor([lines.append], exact_every=1) as monitor:
+        monitor.step(SCORES, np.argsort(-SCORES, axis=1)[:, :2], bias=np.zeros(4))
+    found["equipoise-monitor-1"] = json.loads(json.dumps(lines))
     predictor = ("audit", "--role", "predictor", "ema", "routers:cannot", "--trace", "series.npz", "--horizon", 5)
     found["equipoise-audit-2"].append(written(0, *predictor, "--baseline", "b.json", "--update-baseline"))
     found["equipoise-audit-2"].append(written(0, *predictor, "--baseline", "b.json"))
@@ -96,13 +100,21 @@ def documents(tmp_path_factory):
         if certificate is not None:
             certificate.save(folder / f"{kind}.json")
             found["equipoise-certificate-1"].append(json.loads((folder / f"{kind}.json").read_text()))
+    slots = np.stack([np.arange(12) % 8] * 2)
+    (folder / "map.json").write_text(json.dumps({"physical_to_logical_map": slots.tolist()}))
+    machine = ("--slots", 12, "--devices", 4)
+    found["equipoise-placement-1"] = [
+        written(0, "place", "loads.npz", *machine, "--current", "map.json"),
+        written(0, "place", "series.npz", *machine, "--split", "free", "--lag", "--window", 10),
+    ]
     assert {document["kind"] for document in found["equipoise-certificate-1"]} >= set(PROBLEMS) - {"group-limited"}
     return found
 
 
-def test_the_files_are_what_their_generator_writes(tmp_path):
+def test_the_files_are_what_their_generator_writes(tmp_path, monkeypatch):
     if not GENERATOR.exists():
         pytest.skip("the tests run outside a checkout: benchmarks/ is not here")
+    monkeypatch.syspath_prepend(GENERATOR.parent)
     specification = importlib.util.spec_from_file_location("schemas_generator", GENERATOR)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)

@@ -146,7 +146,7 @@ def test_a_predictor_that_learns_is_taught_by_another_run_and_what_breaks_is_a_r
     assert rows["generated", "learners:Learner"].error is None
     assert rows["recorded", "learners:Broken"].kind == "raises"
     assert "cannot learn" in rows["recorded", "learners:Broken"].error
-    assert rows["generated", "learners:later"].kind == "raises", "one broken forecast is no mean of the others"
+    assert rows["generated", "learners:later"].kind == "refuses", "one broken forecast is no mean of the others"
     assert rows["generated", "learners:shy"].kind == "unable"
     assert rows["generated", "learners:shy"].error == "it needs at least one moon"
     [line] = [

@@ -37,11 +37,6 @@ class ToyCase(Case):
         """Whether there are so many experts."""
         return 1 <= self.count <= len(self.loads[0])
 
-    @property
-    def shape(self):
-        """E, count."""
-        return [len(self.loads[0]), self.count]
-
     def __repr__(self):
         return "\n".join([f"count = {self.count}", *(shown("load", load) for load in self.loads)])
 
@@ -62,6 +57,8 @@ ROLE = Role(
     noun="pick",
     read=read_pick,
     case=ToyCase,
+    letters=("E", "count"),
+    shape=lambda load, count: [len(load), count],
     boundaries={
         "one expert": ToyCase((np.array([3]),), 1),
         "all of them": ToyCase((np.array([2, 5, 1]),), 3),

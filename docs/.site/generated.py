@@ -10,6 +10,7 @@ from mkdocs.structure.pages import Page
 from equipoise.audits.role_audit import Option, RoleAudit
 from equipoise.audits.run import role_audit
 from equipoise.roles import all_roles
+from equipoise.traces.formats.table import FORMATS
 
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
@@ -56,4 +57,16 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-PARTS = {"audits": audits}
+def formats() -> str:
+    """Every format of files: what it looks like, who writes it, what it holds, and how to make one."""
+    lines = ["| format | what it looks like | written by | holds |", "|---|---|---|---|"]
+    lines += [f"| {one.name} | {one.looks} | {one.writer} | {', '.join(one.kinds)} |" for one in FORMATS]
+    for one in FORMATS:
+        lines += ["", f"## {one.name[0].upper()}{one.name[1:]}", "", f"{one.looks}. Who writes it: {one.writer}."]
+        if one.merges:
+            lines += ["", "A folder with one file for each rank, or for each part, is one trace."]
+        lines += ["", *("    " + line for line in one.snippet.splitlines())]
+    return "\n".join(lines)
+
+
+PARTS = {"audits": audits, "formats": formats}

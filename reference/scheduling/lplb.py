@@ -7,7 +7,8 @@ With w = load / max load, replicated experts e, ratios x[e,g], slacks y[g] and p
 Column z makes x = 1 a feasible start. Each step solves ``(A X^2 A^T) u = A X^2 c`` by Cholesky, takes
 ``d = X (c - A^T u)`` and multiplies x by ``1 - 0.999 d / max(d)``. The result is used if max(d) < 0.1, 0 <= z < 1e-4
 and no row is off by 0.05 or more; otherwise the replicas share evenly. The split is then what the ratios give in whole
-tokens (largest remainder; LPLB's kernel spreads tokens by a hash).
+tokens (largest remainder; LPLB's kernel spreads tokens by a hash). Columns x are replicas, as in SGLang's tables of
+physical experts: two on one device are two columns, and an expert that has them is replicated.
 
 The released kernel's maximum runs over fewer entries: each of 32 lanes keeps only the last entry it has seen.
 ``lanes=32`` reproduces that; the default takes the maximum that is meant (as SGLang's kernel does).
@@ -20,8 +21,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.reference.scheduling.even import shares
-
 Integers = npt.NDArray[np.int64]
 
 
@@ -31,7 +30,7 @@ class LPLB:
     ``accepted`` tells whether the last call's solution passed its own test, ``shares`` ``[E, G]`` what it planned.
     """
 
-    capabilities = frozenset({"approximate"})
+    capabilities = frozenset({"approximate", "counts replicas"})
 
     def __init__(self, steps: int = 5, lanes: int | None = None) -> None:
         self.steps = steps
@@ -39,15 +38,16 @@ class LPLB:
         self.accepted: bool | None = None
         self.shares: npt.NDArray[np.float32] | None = None
 
-    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
-        """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed) and ``hosts[E, G]``."""
+    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[Any]) -> Integers:
+        """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed) and replicas ``hosts[E, G]``."""
         load = np.asarray(load, np.int64)
         load = load if load.ndim == 1 else load.sum(axis=0)
         self.shares = self.ratios(load, hosts)
         return shares(load, self.shares)
 
-    def ratios(self, load: Integers, hosts: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    def ratios(self, load: Integers, hosts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return ``[E, G]``: the share of each expert that each host serves."""
+        hosts = hosts.astype(np.int64)
         even: npt.NDArray[np.float32] = hosts.astype(np.float32) / np.maximum(1, hosts.sum(axis=1, keepdims=True))
         even = even.astype(np.float32)
         replicated = np.flatnonzero(hosts.sum(axis=1) > 1)
@@ -58,8 +58,19 @@ class LPLB:
         self.accepted = x is not None
         if x is not None:
             even[replicated] = 0
-            even[pair[:, 0], pair[:, 1]] = np.maximum(0, x[: len(pair)])
+            np.add.at(even, (pair[:, 0], pair[:, 1]), np.maximum(0, x[: len(pair)]))
         return even
+
+
+def shares(load: Integers, weight: npt.NDArray[np.floating[Any]]) -> Integers:
+    """Split ``load[E]`` in proportion to ``weight[E, G] >= 0`` into whole tokens, by largest remainder."""
+    total = weight.sum(axis=1, keepdims=True, dtype=np.float64)
+    exact = np.divide(weight, total, out=np.zeros(weight.shape), where=total > 0) * load[:, None]
+    whole = np.floor(exact + 1e-9).astype(np.int64)
+    left = np.where(total[:, 0] > 0, load - whole.sum(axis=1), 0)
+    rank = np.argsort(np.argsort(np.where(weight > 0, whole - exact, np.inf), axis=1, kind="stable"), axis=1)
+    rounded_up: Integers = whole + (rank < left[:, None])
+    return rounded_up
 
 
 def affine_scaling(
@@ -121,11 +132,12 @@ def topology_hosts(copies: Integers, experts_per_device: int) -> npt.NDArray[np.
 
 
 def _program(
-    load: Integers, hosts: npt.NDArray[np.bool_], replicated: npt.NDArray[np.intp]
+    load: Integers, hosts: Integers, replicated: npt.NDArray[np.intp]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.intp]]:
     devices = hosts.shape[1]
     weight = (load / load.max()).astype(np.float32)
-    row, device = np.nonzero(hosts[replicated])
+    held = hosts[replicated]
+    row, device = (np.repeat(index, held[held > 0]) for index in np.nonzero(held))
     pair = np.stack([replicated[row], device], axis=1)
     count = len(pair)
     matrix = np.zeros((devices + len(replicated), count + devices + 2), np.float32)
@@ -134,7 +146,7 @@ def _program(
     matrix[:devices, count : count + devices] = np.eye(devices)
     matrix[:devices, -2] = -1
     alone = np.where(hosts.sum(axis=1) == 1, weight, 0).astype(np.float32)
-    right = np.concatenate([-(alone @ hosts), np.ones(len(replicated))]).astype(np.float32)
+    right = np.concatenate([-(alone @ (hosts > 0)), np.ones(len(replicated))]).astype(np.float32)
     matrix[:, -1] = right - matrix.sum(axis=1)
     cost = np.zeros(matrix.shape[1], np.float32)
     cost[-2:] = 1, 1000

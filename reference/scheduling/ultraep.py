@@ -1,8 +1,8 @@
 """UltraEP-style scheduling (arXiv 2606.04101; reconstructed from its abstract: quotas, binary search, greedy).
 
 The least quota per device at which a greedy filling succeeds is found by binary search. The greedy serves experts with
-few hosts first (and among those the heaviest), each from the host with the most room left. UltraEP also chooses the
-replicas; here they are given.
+few hosts first (and among those the heaviest), each from the host with the most room left. A quota is of a device,
+however many replicas are there. UltraEP also chooses the replicas; here they are given.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ shaken. Everything is drawn from one seed, and evaluations are counted, not seco
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -43,14 +44,23 @@ class Judge:
         return best.peaks[0], best.devices[0]
 
 
-def descended(problem: PlacementProblem, start: Integers, floor: Fraction, evaluations: int = EVALUATIONS) -> Integers:
-    """Return ``[E, G]`` counts at least as good as ``start``; stops at ``floor``, a bound that no placement beats."""
+def descended(
+    problem: PlacementProblem,
+    start: Integers,
+    floor: Fraction,
+    evaluations: int = EVALUATIONS,
+    deadline: float | None = None,
+) -> Integers:
+    """Return ``[E, G]`` counts at least as good as ``start``; stops at ``floor``, a bound that no placement beats.
+
+    At ``deadline``, of ``time.monotonic``, it returns the best so far.
+    """
     best = hosts = start > 0
     judge, random = Judge(problem), np.random.default_rng(0)
     peak, stuck = judge(hosts)
     least, failures = (peak, stuck), 0
     for _ in range(min(evaluations, 25 * hosts.size)):
-        if least[0] <= floor:
+        if least[0] <= floor or (deadline is not None and time.monotonic() >= deadline):
             break
         if failures >= PATIENCE:
             hosts, failures = best, 0

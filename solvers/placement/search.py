@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,23 +22,41 @@ from equipoise.solvers.placement.swaps import swapped
 def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     """Deal replicas (even form), or chain devices and descend (free form); ends by itself, whatever the limit."""
     del time_limit
-    start = greedy_counts(problem)
+    return improved(problem, greedy_counts(problem))
+
+
+def improved(problem: PlacementProblem, start: npt.NDArray[np.int64], deadline: float | None = None) -> Claim:
+    """Search from ``start``, ``[E, G]`` counts, for a placement at least as good, until ``deadline`` at the latest.
+
+    The deadline is one of ``time.monotonic``; no step of the search takes much more than a second.
+    """
     if problem.split == "free":
         counts = chained(problem, start)
         peak, floor = peak_of_counts(problem, counts), best_bound(problem).value
         if peak is not None and peak > floor:
-            counts = descended(problem, counts, floor)
+            counts = descended(problem, counts, floor, deadline=deadline)
             peak = peak_of_counts(problem, counts)
         return Claim("feasible", peak, counts, message="chain of devices, or descent")
-    counts, ended = dealt(problem, swapped(problem, start))
+    counts, ended = dealt(problem, swapped(problem, start, deadline), deadline)
     peak = problem.even_peak(slots_of(problem, counts))
     return Claim("optimal" if ended else "feasible", peak, counts, message="OPTIMAL" if ended else "search given up")
 
 
-def dealt(problem: PlacementProblem, counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], bool]:
+def near(problem: PlacementProblem, start: npt.NDArray[np.int64], enough: Fraction, deadline: float) -> Claim:
+    """Search step by step from ``start``, so that the answer is near it, until a peak of ``enough`` or the deadline."""
+    if problem.split == "free":
+        counts = descended(problem, start, enough, deadline=deadline)
+    else:
+        counts = swapped(problem, start, deadline, enough)
+    return Claim("feasible", peak_of_counts(problem, counts), counts, message="steps from the start")
+
+
+def dealt(
+    problem: PlacementProblem, counts: npt.NDArray[np.int64], deadline: float | None = None
+) -> tuple[npt.NDArray[np.int64], bool]:
     """Deal below the peak of ``counts`` until no deal is left; False if the search was given up."""
     loads, sizes = problem.load.tolist(), (problem.num_slots, problem.num_devices)
-    while True:
+    while deadline is None or time.monotonic() < deadline:
         peak = problem.even_peak(slots_of(problem, counts))
         try:
             found = deal_below(loads, *sizes, problem.distinct, peak, problem.num_groups, problem.num_nodes)
@@ -46,3 +67,4 @@ def dealt(problem: PlacementProblem, counts: npt.NDArray[np.int64]) -> tuple[npt
         counts = np.zeros_like(counts)
         for device, experts in enumerate(found):
             np.add.at(counts[:, device], experts, 1)
+    return counts, False

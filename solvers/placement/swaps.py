@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,10 +15,18 @@ Integers = npt.NDArray[np.int64]
 ROUNDS = 2_000
 
 
-def swapped(problem: PlacementProblem, start: Integers) -> Integers:
-    """Return ``[E, G]`` counts that no exchange of one slot with the fullest device improves (or after ROUNDS)."""
+def swapped(
+    problem: PlacementProblem, start: Integers, deadline: float | None = None, enough: Fraction | int = 0
+) -> Integers:
+    """Return ``[E, G]`` counts that no exchange of one slot with the fullest device improves (or after ROUNDS).
+
+    At ``deadline``, of ``time.monotonic``, or at a peak of ``enough`` it returns the best so far.
+    """
     counts = start.copy()
     for _ in range(ROUNDS):
+        late = deadline is not None and time.monotonic() >= deadline
+        if late or _loads(problem, counts)[1].max() <= float(enough):
+            break
         better = _exchange(problem, counts)
         if better is None:
             better = _recount(problem, counts)

@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from equipoise.certificates.check.verdict import Verdict as Verdict
     from equipoise.checks.check import check as check
     from equipoise.checks.engine.report import Report as Report
+    from equipoise.deployment.answer import Placement as Placement
+    from equipoise.deployment.maps import ExpertMap as ExpertMap
+    from equipoise.deployment.maps import read_map as read_map
+    from equipoise.deployment.maps import write_map as write_map
+    from equipoise.deployment.place import place as place
     from equipoise.errors import EquipoiseError as EquipoiseError
     from equipoise.errors import InvalidFile as InvalidFile
     from equipoise.errors import InvalidProblem as InvalidProblem
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.errors import TargetNotFound as TargetNotFound
+    from equipoise.monitor import Monitor as Monitor
     from equipoise.problems import AssignmentProblem as AssignmentProblem
     from equipoise.problems import CommunicationProblem as CommunicationProblem
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from equipoise.problems import device_limits as device_limits
     from equipoise.problems import node_costs as node_costs
     from equipoise.problems import sequence_limits as sequence_limits
+    from equipoise.recorder import record as record
     from equipoise.roles.placer import Placer as Placer
     from equipoise.roles.predictor import Predictor as Predictor
     from equipoise.roles.router import Router as Router
@@ -64,6 +71,7 @@ _HOME = {
     "Certificate": "certificates.certificate",
     "CommunicationProblem": "problems",
     "EquipoiseError": "errors",
+    "ExpertMap": "deployment.maps",
     "Frontier": "solvers.assignment.frontier",
     "FrontierPoint": "solvers.assignment.frontier",
     "GroupLimitedProblem": "problems",
@@ -72,10 +80,12 @@ _HOME = {
     "Limit": "problems",
     "LimitedProblem": "problems",
     "Margin": "solvers.assignment.margin",
+    "Monitor": "monitor",
     "Placer": "roles.placer",
     "Predictor": "roles.predictor",
     "Router": "roles.router",
     "Routing": "routing",
+    "Placement": "deployment.answer",
     "PlacementProblem": "problems",
     "Report": "checks.engine.report",
     "Scheduler": "roles.scheduler",
@@ -95,18 +105,26 @@ _HOME = {
     "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
     "node_costs": "problems",
+    "place": "deployment.place",
     "read_loads": "traces",
+    "read_map": "deployment.maps",
     "read_trace": "traces",
+    "record": "recorder",
     "recorded": "traces",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
+    "write_map": "deployment.maps",
 }
 
-__all__ = ["__version__", *_HOME]
+_MODULES = ("monitor", "recorder", "traces")
+
+__all__ = ["__version__", *_HOME, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"equipoise.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"equipoise.{_HOME[name]}"), name)

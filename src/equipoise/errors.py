@@ -57,18 +57,34 @@ class TargetError(EquipoiseError):
         "raises", "hangs", "crashes", "unable", "returns nothing readable", or "gives no routing" and the like.
     better
         What it could have answered; None where there is nothing to show.
+    on_purpose
+        Whether the balancer's own code raised it, as one does that refuses an input.
+
+    Attributes
+    ----------
+    arguments, keywords
+        Of the call that broke; None of anything else.
     """
 
-    def __init__(self, message: str = "", kind: str = "returns nothing readable", better: Any = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        kind: str = "returns nothing readable",
+        better: Any = None,
+        *,
+        on_purpose: bool = False,
+    ) -> None:
         super().__init__(message)
-        self.kind, self.better = kind, better
+        self.kind, self.better, self.on_purpose = kind, better, on_purpose
+        self.arguments: tuple[Any, ...] | None = None
+        self.keywords: dict[str, Any] = {}
 
 
 class TargetUnable(TargetError):
     """The balancer says itself that it cannot answer here: a package is missing, or the input is too short for it."""
 
     def __init__(self, message: str = "", kind: str = "unable", better: Any = None) -> None:
-        super().__init__(message, kind, better)
+        super().__init__(message, kind, better, on_purpose=True)
 
 
 class WorkerLost(OracleError):

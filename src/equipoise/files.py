@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.errors import InvalidFile
+from equipoise.errors import EquipoiseError, InvalidFile
 
 LARGEST_ARRAY = 16 << 30
 LARGEST_JSON = 256 << 20
+
+NPY = b"\x93NUMPY"
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+"""How files start."""
 
 
 def write_whole(path: str | PathLike[str], content: bytes) -> None:
@@ -34,39 +41,70 @@ def write_whole(path: str | PathLike[str], content: bytes) -> None:
         raise InvalidFile(f"{path} cannot be written: {error.strerror}") from error
 
 
+@contextmanager
+def reading(path: str | PathLike[str]) -> Iterator[None]:
+    """Turn whatever a decoder raises at damaged content into one :class:`InvalidFile`."""
+    try:
+        yield
+    except EquipoiseError:
+        raise
+    except OSError as error:
+        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise InvalidFile(f"{path} does not fit into memory") from error
+    except Exception as error:  # zip, .npy, JSON and other libraries' decoders raise anything at all at damaged bytes
+        words = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        raise InvalidFile(f"{path} is damaged or not what its name says: {words}") from error
+
+
+@contextmanager
+def regular(path: str | PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a regular file for reading: a pipe or a device is refused, and never waited for.
+
+    Raises
+    ------
+    InvalidFile
+        If there is no such file, or it is no regular file.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        raise InvalidFile(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise InvalidFile(f"{path} cannot be read: it is no regular file")
+    with os.fdopen(number, "rb") as file:
+        yield file
+
+
+def size_of(file: BinaryIO, path: str | PathLike[str], limit: int) -> int:
+    """Return how many bytes an open file has; raise :class:`InvalidFile` if they are more than ``limit``."""
+    size = os.fstat(file.fileno()).st_size
+    if size > limit:
+        raise InvalidFile(f"{path} has {size} bytes; a file of its kind has at most {limit}")
+    return size
+
+
 def read_arrays(path: str | PathLike[str]) -> dict[str, Any]:
-    """Read named arrays from ``.npz`` or ``.json``, or one array named ``scores`` from ``.npy``.
+    """Read named arrays from an NPZ or JSON file, or one array named ``scores`` from an NPY file, told by content.
 
     Raises
     ------
     InvalidFile
         If the file is missing, of another kind, damaged, holds Python objects, or declares more than 16 GiB.
     """
-    source = Path(path)
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".json": _read_json}
-    reader = readers.get(source.suffix.lower())
-    if reader is None:
-        raise InvalidFile(f"{path} ends in {source.suffix or 'nothing'!r}; allowed: {', '.join(readers)}")
-    try:
-        return reader(source)
-    except InvalidFile:
-        raise
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, KeyError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise InvalidFile(f"{path} is damaged or not what its name says: {error}") from error
-    except MemoryError as error:
-        raise InvalidFile(f"{path} does not fit into memory") from error
+    with regular(path) as file, reading(path):
+        start = file.read(len(NPY))
+        file.seek(0)
+        if start == NPY:
+            return {"scores": read_array(file, str(path), size_of(file, path, LARGEST_ARRAY))}
+        return read_npz(file, path) if start[:4] in ZIP else read_json(file, path)
 
 
-def _read_npy(path: Path) -> dict[str, Any]:
-    with open(path, "rb") as file:
-        return {"scores": _checked_array(file, str(path), os.stat(path).st_size)}
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
+def read_npz(file: BinaryIO, path: str | PathLike[str]) -> dict[str, Any]:
+    """Read the named arrays of an open NPZ file."""
     arrays: dict[str, Any] = {}
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         total = 0
         for member in archive.infolist():
             if not member.filename.endswith(".npy"):
@@ -75,23 +113,23 @@ def _read_npz(path: Path) -> dict[str, Any]:
             if total > LARGEST_ARRAY:
                 raise InvalidFile(f"{path} unpacks to more than {LARGEST_ARRAY >> 30} GiB")
         for member in archive.infolist():
-            with archive.open(member) as file:
+            with archive.open(member) as content:
                 name = member.filename.removesuffix(".npy")
-                arrays[name] = _checked_array(file, f"{path}: {name}", member.file_size)
+                arrays[name] = read_array(content, f"{path}: {name}", member.file_size)
     return arrays
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if (size := os.stat(path).st_size) > LARGEST_JSON:
-        raise InvalidFile(f"{path} has {size} bytes; a JSON file has at most {LARGEST_JSON}")
-    content = json.loads(path.read_bytes())
+def read_json(file: BinaryIO, path: str | PathLike[str]) -> dict[str, Any]:
+    """Read the JSON object of an open file."""
+    size_of(file, path, LARGEST_JSON)
+    content = json.loads(file.read(LARGEST_JSON + 1))
     if not isinstance(content, dict):
         raise InvalidFile(f"{path} holds a JSON {type(content).__name__}; allowed: an object with named arrays")
     return content
 
 
-def _checked_array(file: IO[bytes], name: str, size: int) -> npt.NDArray[Any]:
-    """Read one ``.npy`` stream after its header was compared with the bytes that are really there."""
+def read_array(file: IO[bytes], name: str, size: int) -> npt.NDArray[Any]:
+    """Read one ``.npy`` stream of ``size`` bytes, after its header was compared with that size."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
@@ -103,6 +141,8 @@ def _checked_array(file: IO[bytes], name: str, size: int) -> npt.NDArray[Any]:
     for length in shape:
         count *= length
     expected = count * dtype.itemsize
+    if any(not 0 <= length <= LARGEST_ARRAY for length in shape) or len(shape) > 32:
+        raise InvalidFile(f"{name} declares the shape {shape}")
     if expected > LARGEST_ARRAY or expected > size:
         raise InvalidFile(f"{name} declares {expected} bytes of shape {shape}, the file has {size}")
     content = file.read(expected)

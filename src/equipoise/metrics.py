@@ -25,14 +25,31 @@ def loads(experts: npt.NDArray[Any], num_experts: int) -> npt.NDArray[np.int64]:
     return np.bincount(experts[experts >= 0], minlength=num_experts)
 
 
-def max_vio(load: Loads) -> float:
-    """``(max load - mean) / mean`` over the last axis (Loss-Free, arXiv 2408.15664, eq. 4); 0 for no load at all."""
-    return _violation(load, np.max)
+def max_vio(load: Loads, asked: int | None = None) -> float:
+    """``(max load - mean) / mean`` over the last axis (Loss-Free, arXiv 2408.15664, eq. 4); 0 for no load at all.
+
+    The mean is that of ``load``, or ``asked / E`` where it is said how many assignments were asked for (T K): whoever
+    drops tokens is then measured by what should have been served, and may be below 0.
+    """
+    return _violation(load, np.max, asked)
 
 
-def min_vio(load: Loads) -> float:
-    """``(min load - mean) / mean``, how starved the least used expert is; 0 for no load at all (our definition)."""
-    return _violation(load, np.min)
+def min_vio(load: Loads, asked: int | None = None) -> float:
+    """``(min load - mean) / mean``, how starved the least used expert is; 0 for no load at all (our definition).
+
+    The mean is that of :func:`max_vio`.
+    """
+    return _violation(load, np.min, asked)
+
+
+def dropped(mask: npt.NDArray[np.bool_], top_k: int) -> int:
+    """``sum over t of max(0, K - experts of t)``: assignments asked for and not given by ``mask[T, E]``."""
+    return int(np.maximum(0, top_k - mask.sum(axis=1)).sum())
+
+
+def starved(load: Loads) -> int:
+    """Experts without a token."""
+    return int((load == 0).sum())
 
 
 def avg_max_vio(series: Loads) -> float:
@@ -124,6 +141,6 @@ def dual_gap(problem: AssignmentProblem, bias: npt.ArrayLike, optimum: Fraction)
     return dual_value(problem, bias) - optimum
 
 
-def _violation(load: Loads, extreme: Any) -> float:
-    mean = float(np.mean(load)) if load.size else 0.0
+def _violation(load: Loads, extreme: Any, asked: int | None) -> float:
+    mean = float(np.mean(load)) if asked is None and load.size else (asked or 0) / max(1, load.shape[-1])
     return float(extreme(load) / mean - 1.0) if mean else 0.0

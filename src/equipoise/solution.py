@@ -139,6 +139,7 @@ class Solution:
     def to_dict(self) -> dict[str, Any]:
         """Return all but the certificates as JSON has it: exact fractions as strings "p/q", arrays as lists."""
         grid = getattr(self.problem, "grid", None)
+        asked = getattr(getattr(self.problem, "assignment", self.problem), "demand", None)
         return {
             "schema": SCHEMA,
             "problem": repr(self.problem),
@@ -149,7 +150,7 @@ class Solution:
             "upper": _exact(self.upper),
             "grid_error": _exact(None if grid is None else grid.error),
             "peak": self.peak,
-            "max_vio": None if self.loads is None else max_vio(self.loads),
+            "max_vio": None if self.loads is None else max_vio(self.loads, asked),
             "solver": self.solver,
             "raw_status": self.raw_status,
             "raw_objective": _exact(self.raw_objective),

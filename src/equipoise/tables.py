@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+NAMED_AT_LEAST = 12
+"""Characters of a name that are shown however narrow the terminal is."""
 
 _NUMBER = re.compile(r"[-+]?[0-9.,]+(e[+-][0-9]+)?%?( / | \[| \(|/|$)|-$|- / |failed$")
 
@@ -23,37 +28,64 @@ class Table:
         return [all(_NUMBER.match(row[index]) for row in self.rows) for index in range(len(self.head))]
 
     def text(self, width: int) -> str:
-        """Return the table for a terminal of so many characters; columns that do not fit are named below it."""
+        """Return the table for a terminal of so many characters.
+
+        No number is broken: a column that does not fit is left out and named below the table. Where columns are left
+        out, heads are folded between words to make room; names in the first column are cut in the middle, to two
+        fifths of the width, if they are longer than that, and stay different from each other.
+        """
         from io import StringIO
 
         from rich.console import Console
 
         output = StringIO()
         console = Console(file=output, width=width, color_system=None)
-        count = len(self.head)
-        while (
-            count > 1
-            and console.measure(self._drawn(count), options=console.options.update(width=9999)).maximum > width
-        ):
+
+        def fits(table: Table, count: int) -> bool:
+            wide = console.options.update(width=9999)
+            return console.measure(table._drawn(count), options=wide).maximum <= width
+
+        table, count = self._cut(max(NAMED_AT_LEAST, 2 * width // 5)), len(self.head)
+        short = table.rows != self.rows
+        if not fits(table, count):
+            table = table._folded()
+        while count > 1 and not fits(table, count):
             count -= 1
-        console.print(self._drawn(count))
+        console.print(table._drawn(count))
         text = "\n".join(line.rstrip() for line in output.getvalue().splitlines()).strip("\n")
-        if count < len(self.head):
-            text += f"\n\nNot shown at this width: {', '.join(self.head[count:])} (--format markdown has all)."
+        notes = ["Long names are cut in the middle"] if short else []
+        notes += [f"Not shown at this width: {', '.join(self.head[count:])}"] if count < len(self.head) else []
+        if notes:
+            told = f"{'. '.join(notes)} (--format markdown has all)."
+            text += "\n\n" + textwrap.fill(told, width, break_long_words=False, break_on_hyphens=False)
         return text + "\n"
 
     def _drawn(self, count: int) -> Any:
         """Return the first columns as rich draws them."""
         from rich import box
-        from rich.markup import escape
         from rich.table import Table as Drawn
+        from rich.text import Text  # which, unlike markup, shows ":b:" as it is
 
-        drawn = Drawn(title=escape(self.title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        title = Text(self.title) if self.title else None
+        drawn = Drawn(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for column, right in list(zip(self.head, self.numeric, strict=True))[:count]:
-            drawn.add_column(escape(column), justify="right" if right else "left", overflow="fold")
+            drawn.add_column(Text(column), justify="right" if right else "left", overflow="fold")
         for row in self.rows:
-            drawn.add_row(*map(escape, row[:count]))
+            drawn.add_row(*map(Text, row[:count]))
         return drawn
+
+    def _cut(self, most: int) -> Table:
+        """Return the table with names of at most so many characters in its first column."""
+        short = shortened([row[0] for row in self.rows], most)
+        return replace(self, rows=[[name, *row[1:]] for name, row in zip(short, self.rows, strict=True)])
+
+    def _folded(self) -> Table:
+        """Return the table with heads that are no wider than their cells, as far as spaces allow."""
+        heads = []
+        for index, head in enumerate(self.head):
+            least = max(map(len, [*head.split(), *(row[index] for row in self.rows)]), default=0)
+            heads.append(textwrap.fill(head, max(1, least), break_on_hyphens=False))
+        return replace(self, head=heads)
 
     def markdown(self) -> str:
         """Return the table in Markdown."""
@@ -69,6 +101,25 @@ class Table:
         lines.append(" & ".join(map(_tex, self.head)) + " \\\\ \\hline")
         lines += [" & ".join(map(_tex, row)) + " \\\\" for row in self.rows]
         return "\n".join([*lines, "\\hline", "\\end{tabular}"])
+
+
+def shortened(names: Sequence[str], most: int) -> list[str]:
+    """Return the names, those longer than ``most`` characters with "…" in the middle; no two that differ become one.
+
+    The end of a name says more than its beginning ("package.module:route"), so the cut moves towards the beginning, and
+    then towards the end, until all are different; if no cut does it, more characters are kept.
+    """
+    different = len(set(names))
+    for kept in range(most - 1, max(map(len, names), default=0)):
+        for tail in [*range(kept - kept // 3, kept + 1), *range(kept - kept // 3 - 1, -1, -1)]:
+            cut = [_in_the_middle(name, kept - tail, tail) for name in names]
+            if len(set(cut)) == different:
+                return cut
+    return list(names)
+
+
+def _in_the_middle(name: str, head: int, tail: int) -> str:
+    return name if len(name) <= head + tail + 1 else f"{name[:head]}…{name[len(name) - tail :]}"
 
 
 def _tex(text: str) -> str:

@@ -30,6 +30,7 @@ from equipoise.checks.engine.registry import Check, check_named, select
 from equipoise.checks.engine.run import Battery
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.engine.trial import run_check
+from equipoise.conditions import Condition
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
 from equipoise.roles import role_named
 from equipoise.roles.role import Role
@@ -46,6 +47,7 @@ def parametrize_with_checks(
     targets: Any,
     *,
     role: str | None = None,
+    accepts: str | None = None,
     expected_failed_checks: Mapping[str, str] | None = None,
     max_gap: float | None = None,
     exclude: Iterable[str] = (),
@@ -72,6 +74,8 @@ def parametrize_with_checks(
     role
         "router", "scheduler", "placer", "predictor" or a registered one; None: told from the target's parameters,
         else "router".
+    accepts
+        Which inputs they take, as a condition on their sizes: see :func:`equipoise.check`.
     expected_failed_checks
         Reasons by name of check. Such a check fails the test if it passes.
     max_gap
@@ -90,7 +94,7 @@ def parametrize_with_checks(
     """
     expected = dict(expected_failed_checks or {})
     settings = Settings(max_gap, examples, shrink_steps, seed, call_seconds, seconds)
-    found = _candidates(targets, role, settings)
+    found = _candidates(targets, role, accepts, settings)
     trials = [(one, trial) for one in found for trial in _trials(one.role, expected, exclude, checks_as_of)]
     selected = [trial.entry for _, trial in trials if isinstance(trial, Trial)]
     for name in sorted(expected):
@@ -219,7 +223,7 @@ class Count:
         pytest.fail(f"none of the {len(self.entries)} checks says anything about {candidate.name}", pytrace=False)
 
 
-def _candidates(targets: Any, role: str | None, settings: Settings) -> list[Candidate]:
+def _candidates(targets: Any, role: str | None, accepts: str | None, settings: Settings) -> list[Candidate]:
     listed = list(targets) if isinstance(targets, list | tuple) else [targets]
     if not listed:
         raise InvalidProblem("targets", "empty", "at least one balancer")
@@ -228,7 +232,10 @@ def _candidates(targets: Any, role: str | None, settings: Settings) -> list[Cand
     for target in map(Target.of, listed):
         names.append(target.name)
         number = f"#{names.count(target.name)}" if names.count(target.name) > 1 else ""
+        target = replace(target, accepts=accepts)
         told = role_named(role) if role is not None else _role(target)
+        if accepts is not None:
+            Condition(accepts, told.letters)  # an error here, not in every test
         found.append(Candidate(target, target.name + number, told.name, settings))
     return found
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from equipoise.audits.measures import Row
 from equipoise.balancers.balancer import Balancer
 from equipoise.balancers.find import Target
 from equipoise.balancers.isolated import Isolated
 from equipoise.balancers.pool import POOL
+from equipoise.balancers.refusing import answers_something, is_refusal
 from equipoise.errors import TargetError, TargetNotFound
 
 CALL_SECONDS = 10.0
 """Time limit of one call of a balancer that has a process of its own."""
+
+REFUSES = "refuses"
+"""Kind of what a balancer raises on purpose, until :meth:`Contender.blamed` says otherwise."""
 
 FINAL = ("hangs", "crashes")
 """Kinds after which a balancer has lost what it knew: it is not asked again on the same data."""
@@ -39,6 +45,9 @@ class Contender:
         self.name, self.seconds = name, 0.0
         self.warnings: tuple[str, ...] = ()
         self._balancer, self._broken = balancer, broken
+        self._answered = False
+        self._taken: dict[tuple[int, ...], bool] = {}
+        self._raised: dict[str, TargetError] = {}
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -61,10 +70,13 @@ class Contender:
         Raises
         ------
         TargetError
-            If it breaks, gives none, or has hung or crashed on this data before.
+            If it breaks, gives none, or has hung or crashed on this data before; of the kind "refuses" if it is not to
+            be asked, or raises on purpose.
         """
         balancer = self._running()
         with self._noted():
+            if not self._takes(balancer, arguments):
+                raise TargetError(f"it does not accept {balancer.role.sizes(*arguments)}", REFUSES)
             reply = balancer.call(*arguments)
             self.seconds += reply.seconds
             for flag, words in (
@@ -73,6 +85,7 @@ class Contender:
             ):
                 if flag and words not in self.warnings:
                     self.warnings = (*self.warnings, words)
+            self._answered = True
             return balancer.role.read(reply.value, *arguments)
 
     def train(self, series: Sequence[npt.NDArray[Any]]) -> None:
@@ -96,6 +109,13 @@ class Contender:
         usable = numbers.dtype.kind in "fiu" and numbers.shape == shape and np.isfinite(numbers).all()
         return numbers.astype(np.float64) if usable else None
 
+    def _takes(self, balancer: Balancer, arguments: tuple[Any, ...]) -> bool:
+        """Whether it is to be asked this; it says so once for every shape."""
+        shape = tuple(balancer.role.shape(*arguments))
+        if shape not in self._taken:
+            self._taken[shape] = balancer.takes(*arguments)
+        return self._taken[shape]
+
     def _running(self) -> Balancer:
         if self._broken is not None:
             raise self._broken
@@ -109,7 +129,30 @@ class Contender:
         except TargetError as error:
             if error.kind in FINAL:
                 self._broken = error
+            if error.kind == "raises" and error.on_purpose:
+                self._raised.setdefault(str(error), error)
+                error.kind = REFUSES
             raise
+
+    def blamed(self) -> set[str]:
+        """Return what it raised on purpose that is no refusal of the sizes; it is made anew and asked for that."""
+        if not self._raised or self._balancer is None:
+            return set()
+        for error in self._raised.values():
+            error.kind = "raises"
+        balancer = self._balancer
+        if not self._answered and not answers_something(balancer):
+            return set(self._raised)
+        return {message for message, error in self._raised.items() if not is_refusal(balancer, error)}
+
+
+def settled(tried: Sequence[Contender], rows: list[Row]) -> list[Row]:
+    """Return the rows of one unit, with what is no refusal as what it is: something that the balancer raised."""
+    blamed = {one.name: one.blamed() for one in tried}
+    return [
+        replace(row, kind="raises") if row.kind == REFUSES and row.error in blamed.get(row.balancer, ()) else row
+        for row in rows
+    ]
 
 
 @contextlib.contextmanager

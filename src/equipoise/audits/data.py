@@ -15,19 +15,36 @@ from equipoise.arrays import as_numpy
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import InvalidProblem
 from equipoise.traces import (
+    GATES,
     Instance,
     LoadInstance,
     LoadSeries,
+    ScoreTrace,
     drifting,
     generated_series,
     read_loads,
     read_trace,
     recorded,
 )
+from equipoise.traces.formats.matrices import doubts, gated
 
 Data = Instance | LoadInstance | LoadSeries
 
 TOP_K = Option("top_k", int, "K, where the trace's file does not say it.", least=1, compared=False, studied=False)
+GATE = Option(
+    "gate",
+    str,
+    f"What makes scores of the trace's numbers: {', '.join(GATES)}. [default: the file's; none for scores]",
+    compared=False,
+    studied=False,
+)
+AXES = Option(
+    "axes",
+    str,
+    "Names of the axes of the trace's array, where its format leaves them open, as tokens,layers,k.",
+    compared=False,
+    studied=False,
+)
 STEPS = Option(
     "steps",
     int,
@@ -46,7 +63,7 @@ class Source:
     named: dict[str, Callable[[Options, str], list[Any]]]
     read: Callable[[str, Options], tuple[list[Any], Sequence[str]]]
     kind: type
-    of_array: Callable[[npt.NDArray[Any], Options], list[Any]]
+    of_array: Callable[[npt.NDArray[Any], Options], tuple[list[Any], Sequence[str]]]
 
 
 def instances_of(audit: RoleAudit, trace: Any, options: Options) -> tuple[list[Any], str, list[str]]:
@@ -65,12 +82,16 @@ def instances_of(audit: RoleAudit, trace: Any, options: Options) -> tuple[list[A
     warnings: Sequence[str] = ()
     if not isinstance(trace, str) and not hasattr(trace, "__fspath__"):
         given = [trace] if isinstance(trace, source.kind) else trace
-        ready = isinstance(given, list | tuple) and all(isinstance(one, source.kind) for one in given)
-        found = list(given) if ready else source.of_array(as_numpy(given, "trace"), options)
+        ready = isinstance(given, list | tuple | ScoreTrace) and all(isinstance(one, source.kind) for one in given)
+        if ready:
+            _refuse(options, ("gate", "axes"), "instances, which are ready")
+            found, warnings = list(given), getattr(given, "warnings", ())
+        else:
+            _refuse(options, ("axes",), "an array")
+            found, warnings = source.of_array(as_numpy(given, "trace"), options)
         name = "given"
     elif (name := str(trace)) in source.named:
-        if options.get("top_k") is not None:
-            raise InvalidProblem("top_k", "given with a trace that knows its own K", "with a trace from a file")
+        _refuse(options, ("top_k", "gate", "axes"), "a trace that knows its own")
         found = source.named[name](options, audit.variant)
     elif others := [data for data, other in SOURCES.items() if name in other.named]:
         allowed = f"{', '.join(source.named)}, or a file of {audit.data}"
@@ -82,43 +103,57 @@ def instances_of(audit: RoleAudit, trace: Any, options: Options) -> tuple[list[A
     return found, name, [f"{name}: {warning}" for warning in warnings]
 
 
+def _refuse(options: Options, names: Sequence[str], what: str) -> None:
+    for name in names:
+        if options.get(name) is not None:
+            raise InvalidProblem(name, f"given with {what}", "with a trace from a file")
+
+
 def evenly_spaced(options: Options) -> int:
     """Return how many steps of a record are wanted."""
     return int(options.get("steps") or 1)
 
 
 def _read_loads(path: str, options: Options) -> tuple[list[Any], Sequence[str]]:
-    trace = read_loads(path)
+    trace = read_loads(path, axes=options.get("axes"))
     return trace.instances(evenly_spaced(options)), trace.warnings
 
 
 def _read_series(path: str, options: Options) -> tuple[list[Any], Sequence[str]]:
-    trace = read_loads(path)
+    trace = read_loads(path, axes=options.get("axes"))
     return trace.series(path), trace.warnings
 
 
-def _scores(array: npt.NDArray[Any], options: Options) -> list[Instance]:
+def _read_scores(path: str, options: Options) -> tuple[list[Any], Sequence[str]]:
+    trace = read_trace(path, options.get("top_k"), gate=options.get("gate"), axes=options.get("axes"))
+    return list(trace), trace.warnings
+
+
+def _scores(array: npt.NDArray[Any], options: Options) -> tuple[list[Any], Sequence[str]]:
     top_k = options.get("top_k")
     if array.ndim not in (2, 3) or not array.size:
         raise InvalidProblem("trace", f"an array of shape {array.shape}", "scores [T, E], or [S, T, E] step by step")
     if top_k is None:
         raise InvalidProblem("top_k", "not given", "K, experts per token, beside scores as an array")
-    batches = array if array.ndim == 3 else array[None]
-    return [Instance(f"step{step}", batch, top_k, "given") for step, batch in enumerate(batches)]
+    gate = options.get("gate")
+    warnings = doubts(array) if gate is None else ()
+    scores = array if gate is None else gated(array, gate)
+    batches = scores if scores.ndim == 3 else scores[None]
+    return [Instance(f"step{step}", batch, top_k, "given") for step, batch in enumerate(batches)], warnings
 
 
-def _loads(array: npt.NDArray[Any], options: Options) -> list[LoadInstance]:
+def _loads(array: npt.NDArray[Any], options: Options) -> tuple[list[Any], Sequence[str]]:
     if array.ndim not in (1, 2) or not array.size or array.dtype.kind not in "iu":
         given = f"an array of {array.dtype} of shape {array.shape}"
         raise InvalidProblem("trace", given, "whole tokens [E], or [N, E] one instance a row")
     rows = array if array.ndim == 2 else array[None]
-    return [LoadInstance(f"load{index}", row.astype(np.int64)) for index, row in enumerate(rows)]
+    return [LoadInstance(f"load{index}", row.astype(np.int64)) for index, row in enumerate(rows)], ()
 
 
-def _series(array: npt.NDArray[Any], options: Options) -> list[LoadSeries]:
+def _series(array: npt.NDArray[Any], options: Options) -> tuple[list[Any], Sequence[str]]:
     if array.ndim != 2 or not array.size or array.dtype.kind not in "iu":
         raise InvalidProblem("trace", f"an array of {array.dtype} of shape {array.shape}", "whole tokens [S, E]")
-    return [LoadSeries("given", array.astype(np.int64), "given")]
+    return [LoadSeries("given", array.astype(np.int64), "given")], ()
 
 
 SOURCES: dict[str, Source] = {
@@ -129,7 +164,7 @@ SOURCES: dict[str, Source] = {
             ),
             "drift": lambda options, variant: drifting(),
         },
-        lambda path, options: (read_trace(path, options.get("top_k")), ()),
+        _read_scores,
         Instance,
         _scores,
     ),

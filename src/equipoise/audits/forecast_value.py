@@ -19,6 +19,7 @@ from equipoise.audits.cluster import (
     word_of,
 )
 from equipoise.audits.contender import Contender
+from equipoise.audits.data import AXES
 from equipoise.audits.measures import LEAST, MEAN, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.audits.training import Lessons, asked, origins_of, runs_alike, taught
@@ -168,10 +169,11 @@ VALUE = RoleAudit(
             "beyond_hindsight",
             "share",
             title="beyond hindsight",
+            noun="excess over hindsight",
             words="peak beyond that of the same placer on the sum of the steps to come",
         ),
         Measure("balancedness", "ratio", "more", (MEAN, LEAST), "balancedness", "mean over peak load of the devices"),
-        Measure("over_mean", "share", aggregates=(), gap="peak"),
+        Measure("over_mean", "ratio", aggregates=(), gap="peak"),
         Measure("peak", "tokens", aggregates=()),
         Measure("mean", "tokens", "neither", ()),
         Measure("seconds", "seconds", aggregates=(MEAN,)),
@@ -184,6 +186,7 @@ VALUE = RoleAudit(
         Option("horizon", int, "Steps that one placement serves.", (HORIZON,), least=1, several=True),
         Option("origins", int, "Placements per series.", 1, least=1),
         Option("placement", str, "Placer that places on forecasts.", PLACER, role="placer"),
+        AXES,
     ),
     legend=lambda audit: (
         f"Experts are placed by {audit.options['placement']} on what the row says, for "

@@ -12,6 +12,9 @@ Value = Fraction | int | float | str | bool | None
 Values = dict[str, Value]
 Unit = Literal["share", "score", "tokens", "ratio", "count", "seconds", "text"]
 
+REFUSED = ("refuses", "unable")
+"""Kinds of errors with which a balancer is not judged, and not at fault."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -32,7 +35,7 @@ class Row:
         answer that does not meet it), "searched" or "cross-checked" (weaker: see :class:`equipoise.Solution`),
         "claimed" (nothing is proved).
     error, kind
-        Why there is no answer, in a sentence that starts with "it" and in a kind ("raises", "hangs", "unable", ...).
+        Why there is no answer, in a sentence that starts with "it" and in a kind ("raises", "hangs", "refuses", ...).
     warnings
         What the balancer did beside its answer that a caller would not like.
     """
@@ -51,9 +54,14 @@ class Row:
         return self.values[name] if name in self.values else self.about[name]
 
     @property
+    def refused(self) -> bool:
+        """Whether the balancer does not take the instance, as it says itself or somebody says of it."""
+        return self.error is not None and self.kind in REFUSED
+
+    @property
     def at_fault(self) -> bool:
-        """Whether the balancer broke; one that says itself that it is unable has not."""
-        return self.error is not None and self.kind != "unable"
+        """Whether the balancer broke; one that refuses the instance has not."""
+        return self.error is not None and not self.refused
 
     @property
     def proved(self) -> bool:
@@ -116,6 +124,10 @@ class Measure:
         Head of the table's column, in which the aggregates stand as "mean / max"; "" for no column.
     words
         What it is, for the legend and the schema.
+    noun
+        What the verdict calls it; "" for what the verdict passes over. Less must be better.
+    only_if_any
+        Whether the column stands only where some balancer has any of it; rows and JSON always have it.
     gap
         Name under which a baseline keeps it; "" for not at all. Smaller must be better.
     floor
@@ -128,6 +140,8 @@ class Measure:
     aggregates: tuple[Aggregate, ...] = (MEAN, MOST)
     title: str = ""
     words: str = ""
+    noun: str = ""
+    only_if_any: bool = False
     gap: str = ""
     floor: str = ""
 
@@ -135,11 +149,16 @@ class Measure:
         """Return what a summary says of it."""
         return {f"{one.name}_{self.name}": one.of(rows, self.name) for one in self.aggregates}
 
+    def stands(self, summaries: Sequence[dict[str, Any]]) -> bool:
+        """Whether the table has a column of it."""
+        values = (summary[f"{one.name}_{self.name}"] for summary in summaries for one in self.aggregates)
+        return bool(self.title) and (not self.only_if_any or any(values))
+
     def cell(self, summary: dict[str, Any]) -> str:
         """Return the column's text: "mean / max"; "-" for nothing."""
         values = [summary[f"{one.name}_{self.name}"] for one in self.aggregates]
         if self.aggregates == (ZEROS,):
-            return f"{values[0] or 0}/{summary['instances'] - summary['errors']}"
+            return f"{values[0] or 0}/{summary['instances'] - summary['errors'] - summary['refused']}"
         return "-" if values[0] is None else " / ".join(shown(value, self.unit) for value in values)
 
 

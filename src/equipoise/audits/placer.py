@@ -23,7 +23,7 @@ from equipoise.audits.cluster import (
     word_of,
 )
 from equipoise.audits.contender import Contender
-from equipoise.audits.data import STEPS, instances_of
+from equipoise.audits.data import AXES, STEPS, instances_of
 from equipoise.audits.measures import LEAST, MEAN, TOTAL, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import InvalidProblem, TargetError
@@ -165,12 +165,14 @@ AUDIT = RoleAudit(
             "split_excess",
             "share",
             title="split beyond bound",
+            noun="excess with the best split",
             words="peak with the certified best split on the placement, over the proved lower bound of all placements",
         ),
         Measure(
             "even_excess",
             "share",
             title="even beyond bound",
+            noun="excess with an even split",
             words="peak with replicas that share evenly, over the proved lower bound of all such placements",
         ),
         Measure(
@@ -190,8 +192,8 @@ AUDIT = RoleAudit(
             words="slots whose device holds the same expert already, in all",
         ),
         Measure("seconds", "seconds", aggregates=(MEAN,), title="seconds", words="of a call, on this machine"),
-        Measure("even_over_mean", "share", aggregates=(), gap="even"),
-        Measure("split_over_mean", "share", aggregates=(), gap="split"),
+        Measure("even_over_mean", "ratio", aggregates=(), gap="even"),
+        Measure("split_over_mean", "ratio", aggregates=(), gap="split"),
         Measure("mean", "tokens", "neither", ()),
         Measure("even_peak", "tokens", aggregates=()),
         Measure("split_peak", "tokens", aggregates=()),
@@ -207,6 +209,7 @@ AUDIT = RoleAudit(
     options=(
         Option("against", str, "Also score on this record, and place on it.", studied=False),
         STEPS,
+        AXES,
         *SIZES,
         Option(
             "time_limit",

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from equipoise.audits.contender import Contender
+from equipoise.audits.data import AXES
 from equipoise.audits.forecast_value import VALUE
 from equipoise.audits.measures import MEAN, Measure, Row
 from equipoise.audits.role_audit import Option, Options, RoleAudit
@@ -117,10 +118,10 @@ def _legend(audit: Any) -> str:
     return " ".join(parts)
 
 
-def _beside_floor(name: str, title: str, words: str) -> Measure:
+def _beside_floor(name: str, title: str, words: str, noun: str = "") -> Measure:
     """Return the measure of an error, with the floor beside it."""
     floor = name.replace("error", "floor")
-    return _WithFloor(f"{name}", "share", aggregates=(MEAN,), title=title, words=words, floor=floor)
+    return _WithFloor(f"{name}", "share", aggregates=(MEAN,), title=title, words=words, noun=noun, floor=floor)
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ AUDIT = RoleAudit(
             "per step",
             "relative L1 error of every step of the horizon, experts weighted by load, and the noise floor: what is "
             "expected of one who knows the true shares, from sampling alone",
+            "error per step",
         ),
         _beside_floor("error_mean", "of mean", "the same of the horizon's mean load"),
         _beside_floor("stable_error_step", "stable: per step", "over forecasts made in the stable state"),
@@ -172,6 +174,7 @@ AUDIT = RoleAudit(
     options=(
         Option("horizon", int, "Steps ahead; may be repeated.", HORIZONS, least=1, several=True),
         Option("origins", int, "Forecasts per series.", ORIGINS, least=1),
+        AXES,
     ),
     group_by=("horizon",),
     condensed=("error_step", "error_mean"),

@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -14,8 +14,9 @@ from typing import Any
 
 from equipoise import __version__
 from equipoise.audits.baseline import Change, Comparison
-from equipoise.audits.measures import MEAN, MOST, Row, shown
+from equipoise.audits.measures import MEAN, MOST, Measure, Row, Unit, shown
 from equipoise.audits.role_audit import Options, RoleAudit
+from equipoise.audits.verdict import verdict
 from equipoise.errors import ExtraMissing
 from equipoise.tables import Table
 
@@ -79,12 +80,23 @@ class Audit:
             "balancer": key[0],
             **dict(zip(self.kind.group_by, key[1:], strict=True)),
             "instances": len(rows),
-            "errors": len(rows) - len(good),
+            "errors": sum(row.at_fault for row in rows),
+            "refused": sum(row.refused for row in rows),
             **measured,
             "evidence": {name: dict(Counter(words)) for name, words in found.items()},
             "proved": sum(row.proved for row in good),
             "worst": worst.instance if worst is not None else "",
         }
+
+    @cached_property
+    def verdict(self) -> str:
+        """What was found, in a few sentences, and the next command."""
+        return verdict(self.kind, self.rows)
+
+    @cached_property
+    def columns(self) -> list[Measure]:
+        """The measures that have a column."""
+        return [one for one in self.kind.measures if one.stands(self.summary)]
 
     @property
     def proved(self) -> bool:
@@ -94,11 +106,12 @@ class Audit:
     @property
     def broken(self) -> dict[str, list[Row]]:
         """The rows of balancers that broke, by balancer."""
-        found: dict[str, list[Row]] = {}
-        for row in self.rows:
-            if row.at_fault:
-                found.setdefault(row.balancer, []).append(row)
-        return found
+        return _by_balancer(row for row in self.rows if row.at_fault)
+
+    @property
+    def refused(self) -> dict[str, list[Row]]:
+        """The rows on instances that a balancer does not take, by balancer: they are not judged."""
+        return _by_balancer(row for row in self.rows if row.refused)
 
     @property
     def passed(self) -> bool:
@@ -126,6 +139,7 @@ class Audit:
         ]
         if self.comparison is not None:
             head["baseline"] = {"file": self.baseline, **asdict(self.comparison)}
+        head["verdict"] = self.verdict
         rows = [row.to_dict() for row in self.rows]
         found: dict[str, Any] = _plain({**head, "summary": self.summary, "rows": rows})
         return found
@@ -138,7 +152,9 @@ class Audit:
         }
         if any(summary["errors"] for summary in self.summary):
             leading["errors"] = lambda s: f"{s['errors']}/{s['instances']}"
-        columns = leading | {one.title: one.cell for one in self.kind.measures if one.title}
+        if any(summary["refused"] for summary in self.summary):
+            leading["refused"] = lambda s: f"{s['refused']}/{s['instances']}"
+        columns = leading | {one.title: one.cell for one in self.columns}
         for name in self.summary[0]["evidence"] if self.summary else ():
             columns[name] = lambda s, name=name: _counted(s["evidence"][name])
         columns["worst instance"] = lambda s: s["worst"]
@@ -152,19 +168,20 @@ class Audit:
         if found is None:
             return []
         head = ["target", "instance", "gap", "before", "now", "change"]
+        units = {one.gap: one.unit for one in self.kind.measures if one.gap}
         tables = []
         for word, changes in (("worse", found.worse), ("better", found.better)):
             most = sorted(changes, key=lambda change: -abs(change.now - change.before))[:CHANGES_SHOWN]
             if changes:
                 more = f", the {CHANGES_SHOWN} that moved most" if len(changes) > CHANGES_SHOWN else ""
                 title = f"{len(changes)} of {found.compared} gaps are {word} than in {self.baseline}{more}"
-                tables.append(Table(head, [_change(change) for change in most], title))
+                tables.append(Table(head, [_change(change, units[change.gap]) for change in most], title))
         return tables
 
     def words(self) -> str:
-        """Return what is said under the table: the legend, who broke, what did not run, what moved."""
-        lines = [f"{one.title}: {one.words}." for one in self.kind.measures if one.title and one.words]
-        paired = any(one.aggregates == (MEAN, MOST) for one in self.kind.measures if one.title)
+        """Return what is said under the verdict: the legend, who broke, what did not run, what moved."""
+        lines = [f"{one.title}: {one.words}." for one in self.columns if one.words]
+        paired = any(one.aggregates == (MEAN, MOST) for one in self.columns)
         pairs = "Pairs are mean / worst over the instances." if paired else ""
         paragraphs = [" ".join(filter(None, [pairs, *lines, self.kind.legend(self)]))]
         for name, rows in self.broken.items():
@@ -173,8 +190,11 @@ class Audit:
             paragraphs.append(f"{name} broke on {place}: {rows[0].error}.")
         for name, warning in dict.fromkeys((row.balancer, word) for row in self.rows for word in row.warnings):
             paragraphs.append(f"Warning: {name}: {warning}.")
-        unable = dict.fromkeys(f"{row.balancer}: {row.error}" for row in self.rows if row.error and not row.at_fault)
-        paragraphs += [f"Note: {sentence}." for sentence in [*self.notes, *unable]]
+        for name, refused in self.refused.items():
+            count = sum(row.balancer == name for row in self.rows)
+            place = f"{len(refused)} of {count} instances, which do not count, first {refused[0].instance}"
+            paragraphs.append(f"{name} refused {place}: {refused[0].error}.")
+        paragraphs += [f"Note: {sentence}." for sentence in self.notes]
         found = self.comparison
         if found is not None and found.better:
             paragraphs.append("--update-baseline keeps what is better.")
@@ -184,13 +204,14 @@ class Audit:
         return "\n".join(paragraphs)
 
     def table(self, width: int = 80) -> str:
-        """Return the summary as text: the table and what is said under it."""
-        words = "\n".join(textwrap.fill(line, width, break_long_words=False) for line in self.words().splitlines())
-        return "\n".join([*(table.text(width) for table in self.tables()), words])
+        """Return the summary as text: the table, the verdict and what else is said under it."""
+        lines = [self.verdict, "", *self.words().splitlines()]
+        words = (textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines)
+        return "\n".join([*(table.text(width) for table in self.tables()), *words])
 
     def to_markdown(self) -> str:
         """Return the summary as Markdown."""
-        return "\n\n".join([*(table.markdown() for table in self.tables()), self.words()])
+        return "\n\n".join([*(table.markdown() for table in self.tables()), self.verdict, self.words()])
 
     def to_latex(self) -> str:
         """Return the summary as a LaTeX ``tabular``."""
@@ -227,6 +248,13 @@ class Audit:
         return self.table()
 
 
+def _by_balancer(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.balancer, []).append(row)
+    return found
+
+
 def environment() -> dict[str, str]:
     """Versions of everything that takes part in a result."""
     packages = {name: importlib.metadata.version(name) for name in ("numpy", "ortools", "pulp")}
@@ -237,9 +265,10 @@ def _counted(words: dict[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in words.items()) or "-"
 
 
-def _change(change: Change) -> list[str]:
-    before, now = shown(change.before, "share"), shown(change.now, "share")
-    return [change.target, change.instance, change.gap, before, now, f"{change.now - change.before:+.4%}"]
+def _change(change: Change, unit: Unit) -> list[str]:
+    moved = change.now - change.before
+    difference = f"{moved:+.4%}" if unit == "share" else f"{moved:+.4g}"
+    return [change.target, change.instance, change.gap, shown(change.before, unit), shown(change.now, unit), difference]
 
 
 def _plain(value: Any) -> Any:

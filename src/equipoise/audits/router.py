@@ -21,13 +21,13 @@ import numpy.typing as npt
 from equipoise import metrics
 from equipoise.audits.comparators import FixedBias, LastPrices
 from equipoise.audits.contender import Contender
-from equipoise.audits.data import TOP_K
+from equipoise.audits.data import AXES, GATE, TOP_K
 from equipoise.audits.measures import LEAST, MEAN, Aggregate, Measure, Row, Values
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.balancers.in_process import InProcess
 from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
-from equipoise.errors import TargetError
+from equipoise.errors import InvalidProblem, TargetError
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem, GroupLimitedProblem
 from equipoise.roles.router import ROLE, Routed
@@ -103,6 +103,7 @@ def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) 
     except TargetError as error:
         return replace(row, error=str(error), kind=error.kind)
     problem, mask, load = optima.problem, routed.mask, routed.load
+    asked = tokens * instance.top_k
     reached, peak = metrics.score(problem, mask), metrics.peak(load)
     balanced = optima.exactly_k.at(optima.exactly_k.balance).objective
     form, possible, word, least = _possible(contender, optima, mask, peak, reached)
@@ -118,9 +119,11 @@ def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) 
         "peak": peak,
         "least_peak": least,
         "excess_peak": None if least is None else metrics.excess_peak(peak, least),
-        "imbalance": 1 + metrics.max_vio(load),
-        "max_vio": metrics.max_vio(load),
-        "min_vio": metrics.min_vio(load),
+        "imbalance": 1 + metrics.max_vio(load, asked),
+        "max_vio": metrics.max_vio(load, asked),
+        "min_vio": metrics.min_vio(load, asked),
+        "dropped": metrics.dropped(mask, instance.top_k) / asked,
+        "starved": metrics.starved(load),
         "dual_gap": gap,
         "relative_dual_gap": None if gap is None else metrics.relative_regret(problem, balanced, balanced - gap),
         "seconds": contender.seconds - before,
@@ -159,10 +162,21 @@ def _groups(contender: Contender, mask: npt.NDArray[np.bool_]) -> tuple[int, int
 
 
 def sequences(instances: Sequence[Instance], options: Options) -> list[list[Instance]]:
-    """Group batches by their sequence, both in order of appearance."""
+    """Group batches by their sequence, both in order of appearance; only those of so many experts, if that is asked.
+
+    Raises
+    ------
+    InvalidProblem
+        If there are none of them.
+    """
+    wanted = options.get("experts")
+    known = sorted({instance.scores.shape[1] for instance in instances})
+    if wanted is not None and wanted not in known:
+        raise InvalidProblem("experts", str(wanted), f"what the trace has: {', '.join(map(str, known))}")
     groups: dict[str, list[Instance]] = {}
     for instance in instances:
-        groups.setdefault(instance.sequence, []).append(instance)
+        if wanted in (None, instance.scores.shape[1]):
+            groups.setdefault(instance.sequence, []).append(instance)
     return list(groups.values())
 
 
@@ -203,12 +217,31 @@ REGRET = Measure(
     "share",
     title="regret",
     gap="regret",
+    noun="regret",
     words="score lost to the certified optimum with the same peak load, over that optimum's gain on random balanced "
     "routing",
 )
-MAX_VIO = Measure("max_vio", "ratio", title="MaxVio", gap="MaxVio", words="peak over mean load of the experts, minus 1")
-MIN_VIO = Measure("min_vio", "ratio", "more", (MEAN, LEAST), "MinVio", "least over mean load of the experts, minus 1")
+MAX_VIO = Measure(
+    "max_vio",
+    "ratio",
+    title="MaxVio",
+    gap="MaxVio",
+    noun="MaxVio",
+    words="peak over mean load of the experts, minus 1; the mean is T K / E, as if nothing were dropped",
+)
+DROPPED = Measure(
+    "dropped",
+    "share",
+    title="dropped",
+    noun="loss of assignments",
+    only_if_any=True,
+    words="assignments asked for and not given, of T K",
+)
+STARVED = Measure("starved", "count", title="starved", only_if_any=True, words="experts without a token")
+MIN_VIO = Measure("min_vio", "ratio", "more", (MEAN, LEAST), "MinVio", "least over that mean load, minus 1")
 SCORE = Measure("score_ratio", "ratio", "more", (MEAN,), "score", "over that of the certified balanced optimum")
+
+EXPERTS = Option("experts", int, "Only batches of so many experts.", least=1, compared=False, studied=False)
 
 BESIDE = (
     Measure("peak", "tokens", aggregates=()),
@@ -233,7 +266,8 @@ STREAM = RoleAudit(
             MAX_VIO,
             aggregates=(AVERAGE, SUPREMUM),
             title="AvgMaxVio / SupMaxVio",
-            words="mean and maximum of MaxVio over the steps, averaged over the sequences",
+            words="mean and maximum of MaxVio over the steps, averaged over the sequences; MaxVio is peak over mean "
+            "load of the experts, minus 1, and the mean is T K / E, as if nothing were dropped",
         ),
         Measure(
             "max_vio",
@@ -242,6 +276,8 @@ STREAM = RoleAudit(
             title="balanced after",
             words=f"steps until MaxVio stays at most {BALANCED_AT}, and in how many sequences it does",
         ),
+        DROPPED,
+        STARVED,
         replace(MIN_VIO, aggregates=(MEAN,)),
         SCORE,
         Measure("regret", "score", aggregates=(MEAN,)),
@@ -251,7 +287,7 @@ STREAM = RoleAudit(
     ),
     judge=judge_stream,
     units=sequences,
-    options=(TOP_K,),
+    options=(TOP_K, GATE, AXES, EXPERTS),
     legend=lambda audit: (
         "Every batch is routed once, in order. The last two rows cannot see the future; the optimum of each step can."
     ),
@@ -264,6 +300,8 @@ AUDIT = RoleAudit(
     measures=(
         REGRET,
         MAX_VIO,
+        DROPPED,
+        STARVED,
         SCORE,
         Measure(
             "excess_peak",
@@ -284,7 +322,13 @@ AUDIT = RoleAudit(
     ),
     judge=judge,
     units=sequences,
-    options=(TOP_K, Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1)),
+    options=(
+        TOP_K,
+        GATE,
+        AXES,
+        EXPERTS,
+        Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1),
+    ),
     legend=lambda audit: (
         f"Stateful routers saw each batch {audit.options['passes']} times and are judged on the last (--passes)."
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from os import PathLike
@@ -12,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.audits.baseline import Baseline
-from equipoise.audits.contender import CALL_SECONDS, contenders
+from equipoise.audits.contender import CALL_SECONDS, contenders, settled
 from equipoise.audits.data import hashes, instances_of
 from equipoise.audits.measures import Row
 from equipoise.audits.result import Audit, environment
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.balancers.find import Target
 from equipoise.balancers.pool import POOL
+from equipoise.conditions import Condition
 from equipoise.errors import InvalidFile, InvalidProblem, TargetError
 from equipoise.executors import in_order, open_executor
 from equipoise.roles import all_roles, role_named
@@ -37,10 +39,12 @@ def audit(
     targets: Any = (),
     *,
     role: str | None = None,
+    form: str | None = None,
     trace: Any = "recorded",
     workers: int | None = None,
     dask: str | None = None,
     call_seconds: float = CALL_SECONDS,
+    accepts: str | None = None,
     baseline: str | PathLike[str] | None = None,
     update_baseline: bool = False,
     tolerance: float = 0.0,
@@ -56,6 +60,8 @@ def audit(
         classes or objects. None of them: all built-in balancers of the role that take any input.
     role
         "router", "scheduler", "placer", "predictor" or a registered one; None: told from the targets.
+    form
+        Name of the call form of all targets that do not ship with Equipoise; None: told from each.
     trace
         "recorded" (ships with Equipoise), another name that the role knows, a path, an array (scores ``[T, E]`` beside
         ``top_k``, loads ``[E]`` or ``[N, E]``, a series ``[S, E]``), or a list of instances.
@@ -63,6 +69,9 @@ def audit(
         Local processes, or the address of a Dask cluster; None: this process. It makes no difference to the rows.
     call_seconds
         Time limit of one call of a target that has a process of its own.
+    accepts
+        Which instances the targets take, as a condition on their sizes, for instance "K == 1" of routers. What a target
+        does not accept, as it says itself or as is said here, is not judged, nor what it refuses by raising.
     baseline
         File with the gaps of an earlier audit; every gap is compared with it, within ``tolerance`` (a share). With
         ``update_baseline`` it is written instead.
@@ -80,8 +89,11 @@ def audit(
     InvalidFile
         If a trace or baseline cannot be read, or the baseline is of another audit.
     """
-    found = _targets(targets, role)
+    found = _targets(targets, role, form)
     role = _common_role(found) if role is None else role
+    if accepts is not None:
+        Condition(accepts, role_named(role).letters)  # an error here, before any work
+        found = [replace(target, accepts=accepts) for target in found]
     chosen, settings = choose(role, options)
     instances, name, warnings = instances_of(chosen, trace, settings)
     found = found or defaults(chosen, instances)
@@ -109,6 +121,8 @@ def judge_units(
     """Return the rows of all units, balancer by balancer."""
     rows: list[Row] = []
     work = partial(_judge, role_named(chosen.role), chosen.variant, targets, options, shared, call_seconds)
+    if progress is not None:
+        progress(0, len(units))
     for done, judged in enumerate(in_order(work, units, executor), 1):
         rows += judged
         if progress is not None:
@@ -128,7 +142,7 @@ def _judge(
 ) -> list[Row]:
     chosen = role_audit(role.name)
     with contenders(targets, call_seconds) as tried:
-        return chosen.variants.get(variant, chosen).judge(tried, unit, options, shared)
+        return settled(tried, chosen.variants.get(variant, chosen).judge(tried, unit, options, shared))
 
 
 def choose(role: str, given: Mapping[str, Any]) -> tuple[RoleAudit, dict[str, Any]]:
@@ -167,14 +181,16 @@ def defaults(chosen: RoleAudit, instances: Sequence[Any]) -> list[Target]:
     ]
 
 
-def _targets(given: Any, role: str | None) -> list[Target]:
+def _targets(given: Any, role: str | None, form: str | None) -> list[Target]:
     listed = [given] if isinstance(given, str | Target) or not isinstance(given, Iterable) else list(given)
     found = {}
     for one in listed:
         target = Target.of(one, role)
+        if target.entry is None:
+            target = Target.of(one, role, form)
         name, number = target.name, 2
         while target.name in found and not isinstance(one, str):
-            target, number = Target(f"{name}#{number}", target.path, target.given, role), number + 1
+            target, number = replace(target, name=f"{name}#{number}"), number + 1
         found[target.name] = target
     return list(found.values())
 

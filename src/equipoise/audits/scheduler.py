@@ -10,6 +10,7 @@ from typing import Any
 from equipoise.audits.cluster import (
     SIZES,
     Cluster,
+    Integers,
     certified_schedule,
     clusters_for,
     in_json,
@@ -19,15 +20,15 @@ from equipoise.audits.cluster import (
     word_of,
 )
 from equipoise.audits.contender import Contender
-from equipoise.audits.data import STEPS
+from equipoise.audits.data import AXES, STEPS
 from equipoise.audits.measures import LEAST, MEAN, ZEROS, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import TargetError
 from equipoise.problems import SchedulingProblem, TrafficProblem
-from equipoise.problems.scheduling import hosts_of
+from equipoise.problems.scheduling import replicas_of
 from equipoise.problems.traffic import node_costs
 from equipoise.reference.scheduling.ranges import route_by_ranges
-from equipoise.roles.scheduler import Schedule
+from equipoise.roles.scheduler import Schedule, hosts_for
 from equipoise.solution import Solution
 from equipoise.solvers.solve import solve
 from equipoise.traces import LoadInstance
@@ -38,11 +39,11 @@ def judge(contenders: Sequence[Contender], unit: list[Any], options: Options, sh
     [instance] = unit
     cluster: Cluster = shared[len(instance.total)]
     placed = placed_by(options["placement"], cluster, instance.total)
-    hosts = hosts_of(placed, len(instance.total), cluster.devices)
+    replicas = replicas_of(placed, len(instance.total), cluster.devices)
     sources = instance.load if instance.load.ndim == 2 else None
-    problem = SchedulingProblem(instance.total if sources is None else None, hosts, source_load=sources)
+    problem = SchedulingProblem(instance.total if sources is None else None, replicas, source_load=sources)
     best = certified_schedule(problem)
-    return [_row(one, instance, cluster, options["placement"], problem, best) for one in contenders]
+    return [_row(one, instance, cluster, options["placement"], problem, replicas, best) for one in contenders]
 
 
 def _row(
@@ -51,13 +52,14 @@ def _row(
     cluster: Cluster,
     placement: str,
     problem: SchedulingProblem,
+    replicas: Integers,
     best: Solution,
 ) -> Row:
     sizes = {"experts": problem.num_experts, "slots": cluster.slots, "devices": cluster.devices}
     row = Row(contender.name, instance.name, {**sizes, "placement": placement})
     before = contender.seconds
     try:
-        schedule: Schedule = contender.ask(instance.load, problem.hosts)
+        schedule: Schedule = contender.ask(instance.load, hosts_for(contender.capabilities, replicas))
     except TargetError as error:
         return replace(row, error=str(error), kind=error.kind)
     peak, optimum = schedule.peak, int(best.objective or 0)
@@ -109,6 +111,7 @@ AUDIT = RoleAudit(
             "share",
             title="excess",
             gap="excess",
+            noun="excess",
             words="peak load beyond the certified optimum of whole tokens on the same placement",
         ),
         Measure("excess", "tokens", title="tokens", words="the same in tokens"),
@@ -120,6 +123,7 @@ AUDIT = RoleAudit(
             "share",
             aggregates=(MEAN,),
             title="traffic",
+            noun="excess traffic",
             words='moved beyond the least at the same peak ("-": sources are not known)',
         ),
         Measure("seconds", "seconds", aggregates=(MEAN,), title="seconds", words="of a call, on this machine"),
@@ -134,6 +138,6 @@ AUDIT = RoleAudit(
     units=one_by_one,
     shared=clusters_for,
     about=in_json,
-    options=(Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"), STEPS, *SIZES),
+    options=(Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"), STEPS, AXES, *SIZES),
     legend=lambda audit: f"Placement: {audit.options['placement']}; {sizes_in_words(audit.shared)}.",
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from equipoise.conditions import Condition
 from equipoise.errors import TargetError
 from equipoise.roles.role import Role
 
@@ -50,16 +51,33 @@ class Balancer(ABC):
         What it shows that it can do ("has reset", "takes mask") and what it declares ("drops").
     call_seconds
         Time limit of a call, where it has a process of its own.
+    sizes
+        The only sizes that it is asked for, the last of its role's, of a router E and K; None: all.
+    form
+        Name of its call form, where somebody has said it.
+    condition
+        What is said of the inputs that it takes, from outside; None: nothing.
     """
 
     name: str
     role: Role
     capabilities: frozenset[str]
     call_seconds: float = CALL_SECONDS
+    sizes: tuple[int, ...] | None = None
+    form: str | None = None
+    condition: Condition | None = None
+
+    def call(self, *arguments: Any, **keywords: Any) -> Reply:
+        """Call it; it works on copies of its arguments. An error knows of which call it is."""
+        try:
+            return self.reply(*arguments, **keywords)
+        except TargetError as error:
+            error.arguments, error.keywords = arguments, keywords
+            raise
 
     @abstractmethod
-    def call(self, *arguments: Any, **keywords: Any) -> Reply:
-        """Call it; it works on copies of its arguments."""
+    def reply(self, *arguments: Any, **keywords: Any) -> Reply:
+        """Call it, wherever it lives."""
 
     @abstractmethod
     def fresh(self) -> None:
@@ -102,6 +120,15 @@ class Balancer(ABC):
     def trainable(self) -> bool:
         """Whether it learns from a run before it is asked: it then has ``train``."""
         return "has train" in self.capabilities
+
+    def takes(self, *arguments: Any) -> bool:
+        """Whether it is to be asked this at all: it accepts inputs of this shape, and is said to do so."""
+        shape = self.role.shape(*arguments)
+        if self.sizes is not None and tuple(shape[-len(self.sizes) :]) != self.sizes:
+            return False
+        if self.condition is not None and not self.condition.holds(shape):
+            return False
+        return "has accepts" not in self.capabilities or self.accepts(shape)
 
     def ask(self, *arguments: Any, **keywords: Any) -> Any:
         """Call it and return its answer, as its role reads it."""

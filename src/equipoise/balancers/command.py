@@ -103,6 +103,8 @@ class Command:
             self._start()
         assert self._process is not None
         reply = self._exchange(self._process, line, CALL_SECONDS)
+        if "refuses" in reply:
+            raise TargetError(f"it refuses: {str(reply['refuses'])[:200]!r}", kind="raises", on_purpose=True)
         if "error" in reply:
             raise TargetError(f"it reports the error {str(reply['error'])[:200]!r}", kind="raises")
         return reply

@@ -15,11 +15,12 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import Any, cast
 
-from equipoise.balancers.adapters.forms import form_of, parameters, role_of
+from equipoise.balancers.adapters.forms import form_named, form_of, parameters, role_of
 from equipoise.balancers.balancer import CALL_SECONDS, Balancer, describe
 from equipoise.balancers.command import PREFIX, Command
 from equipoise.balancers.in_process import InProcess
 from equipoise.balancers.isolated import MEMORY, Isolated
+from equipoise.conditions import Condition
 from equipoise.errors import InvalidProblem, TargetNotFound
 from equipoise.reference.catalogue import Entry
 from equipoise.roles import all_roles, role_named
@@ -43,30 +44,48 @@ class Target:
         The Python object, where one was given.
     role
         What it is; None: told from its parameters.
+    form
+        Name of the form that it has; None: told from its parameters.
+    sizes
+        The only sizes that it is tried at, of a router E and K; None: any, or its own.
+    accepts
+        A condition on the sizes of the inputs that it takes (:mod:`equipoise.conditions`); None: whatever it says.
     """
 
     name: str
     path: str | None
     given: Any = None
     role: str | None = None
+    form: str | None = None
+    sizes: tuple[int, ...] | None = None
+    accepts: str | None = None
 
     @classmethod
-    def of(cls, given: Any, role: str | None = None) -> Target:
-        """Return what a name, a function, a class or an object is as a target.
+    def of(
+        cls,
+        given: Any,
+        role: str | None = None,
+        form: str | None = None,
+        sizes: tuple[int, ...] | None = None,
+        accepts: str | None = None,
+    ) -> Target:
+        """Return what a name, a function, a class or an object is as a target; with a form, its role is the form's.
 
         Raises
         ------
         InvalidProblem
-            If it is nothing that can be called.
+            If it is nothing that can be called, or there is no such form.
         """
         if isinstance(given, Target):
             return given
+        if form is not None:
+            role = form_named(form, role).role
         if isinstance(given, str):
-            return cls(given, given, role=role)
-        if not callable(given) and form_of(given, role) is None:
+            return cls(given, given, None, role, form, sizes, accepts)
+        if not callable(given) and form is None and form_of(given, role) is None:
             raise InvalidProblem("targets", f"a {type(given).__name__}", "names of balancers, or callables")
         name = getattr(given, "__qualname__", type(given).__qualname__)
-        return cls(name, importable(given), given, role)
+        return cls(name, importable(given), given, role, form, sizes, accepts)
 
     @property
     def entry(self) -> Entry | None:
@@ -81,16 +100,30 @@ class Target:
         ------
         TargetNotFound
             If it cannot be found or made, or its role cannot be told.
+        InvalidProblem
+            If what it accepts is no condition on the sizes of its role.
         """
+        balancer = self._start(in_process, call_seconds, memory)
+        balancer.form = self.form
+        if self.accepts is not None:
+            try:
+                balancer.condition = Condition(self.accepts, balancer.role.letters)
+            except InvalidProblem:
+                balancer.close()
+                raise
+        return balancer
+
+    def _start(self, in_process: bool, call_seconds: float, memory: int) -> Balancer:
         if self.path is not None and not in_process:
             try:
-                return Isolated(self.path, self.role, call_seconds=call_seconds, memory=memory)
+                said = self.role, self.form, self.sizes
+                return Isolated(self.path, *said, call_seconds=call_seconds, memory=memory)
             except TargetNotFound:
                 if self.given is None:
                     raise
         if self.given is None:
-            return InProcess(self.name, *resolve(str(self.path), self.role))
-        return InProcess(self.name, *_maker(self.name, self.given, self.role))
+            return InProcess(self.name, *resolve(str(self.path), self.role, self.form), self.sizes)
+        return InProcess(self.name, *_maker(self.name, self.given, self.role, self.form), self.sizes)
 
 
 def importable(given: Any) -> str | None:
@@ -102,7 +135,7 @@ def importable(given: Any) -> str | None:
     return f"{module}:{name}" if found is given else None
 
 
-def resolve(target: str, role: str | None = None) -> tuple[Role, Callable[[], Any]]:
+def resolve(target: str, role: str | None = None, form: str | None = None) -> tuple[Role, Callable[[], Any]]:
     """Return the role of the balancer that ``target`` names, and what makes it.
 
     Parameters
@@ -114,6 +147,8 @@ def resolve(target: str, role: str | None = None) -> tuple[Role, Callable[[], An
         What has the form of a framework goes through its adapter.
     role
         Name of the role; None: that of the built-in balancer, or the one that the names of the parameters tell.
+    form
+        Name of a form, where the parameters do not tell it.
 
     Raises
     ------
@@ -132,11 +167,14 @@ def resolve(target: str, role: str | None = None) -> tuple[Role, Callable[[], An
         both = " and a ".join(one.name for one in homes)
         raise TargetNotFound(f"target {target!r} is both a {both}; say which with --role")
     found = _look_up(target, [name for one in roles for name in one.catalogue])
-    return _maker(target, found, role)
+    return _maker(target, found, role, form)
 
 
-def _maker(name: str, found: Any, role: str | None) -> tuple[Role, Callable[[], Any]]:
+def _maker(name: str, found: Any, role: str | None, said: str | None = None) -> tuple[Role, Callable[[], Any]]:
     """Return the role of a function, class or object, and what makes a balancer of it."""
+    if said is not None:
+        named = form_named(said, role)
+        return role_named(named.role), partial(_guarded_load, name, partial(named.adapt, found))
     known = role_of(found) if role is None else role_named(role)
     form = None if known is None else form_of(found, known.name)
     if form is None and not callable(found):

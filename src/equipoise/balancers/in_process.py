@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import inspect
+import dis
 import io
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,11 +18,15 @@ from typing import Any
 import numpy as np
 
 from equipoise.arrays import as_numpy
+from equipoise.balancers.adapters.forms import parameters
 from equipoise.balancers.balancer import Balancer, Reply, describe
 from equipoise.balancers.command import Command
 from equipoise.errors import EquipoiseError, InvalidProblem, TargetError
 from equipoise.roles.role import Role
 from equipoise.routing import Routing
+
+LIBRARIES = frozenset({"jax", "jaxlib", "numba", "numpy", "pandas", "scipy", "torch"})
+"""Packages whose exceptions are accidents of the code that calls them, not refusals."""
 
 GENERIC = ("accepts", "reset", "train")
 """Attributes that a balancer of any role may have."""
@@ -30,15 +35,17 @@ GENERIC = ("accepts", "reset", "train")
 class InProcess(Balancer):
     """One balancer, made afresh on demand by ``make``."""
 
-    def __init__(self, name: str, role: Role, make: Callable[[], Any]) -> None:
+    def __init__(self, name: str, role: Role, make: Callable[[], Any], sizes: tuple[int, ...] | None = None) -> None:
         self.name, self.role = name, role
         self._make = make
         self._kept: Any = None
         self._learnt: dict[bytes, Any] = {}
         self._object: Any = make()
         self.capabilities = frozenset(self._capabilities())
+        own = getattr(self._object, "sizes", None)
+        self.sizes = sizes or (tuple(own) if isinstance(own, tuple | list) and own else None)
 
-    def call(self, *arguments: Any, **keywords: Any) -> Reply:
+    def reply(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call it with copies, read-only where the caller's are."""
         given = [_copy(value) if isinstance(value, np.ndarray) else value for value in arguments]
         output = io.StringIO()
@@ -94,7 +101,7 @@ class InProcess(Balancer):
     def save_state(self) -> None:
         """Keep its ``state_dict()``."""
         with _guarded():
-            self._kept = self._object.state_dict()
+            self._kept = copy.deepcopy(self._object.state_dict())  # a module's own tensors go on changing
 
     def restore_state(self) -> None:
         """Give the kept state to its ``load_state_dict``."""
@@ -112,11 +119,8 @@ class InProcess(Balancer):
         found = {f"has {name}" for name in known if hasattr(self._object, name)}
         if hasattr(self._object, "state_dict") and hasattr(self._object, "load_state_dict"):
             found.add("has state_dict")
-        try:
-            parameters = list(inspect.signature(self._object).parameters.values())
-        except (TypeError, ValueError):
-            parameters = []
-        found |= {f"takes {p.name}" for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+        known_by_name = (p for p in parameters(self._object) if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
+        found |= {f"takes {parameter.name}" for parameter in known_by_name}
         return found | {str(name) for name in getattr(self._object, "capabilities", ())}
 
 
@@ -129,7 +133,24 @@ def _guarded(output: io.StringIO | None = None) -> Iterator[None]:
     except (TargetError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise TargetError(f"it raised {describe(error)}", "raises") from error
+        raise TargetError(f"it raised {describe(error)}", "raises", on_purpose=_on_purpose(error)) from error
+
+
+def _on_purpose(error: BaseException) -> bool:
+    """Whether a statement of the balancer's own code, ``raise`` or ``assert``, refuses what it was given.
+
+    An error that Python or a library of arrays raises there is an accident, whatever its type.
+    """
+    if not isinstance(error, AssertionError | ValueError | TypeError | NotImplementedError):
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    code, package = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+    stated = code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"] or isinstance(error, AssertionError)
+    return stated and package not in LIBRARIES and package not in sys.stdlib_module_names
 
 
 def plain(value: Any) -> tuple[Any, str | None]:

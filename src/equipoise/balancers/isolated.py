@@ -20,14 +20,19 @@ from equipoise.roles import homes, role_named
 START_SECONDS = 60.0
 MEMORY = 8 << 30
 
+FIRST = 12
+"""How many times the limit of a call its first one may take, up to ``START_SECONDS``: it compiles what it needs."""
+
 
 class Isolated(Balancer):
     """The balancer that ``target`` names, in a worker process; without a role, its own is found out there.
 
     Parameters
     ----------
+    form, sizes
+        As :class:`~equipoise.balancers.find.Target` has them.
     call_seconds
-        Time limit of one call.
+        Time limit of one call; the first of a process may take :data:`FIRST` times as long, for what is compiled then.
     memory
         Bytes of address space that the process may have.
 
@@ -40,13 +45,21 @@ class Isolated(Balancer):
     """
 
     def __init__(
-        self, target: str, role: str | None = None, *, call_seconds: float = CALL_SECONDS, memory: int = MEMORY
+        self,
+        target: str,
+        role: str | None = None,
+        form: str | None = None,
+        sizes: tuple[int, ...] | None = None,
+        *,
+        call_seconds: float = CALL_SECONDS,
+        memory: int = MEMORY,
     ) -> None:
         self.name, self.call_seconds, self._memory = target, call_seconds, memory
-        self._asked_role = role
+        self._said = {"role": role, "form": form, "sizes": sizes}
         self._allowed: float | None = None
         self._left: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._compiles = self._first = True
         self._start()
 
     def take(self, target: str, role: str | None = None) -> None:
@@ -57,7 +70,8 @@ class Isolated(Balancer):
         TargetNotFound
             If it cannot be found or made; the process has ended then.
         """
-        self.name, self._asked_role = target, role
+        self.name, self._said = target, {"role": role, "form": None, "sizes": None}
+        self._compiles = True
         if self._process is None:
             self._start()
         else:
@@ -67,9 +81,22 @@ class Isolated(Balancer):
         """Limit the time of all calls from now on together; None lifts the limit."""
         self._allowed = self._left = seconds
 
-    def call(self, *arguments: Any, **keywords: Any) -> Reply:
-        """Call it in its process."""
-        return Reply(**self._ask("call", arguments, keywords))
+    def reply(self, *arguments: Any, **keywords: Any) -> Reply:
+        """Call it in its process.
+
+        The first call of a process has more time. Where it did not need that, or hung all the same, a process that is
+        started again does not get it.
+        """
+        seconds, first = self.call_seconds, self._first or self._process is None
+        if first and self._compiles:
+            seconds, self._compiles = max(seconds, min(START_SECONDS, FIRST * seconds)), False
+        started = time.monotonic()
+        try:
+            reply = Reply(**self._ask("reply", arguments, keywords, seconds))
+        finally:
+            self._first = False
+        self._compiles |= first and time.monotonic() - started > self.call_seconds
+        return reply
 
     def fresh(self) -> None:
         """Make it anew."""
@@ -113,7 +140,12 @@ class Isolated(Balancer):
                     stream.close()
 
     def _start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        # Small calls of torch cost ten times as much where its threads wait for each other on a busy machine.
+        environment = {
+            "OMP_NUM_THREADS": "1",
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "equipoise.balancers.worker", str(self._memory)],
             env=environment,
@@ -128,13 +160,15 @@ class Isolated(Balancer):
 
     def _introduce(self) -> None:
         """Tell the worker which target it holds, and learn what that is."""
-        self._send({"do": "take", "target": self.name, "role": self._asked_role, "homes": homes()})
+        self._first = True
+        self._send({"do": "take", "target": self.name, "homes": homes(), **self._said})
         reply = self._wait(START_SECONDS, "starting")
         if "refused" in reply:
             self.close()
             raise TargetNotFound(reply["refused"])
         self.role = role_named(reply["ok"]["role"])
         self.capabilities = frozenset(reply["ok"]["capabilities"])
+        self.sizes = None if reply["ok"]["sizes"] is None else tuple(reply["ok"]["sizes"])
 
     def _ask(
         self, method: str, arguments: tuple[Any, ...] = (), keywords: dict[str, Any] | None = None, seconds: float = 0
@@ -152,7 +186,7 @@ class Isolated(Balancer):
             if self._left is not None:
                 self._left -= time.monotonic() - started
         if "error" in reply:
-            raise TargetError(reply["error"], reply["kind"])
+            raise TargetError(reply["error"], reply["kind"], on_purpose=reply["on purpose"])
         return reply["ok"]
 
     def _send(self, request: dict[str, Any]) -> None:

@@ -35,7 +35,8 @@ class Pool:
         TargetNotFound
             If it cannot be found or made.
         """
-        key = (target.path or id(target.given), target.role, *sorted(settings.items()))
+        said = target.role, target.form, target.sizes, target.accepts
+        key = (target.path or id(target.given), *said, *sorted(settings.items()))
         balancer = self._take(key) or self._start(target, settings)
         try:
             yield balancer

@@ -18,7 +18,7 @@ from equipoise.balancers.wire import receive, send
 from equipoise.errors import EquipoiseError, TargetError
 from equipoise.roles import register
 
-METHODS = {"call", "fresh", "reset", "train", "accepts", "attribute", "save_state", "restore_state"}
+METHODS = {"reply", "fresh", "reset", "train", "accepts", "attribute", "save_state", "restore_state"}
 
 
 def limit_memory(size: int) -> None:
@@ -44,7 +44,7 @@ def serve() -> None:
         except EOFError:
             return
         if request["do"] == "take":
-            balancer, reply = _take(request["target"], request["role"], request["homes"])
+            balancer, reply = _take(**{name: value for name, value in request.items() if name != "do"})
         else:
             reply = _answer(balancer, request["do"], request["arguments"], request["keywords"])
         send(replies, reply)
@@ -52,14 +52,17 @@ def serve() -> None:
             return
 
 
-def _take(target: str, role: str | None, homes: list[str]) -> tuple[InProcess | None, dict[str, Any]]:
+def _take(
+    target: str, role: str | None, form: str | None, sizes: list[int] | None, homes: list[str]
+) -> tuple[InProcess | None, dict[str, Any]]:
     """Return the balancer and what it is; none and the reason if there is no such target."""
     try:
         for home in homes:
             register(home)
-        known, make = resolve(target, role)
-        balancer = InProcess(target, known, make)
-        return balancer, {"ok": {"role": known.name, "capabilities": sorted(balancer.capabilities)}}
+        known, make = resolve(target, role, form)
+        balancer = InProcess(target, known, make, None if sizes is None else tuple(sizes))
+        told = {"role": known.name, "capabilities": sorted(balancer.capabilities), "sizes": balancer.sizes}
+        return balancer, {"ok": told}
     except EquipoiseError as error:
         return None, {"refused": str(error)}
     except BaseException as error:
@@ -73,9 +76,9 @@ def _answer(balancer: InProcess | None, method: str, arguments: list[Any], keywo
         found = getattr(balancer, method)(*arguments, **keywords)
         return {"ok": asdict(found) if isinstance(found, Reply) else found}
     except TargetError as error:
-        return {"error": str(error), "kind": error.kind}
+        return {"error": str(error), "kind": error.kind, "on purpose": error.on_purpose}
     except BaseException as error:
-        return {"error": f"it raised {describe(error)}", "kind": "raises"}
+        return {"error": f"it raised {describe(error)}", "kind": "raises", "on purpose": False}
 
 
 if __name__ == "__main__":

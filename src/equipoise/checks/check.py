@@ -12,7 +12,7 @@ from equipoise.checks.engine.registry import Check, Failure, check_named, select
 from equipoise.checks.engine.report import Report
 from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
-from equipoise.errors import EquipoiseError, TargetError
+from equipoise.errors import EquipoiseError, InvalidProblem, TargetError
 
 
 def check(
@@ -20,6 +20,10 @@ def check(
     role: str | None = None,
     max_gap: float | None = None,
     *,
+    form: str | None = None,
+    experts: int | None = None,
+    top_k: int | None = None,
+    accepts: str | None = None,
     exclude: Iterable[str] = (),
     checks_as_of: str | None = None,
     in_process: bool = False,
@@ -40,6 +44,13 @@ def check(
         "router", "scheduler", "placer", "predictor" or a registered one; None: told from the target's parameters.
     max_gap
         Largest relative gap to the certified optimum, for instance 0.01.
+    form
+        Name of the call form that it has, where its parameters do not tell: ``equipoise list --forms``.
+    experts, top_k
+        The only sizes that a router is tried at; both or neither.
+    accepts
+        Which inputs it takes, as a condition on their sizes, for instance "K < E and T*K % E == 0" of a router; no
+        others are tried. docs/reference/expectations.md has the letters of every role.
     exclude, checks_as_of
         Names of checks to leave out; version after which checks are left out.
     in_process
@@ -58,7 +69,11 @@ def check(
         If a name or a number is none.
     """
     chosen = Settings(max_gap, **settings)
-    with Target.of(target, role).hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
+    if (experts is None) != (top_k is None):
+        raise InvalidProblem("experts" if top_k is None else "top_k", "not given", "both experts and top_k, or neither")
+    sizes = None if experts is None or top_k is None else (experts, top_k)
+    tried = Target.of(target, role, form, sizes, accepts)
+    with tried.hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
         checks = select(balancer.role.name, exclude, checks_as_of)
         report = run_checks(balancer, checks, chosen, lambda entry: progress(entry, len(checks)))
     for finding in report.findings:
@@ -67,7 +82,12 @@ def check(
 
 
 def replay(
-    finding: str | Finding, target: Any = None, max_gap: float | None = None, *, in_process: bool = False
+    finding: str | Finding,
+    target: Any = None,
+    max_gap: float | None = None,
+    *,
+    form: str | None = None,
+    in_process: bool = False,
 ) -> tuple[Literal["FIXED", "STILL FAILS", "ERROR"], str]:
     """Run one finding again, on its own target or on another; return what happened, and a sentence.
 
@@ -75,6 +95,8 @@ def replay(
     ----------
     finding
         Its id, the path of its file, or itself.
+    form
+        Of the target, where it is another than the one found with.
 
     Raises
     ------
@@ -85,7 +107,8 @@ def replay(
     """
     saved = load(finding) if isinstance(finding, str) else finding
     entry = check_named(saved.check, select(saved.role), "finding", saved.role)
-    held = Target.of(saved.target if target is None else target, saved.role)
+    said = form or (saved.form if target is None else None)
+    held = Target.of(saved.target if target is None else target, saved.role, said)
     try:
         with held.hold(in_process=in_process, call_seconds=CALL_SECONDS) as balancer:
             entry.function(balancer, saved.case, Settings(max_gap))

@@ -1,4 +1,4 @@
-"""The command line: `equipoise audit | check | replay | study | solve | verify | list | doctor`."""
+"""The command line: `equipoise audit | check | replay | place | export | study | solve | verify | list | doctor`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ COMMANDS = {
     "audit": ("audit", "audit", "Say how far balancers are from the exact optimum on a trace."),
     "check": ("check", "check", "Find the smallest input that breaks a balancer."),
     "replay": ("check", "replay", "Run one saved counter-example again."),
+    "place": ("place", "place", "Say how good a deployed map of experts is, and find a better one."),
+    "export": ("export", "export", "Write a map of experts as a serving framework reads it."),
     "study": ("study", "study", "Compare balancers over many instances and seeds, and write a report."),
     "solve": ("solve", "solve", "Solve an assignment problem and certify the optimum."),
     "verify": ("solve", "verify", "Check a certificate without any solver."),
@@ -53,8 +55,8 @@ class Commands(click.Group):
 def commands() -> None:
     """Exact, certified optima for Mixture-of-Experts load balancing.
 
-    Exit codes: 0 fine; 1 a finding against a balancer, or a rejected certificate; 2 wrong usage or unreadable input;
-    3 the oracle is in trouble; 130 interrupted.
+    Exit codes: 0 fine; 1 a finding against a balancer, a rejected certificate or an invalid map; 2 wrong usage or
+    unreadable input; 3 the oracle is in trouble; 130 interrupted.
     """
 
 

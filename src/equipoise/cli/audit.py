@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from equipoise.cli.check import share
+from equipoise.cli.check import ACCEPTS, share
 from equipoise.cli.show import format_option, progress, show, workers_options
 
 if TYPE_CHECKING:
@@ -55,12 +55,14 @@ def _shown(value: Any) -> str:
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--role", help="What the targets are. [default: told from their parameters; router without a target]")
+@click.option("--form", "call_form", help="How the targets are called: a name of `list --forms`. [default: told]")
+@click.option("--accepts", metavar="CONDITION", help=ACCEPTS)
 @click.option(
     "--trace",
     default="recorded",
     show_default=True,
-    help="'recorded'; 'drift' (routers) or 'generated' (predictors), which are made, not measured; or a file: scores "
-    "(.npy, .npz, .json) for routers, loads for all others.",
+    help="'recorded'; 'drift' (routers) or 'generated' (predictors), which are made, not measured; or a file or a "
+    "folder of them: scores for routers, loads for all others (`equipoise list --formats`).",
 )
 @role_options
 @click.option("--baseline", type=click.Path(dir_okay=False), help="Compare every gap with those stored in FILE.")
@@ -78,6 +80,7 @@ def _shown(value: Any) -> str:
 def audit(
     targets: tuple[str, ...],
     form: str,
+    call_form: str | None,
     tolerance: float | None,
     **options: Any,
 ) -> int:
@@ -89,16 +92,20 @@ def audit(
 
     A router is compared with the certified optimum at its own peak load; a scheduler with the certified optimum on the
     placement that --placement makes; a placer with proved bounds; a predictor with what happened, beside the noise
-    that nobody can predict. Traces of schedulers, placers and predictors are records of loads: SGLang's or ADRS's JSON,
-    or NPZ.
+    that nobody can predict. Traces of schedulers, placers and predictors are records of loads. `equipoise list
+    --formats` says which files are read.
 
-    Exits with 1 if a target broke or a gap grew, with 3 if something is not proved.
+    Instances that a target refuses are counted and not judged.
+
+    Exits with 1 if a target broke or a gap grew, with 2 if all is refused, with 3 if something is not proved.
     """
     from equipoise.audits.run import audit
 
     with progress("units") as advance:
-        result = audit(targets, tolerance=tolerance or 0.0, progress=advance, **options)
+        result = audit(targets, form=call_form, tolerance=tolerance or 0.0, progress=advance, **options)
     show(result.to_dict() if form == "json" else result.to_markdown() if form == "markdown" else result.table, form)
+    if result.comparison is None and all(row.refused for row in result.rows):
+        raise click.UsageError("nothing was judged: the targets refuse every instance")
     if not result.proved:
         return 3
     return 0 if result.passed else 1

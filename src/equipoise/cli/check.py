@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from equipoise.checks.engine.registry import Check
 
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
+ACCEPTS = "Sizes of the inputs that a target takes, e.g. 'K < E and T*K % E == 0'. [default: as it says itself]"
 MOST = click.FloatRange(0.1)
 
 
@@ -31,6 +32,7 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.command()
 @click.argument("target")
 @click.option("--role", help="What TARGET is: router, scheduler, ... [default: told from its parameters]")
+@click.option("--accepts", metavar="CONDITION", help=ACCEPTS)
 @click.option("--max-gap", callback=share, help="Largest relative gap to the certified optimum, e.g. 1%.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")
@@ -42,9 +44,12 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--call-seconds", type=MOST, default=5.0, show_default=True, help="A call that takes longer hangs.")
 @click.option("--seconds", type=MOST, default=300.0, show_default=True, help="Time after which a check gives up.")
 @click.option("--run-seconds", type=MOST, default=3600.0, show_default=True, help="The same for all of them.")
+@click.option("--form", help="How TARGET is called: a name of `list --forms`. [default: told from its parameters]")
+@click.option("--experts", type=click.IntRange(1), help="Try a router at this E only, beside --top-k.")
+@click.option("--top-k", type=click.IntRange(1), help="Try a router at this K only, beside --experts.")
 @click.option("--in-process", is_flag=True, help="Run the target in this process, for a debugger.")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
-def check(target: str, form: str, **options: Any) -> int:
+@click.option("--format", "output", type=FORMATS, default="table", show_default=True)
+def check(target: str, output: str, **options: Any) -> int:
     """Check TARGET against the properties of its role, and show the smallest input that breaks one.
 
     TARGET is package.module:attribute, file.py:attribute, a built-in name, an entry point of equipoise.balancers, or
@@ -56,8 +61,8 @@ def check(target: str, form: str, **options: Any) -> int:
 
     with _progress() as advance:
         report = check(target, progress=advance, **options)
-    forms = {"table": report.__repr__, "json": report.json, "markdown": report.markdown, "junit": report.junit}
-    click.echo(forms[form]())
+    formats = {"table": report.__repr__, "json": report.json, "markdown": report.markdown, "junit": report.junit}
+    click.echo(formats[output]())
     if report.ran == 0:
         raise click.UsageError("no check ran: all were skipped or excluded")
     if report.gave_up:
@@ -69,15 +74,16 @@ def check(target: str, form: str, **options: Any) -> int:
 @click.argument("finding")
 @click.option("--max-gap", callback=share, help="As given to `check`.")
 @click.option("--target", help="Run another target on the same case.")
+@click.option("--form", help="How that target is called. [default: as the finding says, or told from its parameters]")
 @click.option("--in-process", is_flag=True, help="Run the target in this process, for a debugger.")
-def replay(finding: str, max_gap: float | None, target: str | None, in_process: bool) -> int:
+def replay(finding: str, max_gap: float | None, target: str | None, form: str | None, in_process: bool) -> int:
     """Run one saved counter-example again: FIXED, STILL FAILS or ERROR.
 
     FINDING is the id that `check` printed, or the path of the file. Exits with 0, 1 and 2.
     """
     from equipoise.checks.check import replay
 
-    outcome, sentence = replay(finding, target, max_gap, in_process=in_process)
+    outcome, sentence = replay(finding, target, max_gap, form=form, in_process=in_process)
     click.echo(f"{outcome}: {sentence}")
     return {"FIXED": 0, "STILL FAILS": 1, "ERROR": 2}[outcome]
 

@@ -13,9 +13,15 @@ SCHEMAS = Path(__file__).parents[1] / "schemas"
 
 
 @click.command("list")
+@click.option("--forms", is_flag=True, help="List the call forms of frameworks instead, with an example each.")
+@click.option("--formats", is_flag=True, help="List the formats of files that are read instead.")
 @format_option
-def listing(form: str) -> int:
+def listing(form: str, forms: bool, formats: bool) -> int:
     """List the built-in balancers, the solvers, the recorded runs and the JSON schemas."""
+    if forms:
+        return _forms(form)
+    if formats:
+        return _formats(form)
     from equipoise.roles import all_roles
     from equipoise.solvers.engines import ENGINES
     from equipoise.traces import recorded
@@ -48,4 +54,33 @@ def listing(form: str) -> int:
         if form == "markdown":
             click.echo(f"\n## {title}\n")
         show_table(list(entries[0]), [[str(value) for value in entry.values()] for entry in entries], form, title)
+    return 0
+
+
+def _forms(form: str) -> int:
+    """List how frameworks call their balancers: what ``--form`` takes."""
+    from equipoise.balancers.adapters.forms import all_forms
+
+    entries = [{"name": one.name, "role": one.role, "example": one.example} for one in all_forms()]
+    entries.sort(key=lambda entry: (entry["role"], entry["name"]))
+    if form == "json":
+        show_json({"schema": "equipoise-forms/1", "forms": entries})
+    else:
+        show_table(list(entries[0]), [list(entry.values()) for entry in entries], form, "forms")
+    return 0
+
+
+def _formats(form: str) -> int:
+    """List the formats of files: what holds what, what it looks like, and who writes it."""
+    from equipoise.traces.formats.table import FORMATS
+
+    entries: list[dict[str, object]] = [
+        {"name": one.name, "holds": list(one.kinds), "looks like": one.looks, "written by": one.writer}
+        for one in FORMATS
+    ]
+    if form == "json":
+        show_json({"schema": "equipoise-formats/1", "formats": entries})
+    else:
+        rows = [[", ".join(v) if isinstance(v, list) else str(v) for v in entry.values()] for entry in entries]
+        show_table(list(entries[0]), rows, form, "formats of files")
     return 0

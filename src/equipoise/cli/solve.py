@@ -14,6 +14,7 @@ EXACT = {"objective", "lower", "upper", "grid_error", "raw_objective"}
 @click.option("--top-k", type=int, help="K, experts per token, where the file does not say it.")
 @click.option("--capacity", type=int, help="Tokens an expert can take. [default: the file's, else ceil(T*K/E)]")
 @click.option("--drop", is_flag=True, help="A token may take fewer than K experts.")
+@click.option("--gate", help="What makes scores of FILE's numbers: softmax, sigmoid, sqrtsoftplus or none.")
 @click.option("--solver", help="Engine; see `equipoise list`. [default: the fastest that certifies]")
 @click.option("--time-limit", type=float, help="Seconds.")
 @click.option("-o", "--output", type=click.Path(), help="Write the certificate here.")
@@ -23,6 +24,7 @@ def solve(
     top_k: int | None,
     capacity: int | None,
     drop: bool,
+    gate: str | None,
     solver: str | None,
     time_limit: float | None,
     output: str | None,
@@ -30,14 +32,14 @@ def solve(
 ) -> int:
     """Solve the assignment problem in FILE and certify the optimum.
 
-    FILE is a score matrix [T, E] (.npy), or named arrays (.npz, .json) with the keys scores, or logits and gate, and
+    FILE is a score matrix [T, E] (NPY), or named arrays (NPZ, JSON) with the keys scores, or logits and gate, and
     optionally top_k, capacity, drop, mask.
     """
     from equipoise.solution import ARRAYS, PROVED
     from equipoise.solvers.solve import solve as find_optimum
     from equipoise.traces.read import read_problem
 
-    problem = read_problem(file, top_k, capacity, drop)
+    problem = read_problem(file, top_k, capacity, drop, gate)
     solution = find_optimum(problem, solver, time_limit)
     written = output if solution.certificate is not None else None
     if solution.certificate is not None and output is not None:
@@ -59,8 +61,17 @@ def solve(
 @click.option("--top-k", type=int, help="K, where the problem's file does not say it.")
 @click.option("--capacity", type=int, help="As given to `solve`.")
 @click.option("--drop", is_flag=True, help="As given to `solve`.")
+@click.option("--gate", help="As given to `solve`.")
 @format_option
-def verify(file: str, problem: str | None, top_k: int | None, capacity: int | None, drop: bool, form: str) -> int:
+def verify(
+    file: str,
+    problem: str | None,
+    top_k: int | None,
+    capacity: int | None,
+    drop: bool,
+    gate: str | None,
+    form: str,
+) -> int:
     """Check a certificate without any solver: VERIFIED or REJECTED, and why.
 
     Without --problem the certificate is checked against the problem saved inside it. Exits with 0 if it is accepted,
@@ -72,7 +83,7 @@ def verify(file: str, problem: str | None, top_k: int | None, capacity: int | No
     certificate = Certificate.load(file)
     if problem is None and certificate.statement is None:
         raise click.UsageError(f"{file} does not contain its problem; give it with --problem")
-    verdict = certificate.verify(None if problem is None else read_problem(problem, top_k, capacity, drop))
+    verdict = certificate.verify(None if problem is None else read_problem(problem, top_k, capacity, drop, gate))
     word = "VERIFIED" if verdict.valid else "REJECTED"
     bounds = {"lower": verdict.lower, "upper": verdict.upper}
     if form == "json":

@@ -18,6 +18,9 @@ Booleans = npt.NDArray[np.bool_]
 LARGEST_TOTAL = 2**62
 """Total load times total speed stays below this, so that every exact comparison fits 64 bits."""
 
+MOST_REPLICAS = 2**31
+"""Of an expert on a device."""
+
 
 @dataclass(frozen=True, eq=False, init=False)
 class SchedulingProblem:
@@ -33,8 +36,9 @@ class SchedulingProblem:
     load
         Array-like, shape (E,): tokens per expert; leave out if ``source_load`` is given.
     hosts
-        Array-like, shape (E, G): true where a device holds a replica of the expert; or leave out and give
-        ``physical_to_logical`` and ``num_devices``.
+        Array-like, shape (E, G): true where a device holds a replica of the expert, or how many replicas it holds; or
+        leave out and give ``physical_to_logical`` and ``num_devices``. How many makes no difference to the optimum: the
+        tokens of an expert may go, in any number, to any device that holds it. ``problem.hosts`` has booleans.
     source_load
         Array-like, shape (G, E): tokens per expert that start on each device; ``load`` is their sum over devices.
     physical_to_logical
@@ -131,15 +135,20 @@ class SchedulingProblem:
         return f"SchedulingProblem(E={self.num_experts}, G={self.num_devices}, total={self.total}{form})"
 
 
-def hosts_of(physical_to_logical: npt.ArrayLike, num_experts: int, num_devices: int | None) -> Booleans:
-    """Return ``[E, G]``: which device holds a replica of which expert, for ``[P]`` slots; -1 is an unused slot."""
+def replicas_of(physical_to_logical: npt.ArrayLike, num_experts: int, num_devices: int | None) -> Integers:
+    """Return ``[E, G]``: how many replicas of an expert a device holds, for ``[P]`` slots; -1 is an unused slot."""
     slots = whole_numbers(physical_to_logical, "physical_to_logical", (None,), -1, num_experts - 1)
     if num_devices is None or num_devices < 1 or len(slots) % num_devices:
         raise InvalidProblem("num_devices", repr(num_devices), f"a divisor of the {len(slots)} slots")
     device = np.arange(len(slots)) // (len(slots) // num_devices)
-    hosts = np.zeros((num_experts, num_devices), bool)
-    hosts[slots[slots >= 0], device[slots >= 0]] = True
-    return hosts
+    replicas = np.zeros((num_experts, num_devices), np.int64)
+    np.add.at(replicas, (slots[slots >= 0], device[slots >= 0]), 1)
+    return replicas
+
+
+def hosts_of(physical_to_logical: npt.ArrayLike, num_experts: int, num_devices: int | None) -> Booleans:
+    """Return ``[E, G]``: which device holds a replica of which expert, for ``[P]`` slots; -1 is an unused slot."""
+    return replicas_of(physical_to_logical, num_experts, num_devices) > 0
 
 
 def _hosts(given: Any, experts: int) -> Booleans:
@@ -147,7 +156,7 @@ def _hosts(given: Any, experts: int) -> Booleans:
     if array.ndim != 2 or len(array) != experts or not array.shape[1]:
         raise InvalidProblem("hosts", f"of shape {array.shape}", f"({experts}, number of devices)")
     if array.dtype != np.bool_:
-        array = whole_numbers(array, "hosts", array.shape, 0, 1).astype(bool)
+        array = whole_numbers(array, "hosts", array.shape, 0, MOST_REPLICAS) > 0
     return frozen(array)
 
 

@@ -123,11 +123,6 @@ class PlacerCase(Case):
         """The first load."""
         return self.loads[0]
 
-    @property
-    def shape(self) -> list[int]:
-        """L, E, P, groups, nodes, G."""
-        return [*self.load.shape, self.num_slots, self.num_groups, self.num_nodes, self.num_devices]
-
     def __repr__(self) -> str:
         machine = ("num_slots", "num_groups", "num_nodes", "num_devices")
         sizes = ", ".join(f"{name} = {getattr(self, name)}" for name in machine)
@@ -146,6 +141,8 @@ ROLE = Role(
     noun="placement",
     read=read_placement,
     case=PlacerCase,
+    letters=("L", "E", "P", "groups", "nodes", "G"),
+    shape=lambda load, *machine: [*load.shape, *machine],
     boundaries={
         "one expert, one slot": _case([5], 1, 1),
         "one expert in all slots": _case([5], 4, 4),
@@ -160,6 +157,10 @@ ROLE = Role(
         "groups on nodes": _case([9, 1, 4, 4, 2, 8, 3, 5], 12, 4, groups=4, nodes=2),
         "two layers": PlacerCase((np.array([[4, 3, 2, 1], [0, 0, 0, 9]]),), 6, 1, 1, 3),
     },
+    must_take=(
+        "groups == 1 and nodes == 1 and P % G == 0 and E % G == 0",
+        "groups > 0 and groups % nodes != 0 and P % G == 0 and E % G == 0 and G % nodes == 0",
+    ),
     telltales=frozenset({"num_slots", "num_replicas", "num_nodes", "num_devices", "num_gpus", "num_ranks"}),
     catalogue=PLACERS,
 )

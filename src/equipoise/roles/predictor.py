@@ -78,11 +78,6 @@ class PredictorCase(Case):
         """Whether there is something to forecast."""
         return self.horizon >= 1
 
-    @property
-    def shape(self) -> list[int]:
-        """S, E, horizon."""
-        return [*self.history.shape, self.horizon]
-
     def __repr__(self) -> str:
         return f"horizon = {self.horizon}\n" + shown("history", self.history)
 
@@ -95,6 +90,8 @@ ROLE = Role(
     noun="forecast",
     read=read_forecast,
     case=PredictorCase,
+    letters=("S", "E", "horizon"),
+    shape=lambda history, horizon: [*history.shape, horizon],
     boundaries={
         "one step, one expert": PredictorCase(np.array([[4]]), 1),
         "one step": PredictorCase(np.array([[4, 0, 2]]), 3),
@@ -105,6 +102,7 @@ ROLE = Role(
         "horizon beyond the history": PredictorCase(np.array([[4, 2], [3, 3]]), 20),
         "a jump": PredictorCase(np.array([[8, 0], [8, 0], [0, 8], [0, 8]]), 2),
     },
+    must_take=("S >= 128 and horizon == 1",),
     telltales=frozenset({"history", "horizon"}),
     catalogue=PREDICTORS,
 )

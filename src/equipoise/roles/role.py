@@ -51,11 +51,6 @@ class Case(ABC):
         return cls(**{name: _from_json(name, value) for name, value in document.items()})
 
     @property
-    def shape(self) -> list[int]:
-        """What a balancer's ``accepts`` is asked about."""
-        return []
-
-    @property
     def valid(self) -> bool:
         """Whether its parts fit each other: what can be asked of a balancer at all."""
         return True
@@ -94,6 +89,12 @@ class Role:
         :class:`~equipoise.errors.TargetError` if it is none.
     case
         Type of the cases that checks are tried on.
+    letters
+        Names of the sizes of an input, for instance ``("T", "E", "K")``: what conditions on inputs are written in.
+    shape
+        ``shape(*arguments)``: those sizes of one call, in the same order: what a balancer's ``accepts`` is asked about.
+    must_take
+        Conditions on the sizes under which no balancer of the role may refuse an input.
     boundaries
         A short fixed list of cases at the edges of what a balancer may be asked, by name.
     telltales
@@ -115,13 +116,20 @@ class Role:
     noun: str
     read: Callable[..., Any]
     case: type[Case]
+    letters: tuple[str, ...]
+    shape: Callable[..., list[int]]
     boundaries: Mapping[str, Case]
     telltales: frozenset[str]
     catalogue: Mapping[str, Entry] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
     probe: Callable[[Balancer], frozenset[str]] = lambda balancer: frozenset()
+    must_take: tuple[str, ...] = ()
     audit: str = ""
     checks: str = ""
+
+    def sizes(self, *arguments: Any) -> str:
+        """Return the sizes of a call in words: "T = 8, E = 4, K = 2"."""
+        return ", ".join(f"{a} = {n}" for a, n in zip(self.letters, self.shape(*arguments), strict=True))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", self.audit or f"equipoise.audits.{self.name}")

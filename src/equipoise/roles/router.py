@@ -7,6 +7,7 @@ between calls is an object with ``reset()``; one that adds biases to the scores 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -82,7 +83,8 @@ class Routed:
 def read_routing(returned: Any, scores: npt.NDArray[Any], top_k: int) -> Routed:
     """Return what a router returned for ``scores[T, E]``.
 
-    Accepts a :class:`Routing`, an array, or a tuple whose first item is one (indices, weights).
+    Accepts a :class:`Routing`, an array, or a tuple in which one item is a choice: ``(ids, weights)``, ``(weights,
+    ids)``, ``(logits, weights, ids)``, ``(probs, map)``. See :func:`choice_of`.
 
     Raises
     ------
@@ -94,7 +96,8 @@ def read_routing(returned: Any, scores: npt.NDArray[Any], top_k: int) -> Routed:
     if isinstance(returned, Routing):
         returned, weights = returned.chosen, returned.weights
     elif isinstance(returned, tuple | list) and len(returned) and not _is_row(returned[0]):
-        returned, weights = returned[0], returned[1] if len(returned) > 1 else None
+        found = choice_of(returned, tokens, experts, top_k)
+        returned, weights = (returned[0], None) if found is None else (found.chosen, found.weights)
     if returned is None:
         raise TargetError("it returned None; allowed: an array of expert indices or a mask", NO_ROUTING)
     try:
@@ -117,6 +120,31 @@ def read_routing(returned: Any, scores: npt.NDArray[Any], top_k: int) -> Routed:
         row = int(np.argmax(mask.sum(axis=1) != (chosen >= 0).sum(axis=1)))
         raise TargetError(f"it chose an expert twice for token {row}: {chosen[row].tolist()}", NO_ROUTING)
     return Routed(mask, chosen, weights)
+
+
+def choice_of(items: Sequence[Any], tokens: int, experts: int, top_k: int) -> Routing | None:
+    """Return the routing among several arrays: the first that is a choice, with its weights; None if there is none.
+
+    A choice is integers ``[T, K]`` or booleans ``[T, E]``. Its weights are the floats of its shape, or ``[T, E]``, just
+    before it (vLLM, Megatron-LM, transformers) or else just after it; other arrays are logits, counts or losses.
+    """
+    chosen = [place for place, item in enumerate(items) if _is_choice(item, tokens, experts, top_k)]
+    if not chosen:
+        return None
+    place = chosen[0]
+    shapes = {tuple(items[place].shape), (tokens, experts)}
+    beside = [items[place - 1]] if place else []
+    beside += items[place + 1 : place + 2]
+    fitting = (one for one in beside if isinstance(one, np.ndarray) and one.shape in shapes and one.dtype.kind == "f")
+    after = items[place + 1] if not place and len(items) > 1 else None
+    return Routing(items[place], next(fitting, after))
+
+
+def _is_choice(item: Any, tokens: int, experts: int, top_k: int) -> bool:
+    if not isinstance(item, np.ndarray):
+        return False
+    wanted = (tokens, experts) if item.dtype == np.bool_ else (tokens, top_k)
+    return item.dtype.kind in "biu" and tuple(item.shape) == wanted
 
 
 def _is_row(value: Any) -> bool:
@@ -147,11 +175,6 @@ class RouterCase(Case):
         """The first batch."""
         return self.batches[0]
 
-    @property
-    def shape(self) -> list[int]:
-        """T, E, K."""
-        return [*self.scores.shape, self.top_k]
-
     def __repr__(self) -> str:
         return "\n".join([f"top_k = {self.top_k}", *(shown("scores", batch) for batch in self.batches)])
 
@@ -168,8 +191,9 @@ def _case(scores: npt.NDArray[Any], top_k: int) -> RouterCase:
 
 def _probe(balancer: Balancer) -> frozenset[str]:
     """Find out whether it returns weights."""
-    value = balancer.call(np.linspace(0.1, 0.9, 8, dtype=np.float32).reshape(2, 4), 1).value
-    returns = isinstance(value, list) and len(value) > 1 and isinstance(value[1], np.ndarray)
+    experts, top_k = balancer.sizes or (4, 1)
+    scores = np.linspace(0.1, 0.9, 2 * experts, dtype=np.float32).reshape(2, experts)
+    returns = isinstance(balancer.ask(scores, top_k).given_weights, np.ndarray)
     return frozenset({"returns weights"} if returns else ())
 
 
@@ -181,6 +205,8 @@ ROLE = Role(
     noun="routing",
     read=read_routing,
     case=RouterCase,
+    letters=("T", "E", "K"),
+    shape=lambda scores, top_k: [*scores.shape, top_k],
     boundaries={
         "one token": _case(_scores(1, 4), 2),
         "one token, all experts": _case(_scores(1, 4), 4),

@@ -1,11 +1,14 @@
 """Schedulers: the tokens of every expert, split over the devices that host it.
 
 A *scheduler* is called as ``scheduler(load, hosts[E, G])`` and returns whole tokens: ``split[E, G]`` for ``load[E]``,
-``split`` or ``flows[G, E, G]`` for ``load[G, E]``, where the first axis is the device on which tokens start.
+``split`` or ``flows[G, E, G]`` for ``load[G, E]``, where the first axis is the device on which tokens start. ``hosts``
+says which device holds a replica of which expert. A scheduler that declares "counts replicas" gets how many instead, as
+integers: two replicas on a device are two to share among, where every replica gets the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -25,12 +28,24 @@ NO_SCHEDULE = "gives no schedule"
 _MOST = 1 << 53
 """No scheduler is given as many tokens."""
 
+COUNTS = "counts replicas"
+"""Capability of a scheduler that takes ``hosts`` as numbers of replicas."""
+
 
 class Scheduler(Protocol):
     """Splits tokens over the replicas of their experts."""
 
-    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_], /) -> Any:
+    def __call__(self, load: npt.NDArray[Any], hosts: npt.NDArray[Any], /) -> Any:
         """Return ``split[E, G]`` for ``load[E]``, or ``flows[G, E, G]`` for ``load[G, E]``; ``hosts`` is ``[E, G]``."""
+
+
+def hosts_for(capabilities: Collection[str], replicas: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the ``hosts`` that a scheduler with these capabilities is given: ``replicas[E, G]``, or where any are.
+
+    >>> hosts_for({"exact"}, np.array([[2, 0, 1]])).tolist()
+    [[True, False, True]]
+    """
+    return replicas.astype(np.int64) if COUNTS in capabilities else replicas > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +61,7 @@ class Schedule:
         return int(self.split.sum(axis=0).max())
 
 
-def read_schedule(returned: Any, load: npt.NDArray[np.int64], hosts: npt.NDArray[np.bool_]) -> Schedule:
+def read_schedule(returned: Any, load: npt.NDArray[np.int64], hosts: npt.NDArray[Any]) -> Schedule:
     """Return what a scheduler returned for ``load[E]`` or ``load[G, E]``: a split, or flows for the latter.
 
     Raises
@@ -61,7 +76,7 @@ def read_schedule(returned: Any, load: npt.NDArray[np.int64], hosts: npt.NDArray
     return Schedule(served, None) if served.ndim == 2 else Schedule(served.sum(axis=0), served)
 
 
-def served_tokens(returned: Any, load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+def served_tokens(returned: Any, load: npt.NDArray[Any], hosts: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return what a scheduler returned as numbers ``[E, G]``, or ``[G, E, G]`` if the load is by source.
 
     Raises
@@ -86,7 +101,7 @@ Fault = Literal["fractional tokens", "negative", "not hosted", "lost or made up"
 
 
 def schedule_fault(
-    served: npt.NDArray[Any], load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]
+    served: npt.NDArray[Any], load: npt.NDArray[Any], hosts: npt.NDArray[Any]
 ) -> tuple[Fault, str] | None:
     """Return the first thing that keeps ``served`` from being a schedule of these tokens, and what to say of it."""
     if (parts := ~np.isfinite(served) | (served != np.floor(served))).any():
@@ -97,8 +112,8 @@ def schedule_fault(
         *_, expert, device = where = tuple(np.argwhere(whole < 0)[0].tolist())
         return "negative", f"serves {whole[where]} tokens of expert {expert} on device {device}"
     split = whole if whole.ndim == 2 else whole.sum(axis=0)
-    if (split[~hosts] > 0).any():
-        expert, device = np.argwhere((split > 0) & ~hosts)[0].tolist()
+    if (stray := (split > 0) & (hosts == 0)).any():
+        expert, device = np.argwhere(stray)[0].tolist()
         return "not hosted", f"serves expert {expert} on device {device}, which does not host it"
     total = load if whole.ndim == 3 or load.ndim == 1 else load.sum(axis=0)
     if (wrong := whole.sum(axis=-1) != total).any():
@@ -113,12 +128,15 @@ def schedule_fault(
 
 @dataclass(frozen=True, eq=False)
 class SchedulerCase(Case):
-    """Loads on one placement, in order of time: each ``[E]``, or ``[G, E]`` by source device; ``hosts`` is [E, G]."""
+    """Loads on one placement, in order of time: each ``[E]``, or ``[G, E]`` by source device.
+
+    ``hosts`` is ``[E, G]``: booleans, or numbers of replicas, which only a scheduler that counts them is given.
+    """
 
     AXES: ClassVar[dict[str, tuple[str, ...]]] = {"loads": ("G", "E"), "hosts": ("E", "G")}
 
     loads: tuple[npt.NDArray[Any], ...]
-    hosts: npt.NDArray[np.bool_]
+    hosts: npt.NDArray[Any]
 
     def calls(self) -> list[tuple[Any, ...]]:
         """Return a call a load."""
@@ -134,11 +152,6 @@ class SchedulerCase(Case):
         """The first load."""
         return self.loads[0]
 
-    @property
-    def shape(self) -> list[int]:
-        """E, G."""
-        return list(self.hosts.shape)
-
     def __repr__(self) -> str:
         return "\n".join([*(shown("load", load) for load in self.loads), shown("hosts", self.hosts)])
 
@@ -150,7 +163,7 @@ def _case(load: list[int], hosts: npt.NDArray[np.bool_]) -> SchedulerCase:
 def _probe(balancer: Balancer) -> frozenset[str]:
     """Find out whether it takes loads by source device."""
     load, hosts = np.array([[4, 1, 2], [2, 3, 0]]), np.array([[True, True], [True, False], [False, True]])
-    balancer.ask(load, hosts)
+    balancer.ask(load, hosts_for(balancer.capabilities, hosts))
     return frozenset({"by source"})
 
 
@@ -164,6 +177,8 @@ ROLE = Role(
     noun="schedule",
     read=read_schedule,
     case=SchedulerCase,
+    letters=("E", "G"),
+    shape=lambda load, hosts: list(hosts.shape),
     boundaries={
         "one expert, one device": _case([3], np.ones((1, 1), bool)),
         "one expert everywhere": _case([7], np.ones((1, 4), bool)),

@@ -143,7 +143,8 @@ def _routed(router: Contender, batches: list[Any]) -> list[float | None]:
     found: list[float | None] = []
     for batch in batches:
         try:
-            found.append(metrics.max_vio(router.ask(batch.scores, batch.top_k).load))
+            load = router.ask(batch.scores, batch.top_k).load
+            found.append(metrics.max_vio(load, len(batch.scores) * batch.top_k))
         except TargetError:
             break
     return found + [None] * (len(batches) - len(found))

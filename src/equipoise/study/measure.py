@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from equipoise.audits.contender import contenders
+from equipoise.audits.contender import contenders, settled
 from equipoise.audits.measures import MEAN, Row, Value
 from equipoise.audits.run import role_audit
 from equipoise.balancers.find import Target
@@ -57,6 +57,7 @@ def measure(task: Task) -> list[StudyRow]:
         with contenders(targets, task.seconds, task.seconds) as tried:
             units = audit.units([instance], task.settings)
             judged = [row for unit in units for row in audit.judge(tried, unit, task.settings, shared)]
+            judged = settled(tried, judged)
     except EquipoiseError as error:
         return _failures(task, task.keys, str(error), NOT_PROVED)
     groups: dict[tuple[Any, ...], list[Row]] = {}

@@ -148,9 +148,9 @@ def _max_vio(study: Study) -> list[Quantity]:
     def of(function: Callable[[float], float]) -> Callable[[StudyRow], float | None]:
         return lambda row: None if (value := imbalance(row)) is None else function(value)
 
-    words = "peak over mean load, minus 1"
+    words = "peak over mean load, minus 1; 0 where a router drops so much that no peak reaches the mean"
     return [
-        Quantity("max_vio", "MaxVio", "ratio", words, of(lambda value: value - 1)),
+        Quantity("max_vio", "MaxVio", "ratio", words, of(lambda value: max(0.0, value - 1))),
         Quantity("step_seconds", "est. step (s)", "seconds", "", of(step), estimated=True),
     ]
 

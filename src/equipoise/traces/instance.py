@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-GATES = ("softmax", "sigmoid", "none")
+GATES = ("softmax", "sigmoid", "sqrtsoftplus", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,32 @@ class Instance:
     scores: npt.NDArray[Any]
     top_k: int
     sequence: str
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTrace(Sequence[Instance]):
+    """Batches of scores in the order of their file.
+
+    Attributes
+    ----------
+    batches
+        What the sequence holds.
+    warnings
+        What looks wrong, in sentences; empty if nothing does.
+    """
+
+    batches: tuple[Instance, ...]
+    warnings: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, index: int) -> Instance: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Instance]: ...
+    def __getitem__(self, index: int | slice) -> Instance | Sequence[Instance]:
+        return self.batches[index]
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +112,19 @@ def evenly(count: int, chosen: int) -> list[int]:
 
 
 def apply_gate(logits: npt.NDArray[Any], gate: str) -> npt.NDArray[Any]:
-    """Return scores from logits ``[..., E]``: softmax over experts, sigmoid, or the logits themselves; float32."""
+    """Return scores from logits ``[..., E]``; float32.
+
+    "softmax" over the experts, "sigmoid" ``1 / (1 + exp(-x))``, "sqrtsoftplus" ``sqrt(log(1 + exp(x)))``, or "none":
+    the logits themselves, in their own type.
+    """
     if gate == "none":
         return logits
     x = logits.astype(np.float32)
     if gate == "sigmoid":
         decay = np.exp(-np.abs(x))
         scores: npt.NDArray[Any] = np.where(x >= 0, 1, decay) / (1 + decay)
+    elif gate == "sqrtsoftplus":
+        scores = np.sqrt(np.logaddexp(np.float32(0), x))
     else:
         weights = np.exp(x - x.max(axis=-1, keepdims=True))
         scores = weights / weights.sum(axis=-1, keepdims=True)

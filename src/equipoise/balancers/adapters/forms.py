@@ -8,11 +8,13 @@ import pkgutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from difflib import get_close_matches
+from functools import cache, partial
 from typing import Any
 
 import numpy.typing as npt
 
+from equipoise.errors import InvalidProblem
 from equipoise.roles import all_roles
 from equipoise.roles.role import Role
 
@@ -36,6 +38,8 @@ class Form:
         ``recognises(found, names)``: whether a function, class or object with these parameters has this form.
     adapt
         ``adapt(found)``: the balancer that its role knows how to call.
+    general
+        Whether it fits much that has a form of its own: it is asked last.
     """
 
     name: str
@@ -43,15 +47,33 @@ class Form:
     example: str
     recognises: Callable[[Any, list[str]], bool]
     adapt: Callable[[Any], Any]
+    general: bool = False
 
 
 @cache
 def all_forms() -> tuple[Form, ...]:
-    """Return the forms of this package, one a module."""
+    """Return the forms of this package, one a module, the general ones last."""
     package = __name__.rpartition(".")[0]
     places = importlib.import_module(package).__path__
     modules = (importlib.import_module(one.name) for one in pkgutil.iter_modules(places, f"{package}."))
-    return tuple(form for module in modules if isinstance(form := getattr(module, "FORM", None), Form))
+    found = [form for module in modules if isinstance(form := getattr(module, "FORM", None), Form)]
+    return tuple(sorted(found, key=lambda form: form.general))
+
+
+def form_named(name: str, role: str | None = None) -> Form:
+    """Return a form by name.
+
+    Raises
+    ------
+    InvalidProblem
+        If there is none, or none of this role.
+    """
+    known = {form.name: form for form in all_forms() if role in (None, form.role)}
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InvalidProblem("form", repr(name), ", ".join(known) + hint)
+    return known[name]
 
 
 def form_of(found: Any, role: str | None = None) -> Form | None:
@@ -100,14 +122,29 @@ def required_parameters(found: Any) -> list[inspect.Parameter]:
     return [p for p in known if p.default is p.empty and p.kind in _POSITIONAL]
 
 
+def defaults_of(found: Any) -> dict[str, Any]:
+    """Return the parameters of a callable with their defaults, partials included; None where there is none."""
+    return {p.name: None if p.default is p.empty else p.default for p in parameters(found)}
+
+
 def as_given(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the array itself."""
     return array
 
 
 def to_tensor_of(function: Any) -> ToTensor:
-    """Return ``torch.from_numpy`` for a function of a module that uses torch, else :func:`as_given`."""
+    """Return what makes a torch tensor for a function or class of a module that uses torch, else :func:`as_given`."""
     torch = sys.modules.get("torch")
-    function = getattr(function, "__func__", function)
-    used = torch is not None and any(value is torch for value in getattr(function, "__globals__", {}).values())
+    used = torch is not None and (inspect.isbuiltin(function) or torch in _modules(function))
     return torch.from_numpy if used else as_given  # type: ignore[union-attr]
+
+
+def _modules(found: Any) -> list[Any]:
+    """Return what the module that a function, method, partial, class or object is written in has names for."""
+    while isinstance(found, partial):
+        found = found.func
+    found = inspect.unwrap(getattr(found, "__func__", found)) if callable(found) else found
+    if not hasattr(found, "__globals__"):
+        module = sys.modules.get((found if isinstance(found, type) else type(found)).__module__)
+        return [] if module is None else [*filter(inspect.ismodule, vars(module).values())]
+    return [*filter(inspect.ismodule, found.__globals__.values())]

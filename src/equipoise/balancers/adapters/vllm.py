@@ -16,13 +16,14 @@ class VllmPolicy:
     """A placer from a class with the classmethod ``rebalance_experts``.
 
     It is called with ``(weight, num_replicas, num_groups, num_nodes, num_ranks)`` and, if it takes a sixth argument
-    (``old_global_expert_indices``), with the placement it gave last, or None at first.
+    (``old_global_expert_indices``), with the placement it gave last on a machine of the same sizes, or None at first.
     """
 
     def __init__(self, policy: Any, to_tensor: ToTensor = as_given) -> None:
         self.policy = policy
         self.to_tensor = to_tensor
         self.last: Any = None
+        self._sizes: tuple[Any, ...] = ()
 
     def reset(self) -> None:
         """Forget the last placement."""
@@ -33,6 +34,9 @@ class VllmPolicy:
     ) -> Integers:
         """Return ``physical_to_logical[L, P]`` for ``load[L, E]``."""
         load = np.asarray(load)
+        sizes = (*load.shape, num_slots, num_groups, num_nodes, num_devices)
+        if sizes != self._sizes:
+            self._sizes, self.last = sizes, None
         arguments = [self.to_tensor(load.copy()), num_slots, num_groups, num_nodes, num_devices]
         if len(inspect.signature(self.policy.rebalance_experts).parameters) > len(arguments):
             arguments.append(self.last)

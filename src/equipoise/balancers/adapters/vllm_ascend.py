@@ -17,7 +17,9 @@ class AscendPolicy:
     """A placer from an object with ``rebalance_experts(current_expert_table, expert_workload)``.
 
     Both are ``[L, ranks, slots]``: the expert in each slot, and the load that slot had, here an equal share of the
-    expert's. It returns ``(changed, ..., table)``; an unchanged table leaves the current one. The first table is
+    expert's. It returns ``(changed, ..., table)``. The table is what is judged, whatever ``changed`` says: the worker
+    does not ask. None leaves the current one. The next call is told what the worker would have deployed: layers that
+    lose an expert, have one twice on a rank, or move one within a rank stay as they were. The first table is
     round-robin.
     """
 
@@ -49,9 +51,23 @@ class AscendPolicy:
         returned = self.policy.rebalance_experts(self.to_tensor(self.table.copy()), self.to_tensor(workload))
         if not isinstance(returned, tuple | list) or len(returned) < 2:
             raise TargetError("it returned no (changed, table)")
-        if returned[0]:
-            self.table = read_integers(returned[-1], "the table", shape)
-        return read_placement(self.table.reshape(layers, num_slots), load, num_slots)
+        if returned[-1] is None and not returned[0]:
+            return read_placement(placed, load, num_slots)
+        table = read_integers(returned[-1], "the table", shape)
+        kept = [_deployed(new, old) for new, old in zip(table, self.table, strict=True)]
+        self.table = np.where(np.array(kept)[:, None, None], table, self.table)
+        return read_placement(table.reshape(layers, num_slots), load, num_slots)
+
+
+def _deployed(new: Integers, old: Integers) -> bool:
+    """Whether the worker takes a layer's new table ``[ranks, slots]``, by its ``check_expert_placement``."""
+    if len(np.unique(new)) < len(np.unique(old)):
+        return False
+    for given, before in zip(new, old, strict=True):
+        stays = np.isin(given, before)
+        if len(np.unique(given)) < len(given) or not np.array_equal(given[stays], before[stays]):
+            return False
+    return True
 
 
 def _is_policy(found: Any, names: list[str]) -> bool:

@@ -48,6 +48,8 @@ class Finding:
         What found it: one of :data:`PHASES`.
     origin
         Of a known case, its name.
+    form
+        Name of the target's call form, where somebody has said it.
     """
 
     check: str
@@ -60,6 +62,7 @@ class Finding:
     better: Any = None
     phase: str = "search"
     origin: str = ""
+    form: str | None = None
 
     @property
     def behaviour(self) -> tuple[str, str, str]:
@@ -130,7 +133,7 @@ def load(name: str, folder: Path = FOLDER) -> Finding:
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise InvalidFile(f"{path} is no finding of schema {SCHEMA}")
         words = {key: str(content[key]) for key in ("check", "role", "target", "severity", "kind", "message")}
-        found_by = {key: str(content[key]) for key in ("phase", "origin") if key in content}
+        found_by = {key: str(content[key]) for key in ("phase", "origin", "form") if content.get(key) is not None}
         case = role_named(words["role"]).case.from_json(content["case"])
     except OSError as error:
         raise InvalidFile(f"no finding {name!r}: {path} cannot be read ({error.strerror})") from error

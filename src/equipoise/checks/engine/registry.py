@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -15,6 +16,10 @@ Severity = Literal["error", "warning"]
 
 PARTS = ("answers", "invariance", "quality", "state")
 """Modules of a role's checks, in the order in which they run."""
+
+
+SIZES: ContextVar[tuple[int, ...] | None] = ContextVar("sizes", default=None)
+"""The sizes that a family is to draw, while its strategy is made; None: any."""
 
 
 class Failure(Exception):
@@ -48,9 +53,15 @@ class Family:
     search: Callable[[], Any]
     admits: Callable[[Any], bool]
 
-    def __call__(self) -> Any:
-        """Return the strategy."""
-        return self.search()
+    def __call__(self, sizes: tuple[int, ...] | None = None) -> Any:
+        """Return the strategy; ``sizes`` are the only ones that the target is asked for, if there are such."""
+        if sizes is None:  # also where one family is made of another
+            return self.search()
+        token = SIZES.set(sizes)
+        try:
+            return self.search()
+        finally:
+            SIZES.reset(token)
 
 
 def family(admits: Callable[[Any], bool] = lambda case: True) -> Callable[[Callable[[], Any]], Family]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from equipoise.checks.engine.findings import Finding
+from equipoise.checks.engine.refusals import Refusal
 
 SCHEMA = "equipoise-check/2"
+
+SHOWN = 8
+"""Refusals in the line that names them."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Outcome:
         How many were tried.
     finding
         The broken property, if it is one.
+    refused
+        How many more the target refused; they say nothing about it.
     skipped
         Why the check says nothing about this target; None where it was tried.
     gave_up
@@ -30,6 +36,7 @@ class Outcome:
     check: str
     cases: int = 0
     finding: Finding | None = None
+    refused: int = 0
     skipped: str | None = None
     gave_up: bool = False
 
@@ -62,12 +69,15 @@ class Report:
         One a check, in the order in which they ran.
     max_gap
         As the run had it.
+    refusals
+        Inputs that the target refuses, for information.
     """
 
     target: str
     role: str
     outcomes: list[Outcome] = field(default_factory=list)
     max_gap: float | None = None
+    refusals: list[Refusal] = field(default_factory=list)
 
     @property
     def findings(self) -> list[Finding]:
@@ -90,6 +100,12 @@ class Report:
         """Whether something ran, nothing gave up, and no error was found."""
         return self.ran > 0 and not self.gave_up and all(finding.severity != "error" for finding in self.findings)
 
+    @property
+    def refuses(self) -> str:
+        """What the target refuses, in one line."""
+        more = f"; and {len(self.refusals) - SHOWN} more" if len(self.refusals) > SHOWN else ""
+        return "; ".join(refusal.when for refusal in self.refusals[:SHOWN]) + more
+
     def __repr__(self) -> str:
         width = max(len(outcome.check) for outcome in self.outcomes) if self.outcomes else 5
         head = [
@@ -111,12 +127,14 @@ class Report:
         """Return the report as JSON values: what ``--format json`` prints."""
         checks = [
             {"check": outcome.check, "outcome": outcome.verdict, "cases": outcome.cases}
+            | ({"refused": outcome.refused} if outcome.refused else {})
             | ({"skipped": outcome.skipped} if outcome.skipped is not None else {})
             | ({"finding": outcome.finding.to_dict()} if outcome.finding is not None else {})
             for outcome in self.outcomes
         ]
         head = {"schema": SCHEMA, "target": self.target, "role": self.role, "passed": self.passed}
-        return {**head, "gave_up": len(self.gave_up), "checks": checks}
+        refusals = [asdict(refusal) for refusal in self.refusals]
+        return {**head, "gave_up": len(self.gave_up), "refusals": refusals, "checks": checks}
 
     def json(self) -> str:
         """Return :meth:`to_dict` as text."""
@@ -131,6 +149,9 @@ class Report:
         totals = {name: str(verdicts.count(verdict)) for name, verdict in counted.items()}
         attributes = {"name": f"equipoise {self.role} {self.target}", "tests": str(len(verdicts)), **totals}
         suite = ElementTree.Element("testsuite", attributes)
+        if self.refusals:
+            properties = ElementTree.SubElement(suite, "properties")
+            ElementTree.SubElement(properties, "property", {"name": "refuses", "value": self.refuses})
         for outcome in self.outcomes:
             case = ElementTree.SubElement(suite, "testcase", {"name": outcome.check, "classname": self.target})
             if outcome.skipped is not None:
@@ -146,4 +167,6 @@ class Report:
     def _with_findings(self, lines: list[str]) -> str:
         counts = f"{self.ran} checks ran, {len(self.outcomes) - self.ran} skipped, "
         counts += f"{len(self.gave_up)} gave up, " * bool(self.gave_up) + f"{len(self.findings)} found something"
-        return "\n".join([*lines, *(f"\n{one.describe(self.max_gap)}" for one in self.findings), f"\n{counts}"])
+        refused = [f"\nrefuses: {self.refuses}"] if self.refusals else []
+        found = [f"\n{one.describe(self.max_gap)}" for one in self.findings]
+        return "\n".join([*lines, *refused, *found, f"\n{counts}"])

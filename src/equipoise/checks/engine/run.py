@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from equipoise.balancers.balancer import Balancer
 from equipoise.checks.engine.findings import PROPERTY
+from equipoise.checks.engine.refusals import Refusals
 from equipoise.checks.engine.registry import Check
 from equipoise.checks.engine.report import Outcome, Report
 from equipoise.checks.engine.settings import Settings
@@ -26,6 +27,7 @@ class Battery:
     def __init__(self, balancer: Balancer, settings: Settings) -> None:
         self.balancer, self.settings = balancer, settings
         self.capabilities = balancer.probe()
+        self.refusals = Refusals(balancer)
         self._reported: dict[Behaviour, str] = {}
         self._hangs: list[str] = []
 
@@ -37,7 +39,7 @@ class Battery:
         if len(self._hangs) >= MOST_HANGS:
             return Outcome(entry.name, skipped=f"the target hangs: see {self._hangs[0]}")
         known = {key for key, first in self._reported.items() if first != entry.name}
-        outcome = run_check(self.balancer, entry, self.settings, known, deadline)
+        outcome = run_check(self.balancer, entry, self.settings, known, deadline, self.refusals)
         finding = outcome.finding
         if finding is None:
             return outcome
@@ -63,4 +65,4 @@ def run_checks(
     for entry in checks:
         progress(entry)
         outcomes.append(battery.run(entry, deadline))
-    return Report(balancer.name, balancer.role.name, outcomes, settings.max_gap)
+    return Report(balancer.name, balancer.role.name, outcomes, settings.max_gap, battery.refusals.found())

@@ -19,6 +19,7 @@ from hypothesis.errors import HypothesisWarning
 from equipoise.balancers.balancer import Balancer
 from equipoise.checks.engine.findings import PROPERTY, Finding
 from equipoise.checks.engine.known import known_cases
+from equipoise.checks.engine.refusals import Refusals
 from equipoise.checks.engine.registry import Check, Failure
 from equipoise.checks.engine.report import Outcome
 from equipoise.checks.engine.settings import Settings
@@ -35,14 +36,20 @@ def run_check(
     settings: Settings,
     reported: Container[Behaviour] = (),
     deadline: float = float("inf"),
+    refusals: Refusals | None = None,
 ) -> Outcome:
     """Look for a case that breaks the property, make it smaller, and say what was found.
 
     All known cases that the check's family admits are tried first, the smallest first, until one fails. The search
     follows, and the smallest case of all is then made smaller within the family. It ends at once where the target
     hangs, where it breaks in a way that is ``reported`` already, and at the deadline (of :func:`time.monotonic`).
+
+    Cases that the target refuses are noted in ``refusals`` and not counted. A check that is left with fewer than
+    :data:`FEWEST` says nothing; a target that refuses everything there is breaks.
     """
-    trial = _Trial(balancer, entry, settings, reported, min(deadline, time.monotonic() + settings.seconds))
+    known_refusals = Refusals(balancer) if refusals is None else refusals
+    deadline = min(deadline, time.monotonic() + settings.seconds)
+    trial = _Trial(balancer, entry, settings, reported, deadline, known_refusals)
     with contextlib.suppress(_Enough):
         for known in known_cases(entry.role):
             if entry.cases.admits(known.case) and trial.attempt(known.case, known.phase, known.origin) is not None:
@@ -53,9 +60,20 @@ def run_check(
         trial.steps = settings.shrink_steps
         with contextlib.suppress(_Enough):
             shrunk(trial.found.case, trial.still_fails)
-    if trial.found is None and not trial.gave_up and not trial.tried:
-        return Outcome(entry.name, skipped="the target accepts none of its cases")
-    return Outcome(entry.name, trial.tried, trial.found, gave_up=trial.gave_up and trial.found is None)
+    if trial.found is None and trial.refused and not known_refusals.answers_something:
+        trial.found = trial.first_refused
+    if trial.found is None and not trial.gave_up:
+        if not trial.tried:
+            said = f"refuses all of its cases: {trial.first_refused}" if trial.refused else "accepts none of its cases"
+            return Outcome(entry.name, refused=trial.refused, skipped=f"the target {said}")
+        if trial.refused and trial.tried < FEWEST:
+            few = f"too few cases, the target refuses {trial.refused} of {trial.tried + trial.refused}"
+            return Outcome(entry.name, trial.tried, refused=trial.refused, skipped=f"{few}: {trial.first_refused}")
+    return Outcome(entry.name, trial.tried, trial.found, trial.refused, gave_up=trial.gave_up and trial.found is None)
+
+
+FEWEST = 5
+"""Cases that a check must have tried to say something about a target that refuses others."""
 
 
 class _Enough(BaseException):
@@ -66,13 +84,20 @@ class _Trial:
     """One check on one target: what was tried, the smallest case that failed, the steps left to make it smaller."""
 
     def __init__(
-        self, balancer: Balancer, entry: Check, settings: Settings, reported: Container[Behaviour], deadline: float
+        self,
+        balancer: Balancer,
+        entry: Check,
+        settings: Settings,
+        reported: Container[Behaviour],
+        deadline: float,
+        refusals: Refusals,
     ) -> None:
         self.balancer, self.entry, self.settings, self.reported = balancer, entry, settings, reported
-        self.deadline = deadline
+        self.deadline, self.refusals = deadline, refusals
         self.steps: int | None = None
-        self.tried = 0
+        self.tried = self.refused = 0
         self.found: Finding | None = None
+        self.first_refused: Finding | None = None
         self.gave_up = self.over = False
 
     def attempt(self, case: Case, phase: str, origin: str = "") -> Failure | TargetError | None:
@@ -85,11 +110,16 @@ class _Trial:
                 raise _Enough
             self.steps -= 1
         try:
-            if "has accepts" in self.balancer.capabilities and not self.balancer.accepts(case.shape):
+            if not self.balancer.takes(*case.calls()[0]):
                 return None
-            self.tried += 1
             self.entry.function(self.balancer, case, self.settings)
         except (Failure, TargetError) as failure:
+            if isinstance(failure, TargetError) and self.refusals.refuses(failure):
+                self.refused += 1
+                if self.first_refused is None or case.size < self.first_refused.case.size:
+                    self.first_refused = self._finding(failure, case, phase, origin)
+                return None
+            self.tried += 1
             finding = self._finding(failure, case, phase, origin)
             known = finding.kind != PROPERTY and finding.behaviour in self.reported
             self.over = known or finding.kind == "hangs"
@@ -98,6 +128,8 @@ class _Trial:
             if self.over:
                 raise _Enough from failure
             return failure
+        self.tried += 1
+        self.refusals.accept(case.calls()[0])
         return None
 
     def still_fails(self, case: Case) -> bool:
@@ -115,7 +147,10 @@ class _Trial:
     def _finding(self, failure: Failure | TargetError, case: Case, phase: str, origin: str) -> Finding:
         severity = "error" if isinstance(failure, TargetError) else self.entry.severity
         where = self.entry.name, self.entry.role, self.balancer.name, severity
-        return Finding(*where, _kind(failure), str(failure), case, failure.better, phase, origin)
+        forbidden = self.refusals.forbidden(failure) if isinstance(failure, TargetError) else None
+        must = f", but every {self.entry.role} must take inputs with {forbidden}" if forbidden else ""
+        message, form = f"{failure}{must}", self.balancer.form
+        return Finding(*where, _kind(failure), message, case, failure.better, phase, origin, form)
 
 
 def _kind(failure: Failure | TargetError) -> str:
@@ -147,7 +182,7 @@ def _search(trial: _Trial) -> None:
         phases=(Phase.generate, Phase.target, Phase.shrink),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    unseeded = search(hypothesis.given(trial.entry.cases())(attempt))  # type: ignore[no-untyped-call]
+    unseeded = search(hypothesis.given(trial.entry.cases(trial.balancer.sizes))(attempt))  # type: ignore[no-untyped-call]
     test: Callable[[], None] = hypothesis.seed(trial.settings.seed)(unseeded)
     ends = (_Enough, Failure, TargetError, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable, ExceptionGroup)
     with warnings.catch_warnings(), _nothing_from_other_modules(), contextlib.suppress(*ends):

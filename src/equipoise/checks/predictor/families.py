@@ -79,7 +79,8 @@ def _stationary(case: PredictorCase) -> bool:
 @family(_stationary)
 def stationary() -> st.SearchStrategy[PredictorCase]:
     """Draws around the same shares; the forecast of the last 64 steps is compared with them."""
-    return strategies.stationary_histories(steps=st.just(STEPS + HORIZON)).map(lambda h: PredictorCase(h, HORIZON))
+    drawn = strategies.stationary_histories(steps=st.just(STEPS + HORIZON))
+    return drawn.map(lambda history: PredictorCase(history, HORIZON)).filter(_stationary)
 
 
 def prepare(balancer: Balancer, case: PredictorCase) -> None:

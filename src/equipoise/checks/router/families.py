@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from equipoise import strategies
 from equipoise.checks.contract import Contract, bind
-from equipoise.checks.engine.registry import family
+from equipoise.checks.engine.registry import SIZES, family
 from equipoise.roles.router import RouterCase
 
 APART = 2.0**-13
@@ -41,14 +41,32 @@ def shown(mask: npt.NDArray[np.bool_]) -> list[list[int]]:
     return [np.flatnonzero(row).tolist() for row in mask]
 
 
-def _one(pair: Any) -> RouterCase:
-    return RouterCase((pair[0],), pair[1])
+def _experts(least: int, most: int) -> st.SearchStrategy[int]:
+    """Return numbers of experts: the target's own, if it has only one."""
+    sizes = SIZES.get()
+    return st.integers(least, most) if sizes is None else st.just(sizes[0])
+
+
+def _tokens(least: int, most: int) -> st.SearchStrategy[int]:
+    """Return numbers of tokens for which there are distinct scores."""
+    sizes = SIZES.get()
+    most = most if sizes is None else min(max(least, most), (2**12 - 1) // sizes[0])
+    return st.integers(least, most) if least <= most else st.nothing()
+
+
+def _top_k(least: int, most: int) -> st.SearchStrategy[int]:
+    """Return numbers of experts a token: the target's own, if it has only one."""
+    sizes = SIZES.get()
+    return st.integers(least, most) if sizes is None else st.just(sizes[1])
 
 
 def _with_k(scores: Any, most: Callable[[Any], int]) -> st.SearchStrategy[RouterCase]:
     """Return cases with the drawn scores and any K up to ``most(scores)``."""
+    sizes = SIZES.get()
     cases: st.SearchStrategy[RouterCase] = scores.flatmap(
-        lambda batch: st.integers(1, most(batch)).map(lambda k: RouterCase((batch,), k))
+        lambda batch: (st.integers(1, most(batch)) if sizes is None else st.just(sizes[1])).map(
+            lambda top_k: RouterCase((batch,), top_k)
+        )
     )
     return cases
 
@@ -56,18 +74,28 @@ def _with_k(scores: Any, most: Callable[[Any], int]) -> st.SearchStrategy[Router
 @family(from_a_gate)
 def single_batches() -> st.SearchStrategy[RouterCase]:
     """One batch of any shape."""
-    return strategies.routing_instances().map(_one)
+    return _with_k(strategies.score_matrices(experts=_experts(1, 6)), lambda batch: batch.shape[1])
 
 
 @family(from_a_gate)
 def sequences() -> st.SearchStrategy[RouterCase]:
     """A few batches whose favourite expert moves, in any order, some of them again."""
+    sizes = SIZES.get()
 
     def arranged(pair: Any, order: list[int]) -> RouterCase:
         batches, top_k = pair
+        if sizes is not None:
+            batches, top_k = [_widened(batch, sizes[0]) for batch in batches], sizes[1]
         return RouterCase(tuple(batches[index % len(batches)] for index in order), top_k)
 
     return st.builds(arranged, strategies.drifting_batches(), st.lists(st.integers(0, 5), min_size=1, max_size=8))
+
+
+def _widened(batch: npt.NDArray[Any], experts: int) -> npt.NDArray[Any]:
+    """Return the batch with this many experts: its own over and over, each time a little less popular."""
+    columns = np.arange(experts)
+    width = batch.shape[1]
+    return np.asarray(batch[:, columns % width] * (1 - columns // width / (2 * experts)), batch.dtype)
 
 
 @family(lambda case: case.top_k == case.scores.shape[1])
@@ -87,8 +115,11 @@ def single_expert() -> st.SearchStrategy[RouterCase]:
 @family(lambda case: len(case.scores) * case.top_k < case.scores.shape[1])
 def few_tokens() -> st.SearchStrategy[RouterCase]:
     """T * K < E."""
-    scores = strategies.score_matrices(tokens=st.integers(1, 3), experts=st.integers(4, 8))
-    return scores.map(lambda batch: RouterCase((batch,), 1))
+    scores = strategies.score_matrices(tokens=st.integers(1, 3), experts=_experts(4, 8))
+    top_k = (SIZES.get() or (0, 1))[1]
+    cases: st.SearchStrategy[RouterCase] = scores.map(lambda batch: RouterCase((batch,), top_k))
+    fitting: st.SearchStrategy[RouterCase] = cases.filter(few_tokens.admits)
+    return fitting
 
 
 @family(lambda case: case.scores.size > 0 and len(case.scores) * case.top_k % case.scores.shape[1] != 0)
@@ -101,14 +132,15 @@ def indivisible() -> st.SearchStrategy[RouterCase]:
 @family(lambda case: np.ptp(case.scores) == 0)
 def tied() -> st.SearchStrategy[RouterCase]:
     """All scores equal."""
-    return strategies.routing_instances().map(lambda pair: RouterCase((np.full_like(pair[0], 0.5),), pair[1]))
+    cases: st.SearchStrategy[RouterCase] = single_batches()
+    return cases.map(lambda case: RouterCase((np.full_like(case.scores, 0.5),), case.top_k))
 
 
 @family()
 def extreme() -> st.SearchStrategy[RouterCase]:
     """Scores of very different sizes, near the ends of float32, some negative."""
     ends = st.sampled_from([1e-38, 1e-30, 1.0, 1e30, 1e38, 0.0, -1.0, -1e30, -1e38])
-    return _with_k(strategies.score_matrices(elements=ends), lambda batch: batch.shape[1])
+    return _with_k(strategies.score_matrices(experts=_experts(1, 6), elements=ends), lambda batch: batch.shape[1])
 
 
 def _tie_free(case: RouterCase) -> bool:
@@ -119,14 +151,14 @@ def _tie_free(case: RouterCase) -> bool:
 @family(_tie_free)
 def tie_free() -> st.SearchStrategy[RouterCase]:
     """One tie-free batch, at least as many assignments as experts."""
-    scores = strategies.distinct_scores(tokens=st.integers(4, 24))
+    scores = strategies.distinct_scores(tokens=_tokens(4, 24), experts=_experts(2, 8))
     return _with_k(scores, lambda batch: batch.shape[1]).filter(_tie_free)
 
 
 @family(lambda case: len(case.scores) >= 8 and distinct(case) and from_a_gate(case))
 def many_tokens() -> st.SearchStrategy[RouterCase]:
     """One tie-free batch with more tokens than can sit on ties."""
-    scores = strategies.distinct_scores(tokens=st.integers(8, 32), experts=st.integers(2, 5))
+    scores = strategies.distinct_scores(tokens=_tokens(8, 32), experts=_experts(2, 5))
     return _with_k(scores, lambda batch: batch.shape[1])
 
 
@@ -143,7 +175,10 @@ def _skewed(case: RouterCase) -> bool:
 @family(_skewed)
 def skewed() -> st.SearchStrategy[RouterCase]:
     """One tie-free batch that strongly prefers some experts, four assignments each at least; K < E."""
-    scores = strategies.distinct_scores(tokens=st.integers(8, 24), skew=st.integers(2, 3))
+    sizes = SIZES.get()
+    least = 8 if sizes is None else max(8, -(-4 * sizes[0] // sizes[1]))
+    tokens = _tokens(least, 24)
+    scores = strategies.distinct_scores(tokens=tokens, experts=_experts(2, 8), skew=st.integers(2, 3))
     return _with_k(scores, lambda batch: batch.shape[1] - 1).filter(_skewed)
 
 
@@ -165,7 +200,7 @@ def balanced_already() -> st.SearchStrategy[RouterCase]:
         distance = (np.arange(experts) - np.arange(tokens)[:, None]) % experts
         return RouterCase((((experts - distance) / (2 * experts)).astype(np.float32),), min(top_k, experts))
 
-    return st.builds(build, st.integers(2, 6), st.integers(1, 4), st.integers(1, 6))
+    return st.builds(build, _experts(2, 6), st.integers(1, 4), _top_k(1, 6))
 
 
 def _exact_in_half(case: RouterCase) -> bool:
@@ -188,7 +223,7 @@ def half_precision() -> st.SearchStrategy[RouterCase]:
         scores = (_levels(seed, tokens, experts, 1024) / 2048).astype(np.float32)
         return RouterCase((scores,), min(top_k, experts))
 
-    return st.builds(build, st.integers(0, 999), st.integers(1, 12), st.integers(2, 6), st.integers(1, 6))
+    return st.builds(build, st.integers(0, 999), st.integers(1, 12), _experts(2, 6), _top_k(1, 6))
 
 
 @family(lambda case: case.scores.shape[1] == 8 and case.top_k == 3 and distinct(case, 1))

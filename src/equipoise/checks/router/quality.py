@@ -49,9 +49,11 @@ def optimum_at_peak(case: RouterCase, routed: Routed) -> tuple[AssignmentProblem
 def router_is_near_the_optimum(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
     """The score lost against the certified optimum with the same peak load stays within --max-gap.
 
-    Without --max-gap a router must still score at least what a random balanced routing scores in expectation. Stateful
-    routers are judged after 100 calls on the batch.
+    Without --max-gap a router must still score at least what a random balanced routing scores in expectation; one that
+    declares "random" may score less in a single call. Stateful routers are judged after 100 calls on the batch.
     """
+    if settings.max_gap is None and "random" in balancer.capabilities:
+        return
     routed = settled(balancer, case)
     problem, solution, best = optimum_at_peak(case, routed)
     reached = metrics.score(problem, routed.mask)

@@ -8,7 +8,7 @@ from equipoise.checks.engine.settings import Settings
 from equipoise.checks.scheduler import families
 from equipoise.checks.scheduler.quality import best, serve, shown
 from equipoise.errors import TargetError
-from equipoise.roles.scheduler import NO_SCHEDULE, Fault, SchedulerCase, schedule_fault, served_tokens
+from equipoise.roles.scheduler import COUNTS, NO_SCHEDULE, Fault, SchedulerCase, schedule_fault, served_tokens
 
 
 def _never(fault: Fault, balancer: Balancer, case: SchedulerCase) -> None:
@@ -75,6 +75,15 @@ def scheduler_works_with_single_hosts(balancer: Balancer, case: SchedulerCase, s
 @check("scheduler", families.everywhere)
 def scheduler_works_with_replicas_everywhere(balancer: Balancer, case: SchedulerCase, settings: Settings) -> None:
     """Every expert on every device is a placement like any other; LPLB is written for two hosts per expert."""
+    serve(balancer, case)
+
+
+@check("scheduler", families.counted, needs=(COUNTS,))
+def scheduler_takes_numbers_of_replicas(balancer: Balancer, case: SchedulerCase, settings: Settings) -> None:
+    """Where ``hosts`` counts replicas and a device holds two of an expert, every token is still served once.
+
+    For schedulers that declare "counts replicas". EPLB puts two on a device (issue 22); numbers are no mask.
+    """
     serve(balancer, case)
 
 

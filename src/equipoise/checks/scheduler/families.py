@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from equipoise import strategies
 from equipoise.checks.contract import Call, Contract, bind
 from equipoise.checks.engine.registry import family
-from equipoise.roles.scheduler import SchedulerCase, served_tokens
+from equipoise.roles.scheduler import SchedulerCase, hosts_for, served_tokens
 
 
 def _one(instance: tuple[strategies.Integers, strategies.Booleans]) -> SchedulerCase:
@@ -71,6 +71,17 @@ def one_device() -> st.SearchStrategy[SchedulerCase]:
 def indivisible() -> st.SearchStrategy[SchedulerCase]:
     """Some load is no multiple of the number of its expert's replicas."""
     return _drawn().filter(indivisible.admits)
+
+
+@family(lambda case: plain(case) and int(case.hosts.max(initial=0)) > 1)
+def counted() -> st.SearchStrategy[SchedulerCase]:
+    """How many replicas every device holds, on one device several of one expert."""
+
+    def more(case: SchedulerCase) -> st.SearchStrategy[SchedulerCase]:
+        counts = st.lists(st.integers(1, 3), min_size=case.hosts.size, max_size=case.hosts.size)
+        return counts.map(lambda drawn: SchedulerCase(case.loads, case.hosts * np.reshape(drawn, case.hosts.shape)))
+
+    return _drawn().flatmap(more).filter(counted.admits)
 
 
 @family(lambda case: plain(case) and int(case.load.sum(dtype=np.int64)) >= 2**31)
@@ -141,7 +152,7 @@ def calls(capabilities: frozenset[str], case: SchedulerCase) -> list[Call]:
     spread = "only by source" in capabilities
     starts = np.arange(devices)[:, None]
     loads = [(load + starts) // devices if spread and load.ndim == 1 else load for load in case.loads]
-    return [(load, case.hosts) for load in loads]
+    return [(load, hosts_for(capabilities, case.hosts)) for load in loads]
 
 
 bind(

@@ -123,7 +123,7 @@ def _judge(balancer: Balancer, case: SchedulerCase, settings: Settings) -> None:
         allowed, words = Fraction(optimum), ', and "exact" is declared'
     elif settings.max_gap is not None:
         allowed = optimum * (1 + Fraction(settings.max_gap).limit_denominator(10**9))
-        words = f": {excess:.1%} too many, allowed is {settings.max_gap:.1%}"
+        words = f": {excess:.2%} too many, allowed is {settings.max_gap:.2%}"
     else:
         even, first = trivial_peaks(case)
         allowed, words = (

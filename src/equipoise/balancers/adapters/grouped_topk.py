@@ -1,0 +1,63 @@
+"""vLLM's and SGLang's ``grouped_topk``, ``biased_grouped_topk`` and ``fused_topk``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, defaults_of, to_tensor_of
+from equipoise.balancers.adapters.router_answers import items_of, logits_of
+from equipoise.routing import Routing
+
+_BIASES = {"e_score_correction_bias", "correction_bias"}
+
+
+class GroupedTopK:
+    """A router from ``grouped_topk(hidden_states, gating_output, topk, renormalize, ...) -> (weights, ids)``.
+
+    The gating output is chosen so that the function's own gate gives the scores; a bias that it takes is zero. Where
+    it takes groups they are one group of all experts, unless the caller says otherwise.
+    """
+
+    def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
+        self.function = function
+        self.to_tensor = to_tensor
+        self._known = defaults_of(function)
+        self._biased = next(iter(_BIASES & set(self._known)), None)
+        self._gate = str(self._known.get("scoring_func") or ("sigmoid" if self._biased else "softmax"))
+        self.num_groups, self.topk_groups = self._known.get("num_expert_group"), self._known.get("topk_group")
+        if self.num_groups:
+            self.capabilities = frozenset({"group limited"})
+        by_two_best = self._biased and "num_expert_group" in self._known  # without a bias groups go by their maximum
+        if self.num_groups or not by_two_best:
+            self.__signature__ = inspect.signature(lambda scores, top_k: None)
+
+    def __call__(self, scores: npt.NDArray[Any], top_k: int, *, num_groups: int = 1, topk_groups: int = 1) -> Routing:
+        """Return ids and weights ``[T, K]``."""
+        tokens, experts = scores.shape
+        given: dict[str, Any] = {
+            "hidden_states": self.to_tensor(np.zeros((tokens, 1), np.float32)),
+            "gating_output": self.to_tensor(logits_of(scores, self._gate)),
+            "topk": top_k,
+            "renormalize": True,
+        }
+        if not self.num_groups:
+            given |= {"num_expert_group": num_groups, "topk_group": topk_groups}
+        if self._biased and self._known[self._biased] is None:
+            given[self._biased] = self.to_tensor(np.zeros(experts, np.float32))
+        known = {name: value for name, value in given.items() if name in self._known}
+        weights, ids = items_of(self.function(**known), 2, "(weights, ids)")[:2]
+        return Routing(ids, weights)
+
+
+FORM = Form(
+    name="grouped-topk",
+    role="router",
+    example="grouped_topk(hidden_states, gating_output, topk, renormalize, ...) -> (weights, ids)",
+    recognises=lambda found, names: {"gating_output", "topk"} <= set(names) and not isinstance(found, type),
+    adapt=lambda found: GroupedTopK(found, to_tensor_of(found)),
+)

@@ -1,0 +1,54 @@
+"""Call forms of placers and schedulers: told from the signature, and what a framework chooses by itself."""
+
+from functools import partial
+
+import numpy as np
+
+import framework_forms as forms
+from equipoise.balancers.adapters.forms import form_of
+from equipoise.balancers.find import Target
+from test_adapters import LOAD, SIZES, ThreeTables
+
+
+def held(found, **said):
+    return Target.of(found, **said).hold(in_process=True)
+
+
+def test_tokens_sent_one_by_one_make_a_schedule():
+    hosts = np.array([[True, True, False], [False, True, True], [True, False, False]])
+    with held(forms.in_turns) as balancer:
+        assert form_of(forms.in_turns).name == "token-dispatch"
+        split = balancer.ask(np.array([5, 4, 3]), hosts).split
+    assert split.tolist() == [[3, 2, 0], [0, 2, 2], [3, 0, 0]]
+
+
+def test_sglang_chooses_the_algorithm_itself_unless_one_is_said():
+    with held(partial(sglang_rebalance, algorithm="vec")) as placer:
+        placer.ask(LOAD, *SIZES)
+    with held(sglang_rebalance) as placer:
+        placer.ask(LOAD, *SIZES)
+    assert SEEN == ["vec", "hierarchical for 1 groups"]
+
+
+SEEN: list[str] = []
+
+
+def compute_algorithm(raw_algorithm, num_groups, num_nodes):
+    return f"hierarchical for {num_groups} groups"
+
+
+def sglang_rebalance(
+    tokens_per_expert, num_physical_experts, num_local_physical_experts, num_groups, num_nodes, algorithm
+):
+    SEEN.append(algorithm)
+    return np.broadcast_to(
+        np.arange(num_physical_experts) % tokens_per_expert.shape[2], (tokens_per_expert.shape[1], num_physical_experts)
+    )
+
+
+def test_a_policy_that_takes_its_last_placement_gets_none_for_other_sizes():
+    ThreeTables.seen.clear()
+    with held(ThreeTables) as placer:
+        placer.ask(LOAD, 12, 1, 1, 4)
+        placer.ask(LOAD, 16, 1, 1, 4)
+    assert ThreeTables.seen == [None, None]
