@@ -38,7 +38,7 @@ from equipoise.traces import Instance
 PASSES = 50
 """Times that a stateful router sees a batch, so that rules which learn after routing have something to learn from."""
 
-DUAL_STEPS = 25
+DUAL_STEPS = 8
 """Steps towards a better bound of the group-limited optimum."""
 
 BALANCED_AT = 0.1
