@@ -203,17 +203,23 @@ def audit() -> Schema:
     return {**whole, "anyOf": [_way(way) for way in ways]}
 
 
+JUDGED: dict[str, Schema] = {
+    "balancer": TEXT,
+    "instance": TEXT,
+    "error": nullable(TEXT),
+    "kind": nullable(TEXT),
+    "compared_with": TEXT,
+    "evidence": WORDS,
+    "warnings": many(TEXT),
+}
+"""What every row of an audit or a study has."""
+
+
 def _way(way: RoleAudit) -> Schema:
     """What is particular to one role and variant."""
     row = record(
         tuple(measure.name for measure in way.measures),
-        balancer=TEXT,
-        instance=TEXT,
-        error=nullable(TEXT),
-        kind=nullable(TEXT),
-        compared_with=TEXT,
-        evidence=WORDS,
-        warnings=many(TEXT),
+        **JUDGED,
         **{measure.name: measured(measure) for measure in reversed(way.measures)},  # the first one says what a value is
     )
     aggregates = {f"{one.name}_{m.name}": nullable(NUMBER) for m in way.measures for one in m.aggregates}
@@ -238,13 +244,7 @@ STUDY_ROW = record(
     seed=COUNT,
     source={"enum": ["generated", "recorded", "file"]},
     code={**TEXT, "description": "hash of the method's code"},
-    balancer=TEXT,
-    instance=TEXT,
-    error=nullable(TEXT),
-    kind=nullable(TEXT),
-    compared_with=TEXT,
-    evidence=WORDS,
-    warnings=many(TEXT),
+    **JUDGED,
 ) | {"description": "with what its instance is, and a value for every measure of its role, as in equipoise-audit-2"}
 
 

@@ -57,12 +57,12 @@ class Contender:
     @property
     def stateful(self) -> bool:
         """Whether it remembers earlier calls."""
-        return "has reset" in self.capabilities
+        return self._balancer is not None and self._balancer.stateful
 
     @property
     def trainable(self) -> bool:
         """Whether it learns from a run before it is asked."""
-        return "has train" in self.capabilities
+        return self._balancer is not None and self._balancer.trainable
 
     def ask(self, *arguments: Any) -> Any:
         """Return its answer, as its role reads it.

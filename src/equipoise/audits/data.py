@@ -26,7 +26,7 @@ from equipoise.traces import (
     read_trace,
     recorded,
 )
-from equipoise.traces.formats.matrices import doubts, gated
+from equipoise.traces.formats.matrices import gated, sign_warnings
 
 Data = Instance | LoadInstance | LoadSeries
 
@@ -136,7 +136,7 @@ def _scores(array: npt.NDArray[Any], options: Options) -> tuple[list[Any], Seque
     if top_k is None:
         raise InvalidProblem("top_k", "not given", "K, experts per token, beside scores as an array")
     gate = options.get("gate")
-    warnings = doubts(array) if gate is None else ()
+    warnings = sign_warnings(array) if gate is None else ()
     scores = array if gate is None else gated(array, gate)
     batches = scores if scores.ndim == 3 else scores[None]
     return [Instance(f"step{step}", batch, top_k, "given") for step, batch in enumerate(batches)], warnings

@@ -53,7 +53,7 @@ def matrix(source: Source, asked: Asked) -> tuple[npt.NDArray[Any], tuple[str, .
         raise InvalidProblem(key, f"of type {array.dtype}", "floats or integers")
     said = single(content, "gate", None)
     if asked.gate is None and key == "scores":
-        return array, () if said is not None else doubts(array)
+        return array, () if said is not None else sign_warnings(array)
     return gated(array, asked.gate if asked.gate is not None else said), ()
 
 
@@ -74,7 +74,7 @@ def gated(logits: npt.NDArray[Any], gate: Any) -> npt.NDArray[Any]:
     return apply_gate(logits, gate)
 
 
-def doubts(scores: npt.NDArray[Any]) -> tuple[str, ...]:
+def sign_warnings(scores: npt.NDArray[Any]) -> tuple[str, ...]:
     """Return a warning if scores that no gate is known of are negative: no gate gives such scores."""
     least = scores.min()
     if not least < 0:
