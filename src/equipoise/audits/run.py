@@ -18,6 +18,7 @@ from equipoise.audits.data import hashes, instances_of
 from equipoise.audits.measures import Row
 from equipoise.audits.result import Audit, environment
 from equipoise.audits.role_audit import Option, Options, RoleAudit
+from equipoise.balancers.adapters.forms import form_named
 from equipoise.balancers.find import Target
 from equipoise.balancers.pool import POOL
 from equipoise.conditions import Condition
@@ -89,6 +90,8 @@ def audit(
     InvalidFile
         If a trace or baseline cannot be read, or the baseline is of another audit.
     """
+    if form is not None:
+        form_named(form, role)  # an error here, also where every target ships and has no need of it
     found = _targets(targets, role, form)
     role = _common_role(found) if role is None else role
     if accepts is not None:
