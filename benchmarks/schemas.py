@@ -100,7 +100,7 @@ PROBLEM = record(
 ) | {"anyOf": [{"required": ["scores"]}, {"required": ["logits", "gate"]}]}
 
 SOLUTION = record(
-    ("split", "flows", "physical_to_logical", "loads", "prices", "certificate"),
+    ("split", "flows", "physical_to_logical", "copies", "loads", "prices", "certificate"),
     schema={"const": "equipoise-solution/1"},
     problem=TEXT,
     status={"enum": ["optimal", "bounded", "infeasible", "unknown"]},
@@ -121,6 +121,7 @@ SOLUTION = record(
     split=nullable({**many(many(NUMBER)), "description": "[E, G]"}),
     flows=nullable({**many(many(many(COUNT))), "description": "[G, E, G]"}),
     physical_to_logical=nullable(many({"type": "integer", "minimum": -1})),
+    copies=nullable(many(many(TRUTH))),
     loads=nullable({**many(NUMBER), "description": "tokens of each expert (routing) or device"}),
     prices=nullable({**many(nullable(NUMBER)), "description": "[E], in units of the scores"}),
 )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
     from equipoise.problems import PlacementProblem as PlacementProblem
+    from equipoise.problems import ReplicationProblem as ReplicationProblem
     from equipoise.problems import SchedulingProblem as SchedulingProblem
     from equipoise.problems import TrafficProblem as TrafficProblem
     from equipoise.problems import device_limits as device_limits
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
+    from equipoise.solvers.replication.frontier import replication_frontier as replication_frontier
     from equipoise.solvers.scheduling.push_relabel.batch import Schedules as Schedules
     from equipoise.solvers.scheduling.push_relabel.batch import schedule_batch as schedule_batch
     from equipoise.solvers.solve import available_solvers as available_solvers
@@ -90,6 +92,7 @@ _HOME = {
     "Report": "checks.engine.report",
     "Scheduler": "roles.scheduler",
     "Schedules": "solvers.scheduling.push_relabel.batch",
+    "ReplicationProblem": "problems",
     "SchedulingProblem": "problems",
     "Solution": "solution",
     "SolverNotAvailable": "errors",
@@ -111,6 +114,7 @@ _HOME = {
     "read_trace": "traces",
     "record": "recorder",
     "recorded": "traces",
+    "replication_frontier": "solvers.replication.frontier",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
