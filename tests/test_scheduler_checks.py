@@ -11,7 +11,7 @@ from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.scheduler.families import chains
 from equipoise.checks.scheduler.quality import trivial_peaks
-from equipoise.reference.scheduling.ultraep import ultraep
+from equipoise.reference.scheduling.quota_greedy import quota_greedy
 from equipoise.roles.scheduler import SchedulerCase, schedule_fault
 from miniature_schedulers import even
 
@@ -26,7 +26,7 @@ def test_trivial_schedulers_are_never_better_than_the_optimum(instance):
 
 def test_a_greedy_quota_can_end_above_an_even_split_which_is_why_it_declares_that():
     case = SchedulerCase((np.array([8, 3, 17, 6]),), np.array([[0, 0, 1], [0, 0, 1], [1, 1, 0], [1, 0, 1]], bool))
-    assert ultraep(case.load, case.hosts).sum(axis=0).max() == 17
+    assert quota_greedy(case.load, case.hosts).sum(axis=0).max() == 17
     assert trivial_peaks(case)[0] == 14
 
 
