@@ -42,6 +42,7 @@ CASES = {
     "router": record(batches=STEPS, top_k=COUNT),
     "scheduler": record(loads=STEPS, hosts=ARRAY),
     "placer": record(loads=STEPS, num_slots=COUNT, num_groups=COUNT, num_nodes=COUNT, num_devices=COUNT),
+    "planner": record(loads=STEPS, home=ARRAY, slots=ARRAY),
     "predictor": record(history=ARRAY, horizon=COUNT),
 }
 

@@ -38,6 +38,8 @@ def best_weights(problem: ReplicationProblem, reached: int) -> Integers | None:
             if best < bound <= reached and proves(problem, "dual", weights, bound):
                 best, found = bound, weights
                 break
+        if problem.load.max() <= best:
+            break  # no cap binds at any limit that is left: the value stays
         if value > limit:
             low = limit + 1
         else:
