@@ -1,8 +1,9 @@
 """`copy-search`: a greedy that makes the largest move first, at ever lower peaks; for large sizes.
 
 At a limit, the fullest device hands tokens of one of its experts to a device with room, as many at once as it can,
-until none is above the limit; a copy for each. The lowest limit at which that ends is found by bisection. It is the
-idea of UltraEP's planner (arXiv 2606.04101) without its thresholds; how good it is, the bound tells.
+until none is above the limit; a copy for each: the idea of UltraEP's planner (arXiv 2606.04101) without its thresholds.
+Where that fails, it fills the emptiest device up to the limit instead and may itself end with room: that of MoonEP's.
+The lowest limit at which either ends is found by bisection; how good it is, the bound tells.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def best_copies(problem: ReplicationProblem) -> Booleans:
     while low < high:
         limit = (low + high) // 2
         found = copies_at(problem, limit)
+        found = copies_at(problem, limit, filling=True) if found is None else found
         if found is None:
             low = limit + 1
         else:
@@ -44,8 +46,11 @@ def best_copies(problem: ReplicationProblem) -> Booleans:
     return best
 
 
-def copies_at(problem: ReplicationProblem, limit: int) -> Booleans | None:
-    """Return copies with which no device serves more than ``limit`` tokens; None if the greedy finds none."""
+def copies_at(problem: ReplicationProblem, limit: int, *, filling: bool = False) -> Booleans | None:
+    """Return copies with which no device serves more than ``limit`` tokens; None if the greedy finds none.
+
+    ``filling``: the emptiest device that can take something is filled, whatever is left on the fullest.
+    """
     experts, devices = problem.num_experts, problem.num_devices
     left, held = problem.load.copy(), problem.home_load
     free, copies = problem.slots.copy(), np.zeros((experts, devices), bool)
@@ -56,7 +61,10 @@ def copies_at(problem: ReplicationProblem, limit: int) -> Booleans | None:
         mine = np.flatnonzero((problem.home == source) & (left > 0) & (of_expert > 0))
         places = problem.domain[mine] & ~copies[mine] & (free > 0)
         room = np.maximum(0, limit - held)
-        moves = np.where(places, np.minimum(np.minimum(left[mine], held[source] - limit)[:, None], room), 0)
+        if filling and len(mine):
+            room = np.where(np.arange(devices) == np.where(places.any(axis=0), room, -1).argmax(), room, 0)
+        most_left = left[mine] if filling else np.minimum(left[mine], held[source] - limit)
+        moves = np.where(places, np.minimum(most_left[:, None], room), 0)
         if not moves.size or not in_all or (most := int(moves.max())) < least:
             return None
         candidates = np.argwhere(moves == most)

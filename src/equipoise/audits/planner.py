@@ -17,7 +17,7 @@ from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.certificates.check.partition import parts
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.problems import ReplicationProblem
-from equipoise.roles.planner import Plan
+from equipoise.roles.planner import NO_PLAN, Plan
 from equipoise.solution import Solution
 from equipoise.solvers.solve import solve
 from equipoise.traces import LoadInstance
@@ -28,8 +28,16 @@ def judge(contenders: Sequence[Contender], unit: list[Any], options: Options, sh
     [instance] = unit
     devices = options["devices"] or (8 if len(instance.total) <= 64 else 32)
     problem = problem_of(instance, devices, options["slots"])
-    best = solve(problem)
-    return [_row(one, instance, problem, best) for one in contenders]
+    roomy = problem_of(instance, devices, len(instance.total))
+    best, free = solve(problem), None
+    rows = []
+    for one in contenders:
+        if "ignores slots" in one.capabilities:
+            free = free or solve(roomy)
+            rows.append(_row(one, instance, problem, roomy, free))
+        else:
+            rows.append(_row(one, instance, problem, problem, best))
+    return rows
 
 
 def problem_of(instance: LoadInstance, devices: int, slots: int) -> ReplicationProblem:
@@ -40,17 +48,21 @@ def problem_of(instance: LoadInstance, devices: int, slots: int) -> ReplicationP
     return ReplicationProblem(instance.total, np.arange(experts) // (experts // devices), devices, slots)
 
 
-def _row(contender: Contender, instance: LoadInstance, problem: ReplicationProblem, best: Solution) -> Row:
-    sizes: Values = {"experts": problem.num_experts, "devices": problem.num_devices, "slots": int(problem.slots.max())}
+def _row(
+    contender: Contender, instance: LoadInstance, asked: ReplicationProblem, problem: ReplicationProblem, best: Solution
+) -> Row:
+    """Ask with the slots of one problem, and compare with the other, which has no such limit where that is ignored."""
+    sizes: Values = {"experts": problem.num_experts, "devices": problem.num_devices, "slots": int(asked.slots.max())}
     row = Row(contender.name, instance.name, sizes)
     before = contender.seconds
     try:
-        plan: Plan = contender.ask(instance.load, problem.home, problem.slots)
+        plan: Plan = contender.ask(instance.load, asked.home, asked.slots)
     except TargetError as error:
         return replace(row, error=str(error), kind=error.kind)
     mean, peak = Fraction(int(problem.load.sum()), problem.num_devices), plan.peak
     copies, bound = int(plan.copies.sum()), int(best.lower or 0)
-    fault = problem.violation(plan.copies, plan.split)
+    if (fault := problem.violation(plan.copies, plan.split)) is not None:
+        return replace(row, error=f"its plan is not allowed: {fault}", kind=NO_PLAN)
     values: Values = {
         "peak": peak,
         "bound": bound,
@@ -64,10 +76,9 @@ def _row(contender: Contender, instance: LoadInstance, problem: ReplicationProbl
         "best_copies": None if best.copies is None else int(best.copies.sum()),
         "seconds": contender.seconds - before,
     }
-    warnings = contender.warnings if fault is None else (*contender.warnings, f"its plan is not allowed: {fault}")
     evidence = {"bound": "certified" if best.evidence == "certified" else "bounded"}
-    form = "a proved bound on the peak with these slots"
-    return replace(row, values=values, compared_with=form, evidence=evidence, warnings=warnings)
+    form = "a proved bound on every plan" + (" with these slots" if asked is problem else ", whatever the slots")
+    return replace(row, values=values, compared_with=form, evidence=evidence, warnings=contender.warnings)
 
 
 def fewest_copies(problem: ReplicationProblem, peak: int) -> int:
@@ -92,7 +103,7 @@ AUDIT = RoleAudit(
             title="excess",
             gap="excess",
             noun="excess",
-            words="peak load beyond a proved bound on every plan with these slots",
+            words="peak load beyond a proved bound on every plan, with these slots unless it ignores them",
         ),
         Measure("excess", "tokens", title="tokens", words="the same in tokens"),
         Measure("excess", "tokens", aggregates=(ZEROS,), title="optimal", words="instances where there is none"),
