@@ -146,6 +146,14 @@ class ThrowsDice(Kind):
         return random.choice([self.one, self.other])(*given)
 
 
+@faulty("is_deterministic")
+class DependsOnTheSeedOfHashes(Kind):
+    """The same in one process, another in the next: an order of sets of strings, or ``hash`` of a name."""
+
+    def answer(self, *given):
+        return (self.one if hash(repr(given)) % 2 else self.other)(*given)
+
+
 @faulty("accepts_any_memory_layout")
 class ReadsRawMemory(Kind):
     """What it makes of columns, or of memory that it may not use for its own purposes, is something else."""

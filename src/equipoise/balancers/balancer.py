@@ -111,6 +111,10 @@ class Balancer(ABC):
     def restore_state(self) -> None:
         """Give the kept state to its ``load_state_dict``."""
 
+    def twin(self) -> Balancer | None:
+        """Return the same balancer in another process, as another rank has it; None where there is no other process."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """End it, and whatever it started."""

@@ -35,6 +35,8 @@ class Isolated(Balancer):
         Time limit of one call; the first of a process may take :data:`FIRST` times as long, for what is compiled then.
     memory
         Bytes of address space that the process may have.
+    hash_seed
+        Of Python's hashes in the process: the same on every run, whatever the environment sets.
 
     Raises
     ------
@@ -53,9 +55,12 @@ class Isolated(Balancer):
         *,
         call_seconds: float = CALL_SECONDS,
         memory: int = MEMORY,
+        hash_seed: int = 0,
     ) -> None:
         self.name, self.call_seconds, self._memory = target, call_seconds, memory
-        self._said = {"role": role, "form": form, "sizes": sizes}
+        self._hash_seed = hash_seed
+        self._twin: Isolated | None = None
+        self._said: dict[str, Any] = {"role": role, "form": form, "sizes": sizes}
         self._allowed: float | None = None
         self._left: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,8 +131,26 @@ class Isolated(Balancer):
         """Give the kept state back."""
         self._ask("restore_state")
 
+    def twin(self) -> Balancer | None:
+        """Return the same target in another process, which is kept and where Python's hashes have another seed.
+
+        None where no second one can be started.
+        """
+        try:
+            if self._twin is None:
+                other = self._hash_seed + 1
+                self._twin = Isolated(self.name, **self._said, memory=self._memory, hash_seed=other)
+            elif self._twin.name != self.name:
+                self._twin.take(self.name, self.role.name)
+        except TargetNotFound:
+            return None
+        self._twin.call_seconds = self.call_seconds
+        return self._twin
+
     def close(self) -> None:
-        """End the worker and whatever it started."""
+        """End the worker and whatever it started, and that of its twin."""
+        if self._twin is not None:
+            self._twin.close()
         process, self._process = self._process, None
         if process is None:
             return
@@ -144,6 +167,7 @@ class Isolated(Balancer):
         environment = {
             "OMP_NUM_THREADS": "1",
             **os.environ,
+            "PYTHONHASHSEED": str(self._hash_seed),
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
         self._process = subprocess.Popen(

@@ -28,7 +28,7 @@ class TokenDispatch:
     turns, as in a batch where they are mixed. Every replica that ``hosts`` counts has a slot.
     """
 
-    capabilities = frozenset({"counts replicas"})
+    capabilities = frozenset({"counts replicas", "hashes"})
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
         self.function = function
