@@ -38,10 +38,21 @@ ARRAY = record(
     values={"description": "the same for people"},
 )
 STEPS: Schema = {**many(ARRAY), "minItems": 1, "description": "in order of time"}
+LATER: Schema = {**many(ARRAY), "description": "of the later calls, in turn: slots, groups, nodes, devices"}
+LIVE: Schema = {**many(ARRAY), "description": "of the calls, in turn: which devices there are"}
 CASES = {
     "router": record(batches=STEPS, top_k=COUNT),
-    "scheduler": record(loads=STEPS, hosts=ARRAY),
-    "placer": record(loads=STEPS, num_slots=COUNT, num_groups=COUNT, num_nodes=COUNT, num_devices=COUNT),
+    "scheduler": record(("live",), loads=STEPS, hosts=ARRAY, live=LIVE),
+    "placer": record(
+        ("machines", "live"),
+        loads=STEPS,
+        num_slots=COUNT,
+        num_groups=COUNT,
+        num_nodes=COUNT,
+        num_devices=COUNT,
+        machines=LATER,
+        live=LIVE,
+    ),
     "planner": record(loads=STEPS, home=ARRAY, slots=ARRAY),
     "predictor": record(history=ARRAY, horizon=COUNT),
 }

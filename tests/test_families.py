@@ -32,16 +32,13 @@ def can_be_asked(role, case):
     """Whether the parts of a case fit each other, whatever a family changes on purpose."""
     if role == "placer":
         return all(
-            PlacementProblem(layer, case.num_slots, case.num_devices, distinct=False).violation(
-                round_robin(len(layer), case.num_slots)
-            )
-            is None
-            for load in case.loads
+            PlacementProblem(layer, slots, devices, distinct=False).violation(round_robin(len(layer), slots)) is None
+            for load, slots, _, _, devices in case.calls()
             for layer in load
         )
     if role == "scheduler":
         fits = all(load.shape[-1] == len(case.hosts) and (load >= 0).all() for load in case.loads)
-        return fits and case.hosts.any(axis=1).all()
+        return fits and all(hosts.any(axis=1).all() for _, hosts in case.calls())
     return case.valid
 
 

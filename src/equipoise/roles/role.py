@@ -44,8 +44,8 @@ class Case(ABC):
         An empty tuple that is its field's default is left out: files of before the field stay as they are.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        optional = {field.name for field in fields(self) if field.default is not MISSING}
-        return {name: _to_json(value) for name, value in values.items() if value != () or name not in optional}
+        left_out = {field.name for field in fields(self) if field.default == () and not len(values[field.name])}
+        return {name: _to_json(value) for name, value in values.items() if name not in left_out}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
