@@ -156,6 +156,18 @@ class SchedulerCase(Case):
         return "\n".join([*(shown("load", load) for load in self.loads), shown("hosts", self.hosts)])
 
 
+def _calls(capabilities: frozenset[str], case: SchedulerCase) -> list[tuple[Any, ...]]:
+    """Return the calls of a case.
+
+    A scheduler that takes loads only by source is told that the tokens of every expert start evenly on all devices.
+    """
+    devices = case.hosts.shape[1]
+    spread = "only by source" in capabilities
+    starts = np.arange(devices)[:, None]
+    loads = [(load + starts) // devices if spread and load.ndim == 1 else load for load in case.loads]
+    return [(load, hosts_for(capabilities, case.hosts)) for load in loads]
+
+
 def _case(load: list[int], hosts: npt.NDArray[np.bool_]) -> SchedulerCase:
     return SchedulerCase((np.array(load),), hosts)
 
@@ -205,5 +217,6 @@ ROLE = Role(
         **STATEFUL,
         **RANDOM,
     },
+    calls=_calls,
     probe=_probe,
 )

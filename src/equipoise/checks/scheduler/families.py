@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from equipoise import strategies
-from equipoise.checks.contract import Call, Contract, bind
+from equipoise.checks.contract import Contract, bind
 from equipoise.checks.engine.registry import family
-from equipoise.roles.scheduler import SchedulerCase, hosts_for, served_tokens
+from equipoise.roles.scheduler import SchedulerCase, served_tokens
 
 
 def _one(instance: tuple[strategies.Integers, strategies.Booleans]) -> SchedulerCase:
@@ -143,18 +143,6 @@ def by_source() -> st.SearchStrategy[SchedulerCase]:
     return strategies.scheduling_instances().flatmap(start)
 
 
-def calls(capabilities: frozenset[str], case: SchedulerCase) -> list[Call]:
-    """Return the calls of a case.
-
-    A scheduler that takes loads only by source is told that the tokens of every expert start evenly on all devices.
-    """
-    devices = case.hosts.shape[1]
-    spread = "only by source" in capabilities
-    starts = np.arange(devices)[:, None]
-    loads = [(load + starts) // devices if spread and load.ndim == 1 else load for load in case.loads]
-    return [(load, hosts_for(capabilities, case.hosts)) for load in loads]
-
-
 bind(
     Contract(
         role="scheduler",
@@ -162,7 +150,6 @@ bind(
         sequences=sequences,
         same=lambda one, other: np.array_equal(one.split, other.split),
         show=lambda schedule: schedule.split.tolist(),
-        calls=calls,
         readable=served_tokens,
         notes={
             "answers": "Numbers, one for each expert and device. vLLM's maps came back with the wrong type (PR 18343); "

@@ -43,7 +43,7 @@ def serve(balancer: Balancer, case: SchedulerCase) -> list[Schedule]:
     """
     balancer.fresh()
     schedules = []
-    for call in families.calls(balancer.capabilities, case):
+    for call in balancer.calls(case):
         try:
             schedules.append(balancer.ask(*call))
         except TargetError as error:
