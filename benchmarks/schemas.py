@@ -43,6 +43,7 @@ CASES = {
     "scheduler": record(loads=STEPS, hosts=ARRAY),
     "placer": record(loads=STEPS, num_slots=COUNT, num_groups=COUNT, num_nodes=COUNT, num_devices=COUNT),
     "predictor": record(history=ARRAY, horizon=COUNT),
+    "metric": record(load=ARRAY, logits=ARRAY, experts=ARRAY),
 }
 
 FINDING = record(

@@ -91,7 +91,7 @@ def metric_value_is_exact(balancer: Balancer, case: MetricCase, settings: Settin
     vLLM logged a balancedness over layers, 0.517 where 0.876 is true (PRs 36305, 39178, 51784); transformers' losses
     counted K times (43775).
     """
-    _check(balancer, case, "its value is another:")
+    _check(balancer, case, "here")
 
 
 @check("metric", families.large_loads, needs=(LOADS,))

@@ -31,7 +31,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 """What numbers are made of, by NumPy's frozen generator: drawing each by itself takes longer than all that is tried."""
 
 
-def _loads(rows: tuple[int, int] = (1, 4), columns: tuple[int, int] = (1, 6), most: int = 60) -> Cases:
+def _loads(rows: tuple[int, int] = (1, 4), columns: tuple[int, int] = (1, 6), most: int = 200) -> Cases:
     """Loads of different skew, no row of which is without any."""
 
     def build(size: int, width: int, power: int, seed: int) -> MetricCase:
