@@ -15,8 +15,7 @@ from equipoise.audits.measures import MEAN, MOST, Measure, Row, Values
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.exact_metrics import exact
-from equipoise.roles import role_named
-from equipoise.roles.metric import KINDS, MetricCase, kind_of
+from equipoise.roles.metric import KINDS, ROLE, SAMPLE, MetricCase
 from equipoise.traces import Instance
 
 TOKENS = 64
@@ -34,24 +33,38 @@ def judge(contenders: Sequence[Contender], unit: list[Instance], options: Option
 
 def _row(contender: Contender, instance: Instance, options: Options) -> Iterator[Row]:
     case = _case(instance, options)
-    about: Values = {"tokens": case[1].experts.shape[1] * len(case[1].experts), "experts": instance.scores.shape[1]}
+    kind = next((one for one in KINDS if one in contender.capabilities), None)
+    about: Values = {
+        "computes": kind,
+        "tokens": case[1].logits[..., 0].size,
+        "experts": instance.scores.shape[1],
+    }
     row = Row(contender.name, instance.name, about, compared_with="exact value")
     before = contender.seconds
     try:
-        kind = kind_of(contender.capabilities)
-        (given,) = role_named("metric").calls(contender.capabilities, case[not KINDS[kind].of_loads])
-        got = contender.ask(*given)
+        if kind is None:
+            contender.ask(case[0].load)  # it did not start; this raises why
+        (given,) = ROLE.calls(contender.capabilities, case[0]) or ROLE.calls(contender.capabilities, case[1])
+        got = contender.ask(*given) / _constant(contender, kind)
     except TargetError as error:
         yield replace(row, error=str(error), kind=error.kind)
         return
-    right = exact(kind, contender.capabilities, given)
+    right = exact(str(kind), contender.capabilities, given)
     whole = sum(right, Fraction(0)) / len(right)
     if got.size != len(right):
         got, right = np.atleast_1d(got.mean()), [whole]
     off = max(abs(float(Fraction(float(one)) - other)) for one, other in zip(got.ravel(), right, strict=True))
-    values = {"computes": kind, "value": float(got.mean()), "exact": float(whole), "error": off}
+    values: Values = {"value": float(got.mean()), "exact": float(whole), "difference": off}
     values["relative_error"] = off / max(1.0, abs(float(whole)))
     yield replace(row, values={**values, "seconds": contender.seconds - before}, warnings=contender.warnings)
+
+
+def _constant(contender: Contender, kind: str | None) -> float:
+    """Return the constant that a loss is scaled with, if it declares one, as its value at a sample shows it."""
+    if "scaled" not in contender.capabilities:
+        return 1.0
+    (given,) = ROLE.calls(contender.capabilities, SAMPLE)
+    return float(contender.ask(*given)) / float(exact(str(kind), contender.capabilities, given)[0]) or 1.0
 
 
 def _case(instance: Instance, options: Options) -> tuple[MetricCase, MetricCase]:
@@ -82,8 +95,9 @@ AUDIT = RoleAudit(
         ),
         Measure("value", "ratio", "neither", (MEAN,), title="value", words="mean of what it returns"),
         Measure("exact", "ratio", "neither", (MEAN,), title="exact", words="mean of the formula in rational numbers"),
-        Measure("error", "ratio", aggregates=(MOST,), words="the largest difference of any row from its exact value"),
-        Measure("computes", "text", "neither", (), words="what it computes"),
+        Measure(
+            "difference", "ratio", aggregates=(MOST,), words="the largest difference of a row from its exact value"
+        ),
         Measure("seconds", "seconds", aggregates=(MEAN,), title="seconds", words="of a call, on this machine"),
     ),
     judge=judge,

@@ -72,5 +72,5 @@ def said(as_: str | None, role: str | None, declares: Iterable[str]) -> tuple[st
     if as_ not in owners:
         near = get_close_matches(as_, owners, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InvalidProblem("as", repr(as_), (", ".join(owners) or f"nothing for a {role}") + hint)
+        raise InvalidProblem("--as", repr(as_), (", ".join(owners) or f"nothing for a {role}") + hint)
     return owners[as_], (*declares, as_)

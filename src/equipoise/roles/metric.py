@@ -181,6 +181,7 @@ KINDS = {
 """What metrics compute, by name."""
 
 OF_LOADS = tuple(name for name, kind in KINDS.items() if kind.of_loads)
+OF_TOKENS = tuple(name for name, kind in KINDS.items() if not kind.of_loads)
 LOSSES = ("aux-loss", "sequence-loss", "global-loss", "z-loss")
 
 
@@ -219,6 +220,9 @@ def read_value(returned: Any, *given: Any) -> Floats:
 def _tokens(*rows: list[float], top_k: int = 1) -> MetricCase:
     return MetricCase.routed(np.array([rows], np.float32), top_k)
 
+
+SAMPLE = _tokens([1.0, 0.5, -0.5], [0.25, -1.0, 2.0])
+"""Where the constant of a scaled loss is read off."""
 
 ROLE = Role(
     name="metric",

@@ -174,7 +174,7 @@ class Role:
         found = frozenset(names).intersection(self.kinds)
         if self.kinds and len(found) != 1:
             given = " and ".join(sorted(found)) or "not said"
-            raise InvalidProblem("as", given, f"what the {self.name} computes, one of {', '.join(self.kinds)}")
+            raise InvalidProblem("--as", given, f"what the {self.name} computes, one of {', '.join(self.kinds)}")
         return found
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, partial
@@ -91,6 +91,10 @@ def role_of(found: Any) -> Role | None:
     roles = all_roles()
     if (form := form_of(found)) is not None:
         return roles[form.role]
+    declared = getattr(found, "capabilities", ())
+    kinds = [role for role in roles.values() if isinstance(declared, Iterable) and {*declared} & {*role.kinds}]
+    if len(kinds) == 1:
+        return kinds[0]
     known = parameters(found)
     names = {parameter.name for parameter in known}
     required = {p.name for p in known if p.default is p.empty and p.kind in _POSITIONAL}

@@ -14,16 +14,13 @@ from equipoise.checks.engine.registry import Failure, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.metric import families
 from equipoise.exact_metrics import exact
-from equipoise.roles.metric import LOSSES, OF_LOADS, MetricCase, kind_of
+from equipoise.roles.metric import LOSSES, OF_LOADS, SAMPLE, MetricCase, kind_of
 
 Floats = npt.NDArray[np.float64]
 
 LOADS = "|".join(OF_LOADS)
 LOSS = "|".join(LOSSES)
 BALANCE_LOSS = "aux-loss|sequence-loss|global-loss"
-
-SAMPLE = MetricCase.routed(np.array([[[1.0, 0.5, -0.5], [0.25, -1.0, 2.0]]], np.float32), 1)
-"""Where the constant of a scaled loss is read off."""
 
 
 def ask(balancer: Balancer, given: tuple[Any, ...], **keywords: Any) -> Floats:

@@ -13,12 +13,12 @@ from equipoise.checks.engine.registry import Failure, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.metric import families
 from equipoise.checks.metric.answers import BALANCE_LOSS, LOADS, LOSS, ask, compare, value, wanted
-from equipoise.roles.metric import MetricCase, kind_of
+from equipoise.roles.metric import OF_TOKENS, MetricCase, kind_of
 
 Floats = npt.NDArray[np.float64]
 
 
-@check("metric", families.anything, unless=("random", "depends on expert order"))
+@check("metric", families.anything, unless=("depends on expert order",))
 def metric_treats_experts_alike(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """The names of experts or ranks do not matter: with all in reverse order, the value is the same."""
     plain = value(balancer, case)
@@ -31,7 +31,7 @@ def metric_treats_experts_alike(balancer: Balancer, case: MetricCase, settings: 
     compare(got[::-1] if kind_of(balancer.capabilities) == "expert-load" else got, plain, "with the experts reversed")
 
 
-@check("metric", families.anything, unless=("random",))
+@check("metric", families.anything)
 def metric_treats_rows_alike(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """The order of layers, sequences and tokens does not matter."""
     plain = value(balancer, case)
@@ -53,7 +53,7 @@ def metric_takes_every_row_by_itself(balancer: Balancer, case: MetricCase, setti
     compare(together, alone if together.ndim else np.asarray(alone.mean()), f"of {len(case.load)} rows together")
 
 
-@check("metric", families.loads, needs=(LOADS,), unless=("random",))
+@check("metric", families.loads, needs=(LOADS,))
 def metric_ignores_how_often_loads_are_counted(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """Balance has no unit: every load counted by 3 or 8 ranks, or in thousands, is as balanced as before."""
     plain = value(balancer, case)
@@ -61,7 +61,7 @@ def metric_ignores_how_often_loads_are_counted(balancer: Balancer, case: MetricC
         compare(value(balancer, MetricCase.of_loads(case.load * factor)), plain, f"with {factor} times every load")
 
 
-@check("metric", families.tokens, unless=("random",))
+@check("metric", families.tokens, needs=("|".join(OF_TOKENS),))
 def metric_counts_every_token_once(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """The same sequences again leave a loss and a share as they were, and double the load: sums are over what there is.
 
@@ -74,7 +74,7 @@ def metric_counts_every_token_once(balancer: Balancer, case: MetricCase, setting
     compare(twice, plain * factor, "with every token there twice")
 
 
-@check("metric", families.several_sequences, needs=("expert-load|global-loss",), unless=("random",))
+@check("metric", families.several_sequences, needs=("expert-load|global-loss",))
 def metric_ignores_how_tokens_are_cut(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """In one micro-batch or on one rank, or each token in its own, the tokens of a batch give the same value.
 
@@ -116,7 +116,7 @@ def _padded(case: MetricCase, before: int, after: int) -> tuple[MetricCase, npt.
     return MetricCase.of_tokens(logits, experts), mask
 
 
-@check("metric", families.several_sequences, needs=("takes mask", "global-loss"), unless=("random",))
+@check("metric", families.several_sequences, needs=("takes mask", "global-loss"))
 def metric_ignores_how_micro_batches_fill(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """The same tokens in micro-batches of which some are full and some hold a few: the global loss is the same.
 
@@ -139,7 +139,7 @@ def metric_ignores_how_micro_batches_fill(balancer: Balancer, case: MetricCase, 
     compare(ask(balancer, given, mask=mask), plain, f"with {fill} tokens in the micro-batches")
 
 
-@check("metric", families.anything, unless=("random",))
+@check("metric", families.anything)
 def metric_ignores_the_number_type(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """The same loads as 8, 32 and 64 bits or floats, the same scores as float32 and float64, give the same value."""
     (given,) = balancer.calls(case)
@@ -169,7 +169,7 @@ SMALL = 2.0**-80
 """What scores are multiplied by to be small: they end at 1e-24, which float32 holds to full precision."""
 
 
-@check("metric", families.tokens, needs=(BALANCE_LOSS,), unless=("logits", "random"))
+@check("metric", families.tokens, needs=(BALANCE_LOSS,), unless=("logits",))
 def metric_cannot_be_lowered_by_small_scores(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """A loss of scores that are divided by their sum does not depend on their scale; any other is proportional to it.
 
@@ -186,7 +186,7 @@ def metric_cannot_be_lowered_by_small_scores(balancer: Balancer, case: MetricCas
     raise Failure(f"it is {numbers}", better=plain.tolist())
 
 
-@check("metric", families.tokens, needs=("logits", "aux-loss|global-loss"), unless=("random",))
+@check("metric", families.tokens, needs=("logits", "aux-loss|global-loss"))
 def metric_ignores_shifted_logits(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """A softmax does not change if 1,000 is added to all logits of a token, where its exponentials overflow."""
     plain = value(balancer, case)

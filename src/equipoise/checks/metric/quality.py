@@ -97,7 +97,7 @@ def _compare(got: Floats, right: Floats, what: str) -> None:
         raise Failure(f"at {list(place)} of what it is given, {what} {numbers}", better=right.tolist())
 
 
-@check("metric", families.few_tokens, needs=(LOSS,), unless=("random",))
+@check("metric", families.few_tokens, needs=(LOSS,))
 def metric_falls_as_its_formula_does(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """Moved a little between the experts, scores change the value by as much as they change the exact one.
 
@@ -138,7 +138,7 @@ def metric_gradient_is_that_of_its_formula(balancer: Balancer, case: MetricCase,
     _compare(_seen(balancer, _gradient(balancer, given)), right, "the gradient is")
 
 
-@check("metric", families.few_tokens_elsewhere, needs=("takes gradient", LOSS), unless=("no gradient", "random"))
+@check("metric", families.few_tokens_elsewhere, needs=("takes gradient", LOSS), unless=("no gradient",))
 def metric_gradient_is_that_of_its_value(balancer: Balancer, case: MetricCase, settings: Settings) -> None:
     """Its gradient says by how much its own value changes, entry by entry: what is trained is what is logged."""
     given = _given(balancer, case)
