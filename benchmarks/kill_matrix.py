@@ -20,9 +20,10 @@ from equipoise.balancers.isolated import Isolated  # noqa: E402
 from equipoise.checks.engine.registry import Check, select  # noqa: E402
 from equipoise.checks.engine.settings import Settings  # noqa: E402
 from equipoise.checks.engine.trial import run_check  # noqa: E402
+from equipoise.roles import all_roles  # noqa: E402
 from miniatures import faulty_targets  # noqa: E402
 
-ROLES = ("router", "scheduler", "placer", "predictor")
+ROLES = tuple(all_roles())
 SETTINGS = Settings(max_gap=1.0, examples=20, shrink_steps=0)
 HEAD = """# Which check catches which fault
 
@@ -87,4 +88,4 @@ if __name__ == "__main__":
     sections = {part.split("s\n", 1)[0].lower(): f"\n## {part}" for part in kept}
     sections |= {role: section(role) for role in sys.argv[1:] or ROLES}
     head = HEAD.format(examples=SETTINGS.examples, gap=SETTINGS.max_gap)
-    page.write_text(head + "".join(sections[role].rstrip("\n") + "\n" for role in ROLES if role in sections))
+    page.write_text(head + "".join(text.rstrip("\n") + "\n" for text in sections.values()))

@@ -55,6 +55,7 @@ CASES = {
     ),
     "planner": record(loads=STEPS, home=ARRAY, slots=ARRAY),
     "predictor": record(history=ARRAY, horizon=COUNT),
+    "metric": record(load=ARRAY, logits=ARRAY, experts=ARRAY),
 }
 
 FINDING = record(

@@ -235,8 +235,10 @@ def __getattr__(name):
     role, _, kind = name.partition("_")
     if kind not in (*FAULTY_KINDS, *CORRECT_KINDS):
         raise AttributeError(name)
-    one, other = home_of(role).ANSWERS
-    return type(name, (globals()[kind],), {"one": staticmethod(one), "other": staticmethod(other)})
+    home, base = home_of(role), globals()[kind]
+    one, other = home.ANSWERS
+    declared = frozenset(getattr(home, "DECLARES", ())) | getattr(base, "capabilities", frozenset())
+    return type(name, (base,), {"one": staticmethod(one), "other": staticmethod(other), "capabilities": declared})
 
 
 def home_of(role):

@@ -13,7 +13,7 @@ from equipoise.checks.engine.trial import run_check
 from equipoise.roles import all_roles
 from miniatures import correct_targets, faulty_targets
 
-ROLES = ("router", "scheduler", "placer", "predictor")
+ROLES = tuple(all_roles())
 SLOW = {"arima": "statsmodels", "lstm": "torch"}
 """Built-in predictors that take up to a second a call, or to be trained, and what they need; for nightly runs."""
 NIGHTLY = os.environ.get("EQUIPOISE_PROFILE") == "nightly"

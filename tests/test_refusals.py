@@ -22,7 +22,7 @@ from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
 from equipoise.conditions import LONGEST, Condition
 from equipoise.errors import InvalidProblem
-from equipoise.roles import role_named
+from equipoise.roles import all_roles, role_named
 from equipoise.traces import Instance
 
 LETTERS = ("T", "E", "K")
@@ -290,7 +290,7 @@ def test_no_check_flags_a_sound_balancer_that_throws_dice(balancer, role, name):
     assert [(finding.check, finding.message, finding.case) for finding in report.findings] == []
 
 
-@pytest.mark.parametrize("role", ["router", "scheduler", "placer", "predictor"])
+@pytest.mark.parametrize("role", all_roles())
 def test_what_random_balancers_skip_is_what_compares_two_answers(role):
     skipped = {entry.name for entry in select(role) if "random" in entry.unless}
     assert {f"{role}_{name}" for name in ("is_deterministic", "accepts_any_memory_layout", "reset_forgets")} <= skipped

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from equipoise.problems import node_costs as node_costs
     from equipoise.problems import sequence_limits as sequence_limits
     from equipoise.recorder import record as record
+    from equipoise.roles.metric import Metric as Metric
     from equipoise.roles.placer import Placer as Placer
     from equipoise.roles.predictor import Predictor as Predictor
     from equipoise.roles.router import Router as Router
@@ -84,6 +85,7 @@ _HOME = {
     "Margin": "solvers.assignment.margin",
     "Monitor": "monitor",
     "Placer": "roles.placer",
+    "Metric": "roles.metric",
     "Predictor": "roles.predictor",
     "Router": "roles.router",
     "Routing": "routing",

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from equipoise.conditions import Condition
 from equipoise.errors import TargetError
-from equipoise.roles.role import Role
+from equipoise.roles.role import Case, Role
 
 CALL_SECONDS = 5.0
 """Time limit of one call, unless somebody sets another."""
@@ -131,8 +131,16 @@ class Balancer(ABC):
 
     def declare(self, names: Iterable[str]) -> None:
         """Add what somebody declares for it; raise :class:`InvalidProblem` if its role knows no such declaration."""
-        self.declared = self.role.declared(names)
+        self.declared |= self.role.declared(names)
         self.capabilities |= self.declared
+
+    def settle(self) -> None:
+        """Declare its kind, which others need to know; raise :class:`InvalidProblem` if it has none or several."""
+        self.declare(self.role.kind_of(self.capabilities))
+
+    def calls(self, case: Case) -> list[tuple[Any, ...]]:
+        """Return the calls of a case as it takes them; none where the case is not for it."""
+        return self.role.calls(self.capabilities, case)
 
     def takes(self, *arguments: Any) -> bool:
         """Whether it is to be asked this at all: it accepts inputs of this shape, and is said to do so."""

@@ -113,6 +113,7 @@ class Target:
             if self.accepts is not None:
                 balancer.condition = Condition(self.accepts, balancer.role.letters)
             balancer.declare(self.declares)
+            balancer.settle()
         except InvalidProblem:
             balancer.close()
             raise

@@ -117,6 +117,12 @@ class Role:
         What a balancer may show beside its answers, for instance ``bias``.
     declarations
         What a balancer may declare in ``capabilities``, or somebody for it, and what each means.
+    kinds
+        Those declarations of which every balancer makes exactly one, also said with ``--as``: what it computes, where
+        balancers of the role compute different things. Empty: all compute the same.
+    calls
+        ``calls(capabilities, case)``: the calls of a case, as a balancer with these capabilities takes them; none where
+        the case is not for it.
     probe
         Finds out by a harmless call what cannot be read off the balancer; returns capabilities.
     audit, checks
@@ -137,6 +143,8 @@ class Role:
     catalogue: Mapping[str, Entry] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
     declarations: Mapping[str, str] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ()
+    calls: Callable[[frozenset[str], Any], list[tuple[Any, ...]]] = lambda capabilities, case: case.calls()
     probe: Callable[[Balancer], frozenset[str]] = lambda balancer: frozenset()
     must_take: tuple[str, ...] = ()
     audit: str = ""
@@ -159,6 +167,20 @@ class Role:
                 near = get_close_matches(name, self.declarations, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise InvalidProblem("declares", repr(name), f"for a {self.name} {', '.join(self.declarations)}{hint}")
+        return found
+
+    def kind_of(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the one of :attr:`kinds` that is among the names; nothing where the role has no kinds.
+
+        Raises
+        ------
+        InvalidProblem
+            If there is none, or more than one.
+        """
+        found = frozenset(names).intersection(self.kinds)
+        if self.kinds and len(found) != 1:
+            given = " and ".join(sorted(found)) or "not said"
+            raise InvalidProblem("--as", given, f"what the {self.name} computes, one of {', '.join(self.kinds)}")
         return found
 
     def __post_init__(self) -> None:

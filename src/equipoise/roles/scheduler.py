@@ -162,6 +162,20 @@ class SchedulerCase(Case):
         return "\n".join([*(shown("load", load) for load in self.loads), shown("hosts", self.hosts), *masks])
 
 
+def _calls(capabilities: frozenset[str], case: SchedulerCase) -> list[tuple[Any, ...]]:
+    """Return the calls of a case.
+
+    A scheduler that takes loads only by source is told that the tokens of every expert start evenly on all devices.
+    """
+    found = []
+    for load, hosts in case.calls():
+        if "only by source" in capabilities and load.ndim == 1:
+            devices = hosts.shape[1]
+            load = (load + np.arange(devices)[:, None]) // devices
+        found.append((load, hosts_for(capabilities, hosts)))
+    return found
+
+
 def _case(load: list[int], hosts: npt.NDArray[np.bool_]) -> SchedulerCase:
     return SchedulerCase((np.array(load),), hosts)
 
@@ -214,5 +228,6 @@ ROLE = Role(
         **STATEFUL,
         **RANDOM,
     },
+    calls=_calls,
     probe=_probe,
 )

@@ -109,8 +109,9 @@ class _Trial:
             if self.steps == 0:
                 raise _Enough
             self.steps -= 1
+        calls = self.balancer.calls(case)
         try:
-            if not self.balancer.takes(*case.calls()[0]):
+            if not calls or not self.balancer.takes(*calls[0]):
                 return None
             self.entry.function(self.balancer, case, self.settings)
         except (Failure, TargetError) as failure:
@@ -129,7 +130,7 @@ class _Trial:
                 raise _Enough from failure
             return failure
         self.tried += 1
-        self.refusals.accept(case.calls()[0])
+        self.refusals.accept(calls[0])
         return None
 
     def still_fails(self, case: Case) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from equipoise import strategies
-from equipoise.checks.contract import Call, Contract, bind
+from equipoise.checks.contract import Contract, bind
 from equipoise.checks.engine.registry import family
 from equipoise.roles.planner import PlannerCase, read_plan
 
@@ -157,11 +157,6 @@ def by_source() -> Drawn:
     return _cases().flatmap(start)
 
 
-def calls(capabilities: frozenset[str], case: PlannerCase) -> list[Call]:
-    """Return the calls of a case."""
-    return case.calls()
-
-
 def same(one: Any, other: Any) -> bool:
     """Whether two plans copy and split alike."""
     return np.array_equal(one.split, other.split) and np.array_equal(one.copies, other.copies)
@@ -174,7 +169,6 @@ bind(
         sequences=sequences,
         same=same,
         show=lambda plan: plan.split.tolist(),
-        calls=calls,
         readable=read_plan,
         notes={"is_deterministic": "All ranks compute the plan apart, and must agree on every token."},
     )

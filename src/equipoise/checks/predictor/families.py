@@ -152,7 +152,7 @@ bind(
         sequences=any_history,
         same=lambda one, other: not off(one, other, float(one.max(initial=0))).any(),
         show=lambda forecast: forecast.round(6).tolist(),
-        before=lambda case: [(case.history[::-1] + 1, case.horizon + 1)],
+        before=lambda balancer, case: [(case.history[::-1] + 1, case.horizon + 1)],
         prepare=prepare,
         remembers=("stateful",),
         names={"remembers_nothing": "depends_on_the_history_alone"},

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from equipoise import strategies
-from equipoise.checks.contract import Call, Contract, bind
+from equipoise.checks.contract import Contract, bind
 from equipoise.checks.engine.registry import family
-from equipoise.roles.scheduler import SchedulerCase, hosts_for, served_tokens
+from equipoise.roles.scheduler import SchedulerCase, served_tokens
 
 MANY = (8192, 9980, 12007, 16384)
 """Tokens of an expert: powers of two, twenty times the modulus of LPLB's hash, a prime."""
@@ -207,20 +207,6 @@ def by_source() -> st.SearchStrategy[SchedulerCase]:
     return strategies.scheduling_instances().flatmap(start)
 
 
-def calls(capabilities: frozenset[str], case: SchedulerCase) -> list[Call]:
-    """Return the calls of a case.
-
-    A scheduler that takes loads only by source is told that the tokens of every expert start evenly on all devices.
-    """
-    found = []
-    for load, hosts in case.calls():
-        if "only by source" in capabilities and load.ndim == 1:
-            devices = hosts.shape[1]
-            load = (load + np.arange(devices)[:, None]) // devices
-        found.append((load, hosts_for(capabilities, hosts)))
-    return found
-
-
 bind(
     Contract(
         role="scheduler",
@@ -228,7 +214,6 @@ bind(
         sequences=sequences,
         same=lambda one, other: np.array_equal(one.split, other.split),
         show=lambda schedule: schedule.split.tolist(),
-        calls=calls,
         readable=served_tokens,
         notes={
             "answers": "Numbers, one for each expert and device. vLLM's maps came back with the wrong type (PR 18343); "

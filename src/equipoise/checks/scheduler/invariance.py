@@ -34,7 +34,7 @@ def scheduler_decides_alike_on_every_rank(balancer: Balancer, case: SchedulerCas
     first: list[list[list[int]]] = []
     for rank in range(case.hosts.shape[1]):
         balancer.fresh()
-        calls = families.calls(balancer.capabilities, case)
+        calls = balancer.calls(case)
         splits = [balancer.ask(*call, rank=rank).split.tolist() for call in calls]
         first = first or splits
         for call, (wanted, given) in enumerate(zip(first, splits, strict=True), 1):

@@ -48,7 +48,7 @@ def serve(balancer: Balancer, case: SchedulerCase) -> list[Schedule]:
     """
     balancer.fresh()
     schedules = []
-    for call in families.calls(balancer.capabilities, case):
+    for call in balancer.calls(case):
         try:
             schedules.append(balancer.ask(*call))
         except TargetError as error:
@@ -216,7 +216,7 @@ def judge(balancer: Balancer, case: SchedulerCase, served: Schedule, max_gap: fl
     elif fair_draws(balancer, case, served.split):
         return excess
     else:
-        given, _ = families.calls(balancer.capabilities, case)[0]
+        given, _ = balancer.calls(case)[0]
         even, first = trivial_peaks(replace(case, loads=(given,)))
         allowed, words = (
             Fraction(max(even, first)),

@@ -24,7 +24,7 @@ def scheduler_follows_the_machine(balancer: Balancer, case: SchedulerCase, setti
     """
     balancer.fresh()
     ones = [SchedulerCase((load,), hosts) for load, hosts in case.calls() if balancer.takes(load, hosts)]
-    served = [(one, balancer.ask(*families.calls(balancer.capabilities, one)[0])) for one in ones]
+    served = [(one, balancer.ask(*balancer.calls(one)[0])) for one in ones]
     for one, given in served:
         if "ignores loads" not in balancer.capabilities:
             judge(balancer, one, given, settings.max_gap)
