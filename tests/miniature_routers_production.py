@@ -101,7 +101,7 @@ def merges_two_halves_with_too_few_from_each(scores, top_k):
 
 @faulty("router_takes_the_best_at_production_size")
 def decodes_one_token_by_another_path(scores, top_k):
-    return top(-scores if scores.shape == (1, 256) else scores, top_k)
+    return top(-scores if len(scores) == 1 and scores.shape[1] > 100 else scores, top_k)
 
 
 @faulty("router_treats_a_token_among_thousands_as_among_few")

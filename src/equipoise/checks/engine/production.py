@@ -65,7 +65,7 @@ class Production(Family):
         return self.made(sizes, np.random.RandomState(seed % 2**32))
 
     def chosen(self, examples: int, seed: int) -> Iterator[Sizes]:
-        """Yield sizes to try: at most as many as examples, of at most as many entries as they are worth.
+        """Yield sizes to try: at most three for each example, of at most as many entries as the examples are worth.
 
         The largest that half of these entries allow comes first. Any other takes at most an eighth of what is left, so
         that there is always something left for smaller ones.
@@ -77,7 +77,7 @@ class Production(Family):
         count = 0
         for sizes in first + [sizes for sizes in shuffled if sizes not in first]:
             share = 1 if sizes in first else 8
-            if count < examples and share * self.entries(sizes) <= left:
+            if count < 3 * examples and share * self.entries(sizes) <= left:
                 left -= self.entries(sizes)
                 count += 1
                 yield sizes

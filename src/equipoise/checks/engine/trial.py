@@ -21,7 +21,7 @@ from hypothesis.errors import HypothesisWarning
 from equipoise.balancers.balancer import Balancer
 from equipoise.checks.engine.findings import PROPERTY, Finding
 from equipoise.checks.engine.known import known_cases
-from equipoise.checks.engine.production import LARGEST, SLOW, Production, Sizes, lowest
+from equipoise.checks.engine.production import SLOW, Production, Sizes, lowest
 from equipoise.checks.engine.refusals import Refusals
 from equipoise.checks.engine.registry import Check, Failure
 from equipoise.checks.engine.report import Outcome
@@ -64,12 +64,13 @@ def run_check(
         if not trial.over:
             _search(trial)
     if trial.found is not None and not trial.over:
-        trial.steps, trial.recipe = settings.shrink_steps, None
-        if trial.found.case.size <= LARGEST:
+        if isinstance(entry.cases, Production):
+            smallest = f"smallest sizes that fail: {_sizes(trial.found)}"
+            trial.found = replace(trial.found, message=f"{trial.found.message}; {smallest}")
+        else:
+            trial.steps = settings.shrink_steps
             with contextlib.suppress(_Enough):
                 shrunk(trial.found.case, trial.still_fails)
-        if trial.found.phase == "production":
-            trial.found = replace(trial.found, message=f"{trial.found.message}; {_smallest(trial.found)}")
     if trial.found is None and trial.refused and not known_refusals.answers_something:
         trial.found = trial.first_refused
     if trial.found is None and not trial.gave_up:
@@ -191,10 +192,6 @@ def _climb(trial: _Trial, family: Production) -> None:
                 lowest(failed, lambda sizes: (case := asked(sizes)).valid and trial.still_fails(case))
     finally:
         trial.balancer.call_seconds = seconds
-
-
-def _smallest(finding: Finding) -> str:
-    return f"smallest sizes that fail: {_sizes(finding)}"
 
 
 def _sizes(finding: Finding) -> str:
