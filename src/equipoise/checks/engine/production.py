@@ -24,9 +24,6 @@ RUNGS = tuple(
 )
 """Powers of two up to 8,192, their neighbours and what is halfway: where tiles, warps and blocks end."""
 
-SLOW = 200_000
-"""Entries for which a call may take its time limit once more."""
-
 LARGEST = 1 << 12
 """Entries of a case that is written out; a larger one is made again from its sizes."""
 
@@ -48,12 +45,15 @@ class Production(Family):
         Of a case of these sizes, without making it.
     each
         Entries that an example of the search is worth.
+    slow
+        Entries for which a call may take its time limit once more.
     """
 
     made: Callable[[Sizes, np.random.RandomState], Case]
     ladder: tuple[Sizes, ...]
     entries: Callable[[Sizes], int]
     each: int
+    slow: int
 
     @property
     def most(self) -> int:
@@ -67,7 +67,7 @@ class Production(Family):
     def chosen(self, examples: int, seed: int) -> Iterator[Sizes]:
         """Yield sizes to try: at most three for each example, of at most as many entries as the examples are worth.
 
-        The largest that half of these entries allow comes first. Any other takes at most an eighth of what is left, so
+        The largest that half of these entries allow comes first. Any other takes at most a quarter of what is left, so
         that there is always something left for smaller ones.
         """
         left = examples * self.each
@@ -76,7 +76,7 @@ class Production(Family):
         first = [max(fitting, key=self.entries)] if fitting else []
         count = 0
         for sizes in first + [sizes for sizes in shuffled if sizes not in first]:
-            share = 1 if sizes in first else 8
+            share = 1 if sizes in first else 4
             if count < 3 * examples and share * self.entries(sizes) <= left:
                 left -= self.entries(sizes)
                 count += 1
@@ -88,6 +88,7 @@ def production(
     entries: Callable[[Sizes], int],
     each: int,
     admits: Callable[[Any], bool] = lambda case: True,
+    slow: int = 200_000,
 ) -> Callable[[Callable[[Sizes, np.random.RandomState], Case]], Production]:
     """Make a family of a function that makes a case of sizes; a search of it draws small ones."""
 
@@ -101,7 +102,7 @@ def production(
 
         search.__name__ = made.__name__
         search.__doc__ = made.__doc__
-        return Production(search, admits, made, ladder, entries, each)
+        return Production(search, admits, made, ladder, entries, each, slow)
 
     return name
 

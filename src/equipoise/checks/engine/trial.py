@@ -21,7 +21,7 @@ from hypothesis.errors import HypothesisWarning
 from equipoise.balancers.balancer import Balancer
 from equipoise.checks.engine.findings import PROPERTY, Finding
 from equipoise.checks.engine.known import known_cases
-from equipoise.checks.engine.production import SLOW, Production, Sizes, lowest
+from equipoise.checks.engine.production import Production, Sizes, lowest
 from equipoise.checks.engine.refusals import Refusals
 from equipoise.checks.engine.registry import Check, Failure
 from equipoise.checks.engine.report import Outcome
@@ -180,7 +180,7 @@ def _climb(trial: _Trial, family: Production) -> None:
 
     def asked(sizes: Sizes) -> Case:
         trial.recipe = sizes, seed
-        trial.balancer.call_seconds = seconds * (1 + family.entries(sizes) / SLOW)
+        trial.balancer.call_seconds = seconds * (1 + family.entries(sizes) / family.slow)
         return family.case(sizes, seed)
 
     try:

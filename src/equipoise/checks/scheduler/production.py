@@ -35,7 +35,7 @@ LADDER = tuple((*machine, bits) for machine in MACHINES for bits in (8, 16, 25, 
 """And the bits of the largest load."""
 
 
-@production(LADDER, lambda sizes: sizes[0] * sizes[1], 1_000, families.plain)
+@production(LADDER, lambda sizes: sizes[0] * sizes[1], 1_500, families.plain, slow=5_000)
 def machines(sizes: Sizes, random: np.random.RandomState) -> SchedulerCase:
     """Every expert on one to three devices; the last expert's load is the largest, and on three."""
     experts, devices, bits = sizes
