@@ -57,6 +57,9 @@ CASES = {
     "predictor": record(history=ARRAY, horizon=COUNT),
     "metric": record(load=ARRAY, logits=ARRAY, experts=ARRAY),
 }
+RECIPE = record(sizes=many(COUNT), seed={"type": "integer"}) | {
+    "description": "a large case of production sizes, which its check makes again"
+}
 
 FINDING = record(
     ("phase", "origin", "form", "declares"),
@@ -69,12 +72,12 @@ FINDING = record(
     severity={"enum": ["error", "warning"]},
     kind={**TEXT, "description": '"property", or how the target misbehaved: "raises", "hangs", "crashes", ...'},
     message=TEXT,
-    phase={"enum": ["vectors", "boundary", "search", "sequence"]},
+    phase={"enum": ["vectors", "boundary", "search", "sequence", "production"]},
     origin={**TEXT, "description": "name of the known case that it was made of"},
     form=nullable({**TEXT, "description": "name of the target's call form, where it was said"}),
     declares={**many(TEXT), "description": "what was declared for the target from outside"},
     better={"description": "a better answer, or null"},
-    case={"anyOf": list(CASES.values())},
+    case={"anyOf": [*CASES.values(), RECIPE]},
 )
 
 CHECK = record(

@@ -31,6 +31,8 @@ class Outcome:
         Why the check says nothing about this target; None where it was tried.
     gave_up
         Whether a time limit struck before all cases were tried and nothing was found: neither passed nor failed.
+    slow
+        Which call took too long, where that is why it gave up.
     """
 
     check: str
@@ -39,6 +41,7 @@ class Outcome:
     refused: int = 0
     skipped: str | None = None
     gave_up: bool = False
+    slow: str = ""
 
     @property
     def verdict(self) -> str:
@@ -53,7 +56,7 @@ class Outcome:
     def sentence(self) -> str:
         """The verdict and, of a check that says nothing, why."""
         if self.gave_up:
-            return f"gave up after {self.cases} cases"
+            return f"gave up after {self.cases} cases{': ' * bool(self.slow)}{self.slow}"
         return self.verdict if self.skipped is None else f"{self.verdict}: {self.skipped}"
 
 
