@@ -39,7 +39,7 @@ ARRAY = record(
 )
 STEPS: Schema = {**many(ARRAY), "minItems": 1, "description": "in order of time"}
 CASES = {
-    "router": record(batches=STEPS, top_k=COUNT),
+    "router": record(("num_groups", "topk_groups"), batches=STEPS, top_k=COUNT, num_groups=COUNT, topk_groups=COUNT),
     "scheduler": record(loads=STEPS, hosts=ARRAY),
     "placer": record(loads=STEPS, num_slots=COUNT, num_groups=COUNT, num_nodes=COUNT, num_devices=COUNT),
     "predictor": record(history=ARRAY, horizon=COUNT),

@@ -6,7 +6,7 @@ import base64
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -39,8 +39,9 @@ class Case(ABC):
         """Return the positional arguments of every call that the case asks for, in order of time."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values; floats travel as the bytes they are, beside numbers one can read."""
-        return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
+        """Return plain JSON values, without None; floats travel as the bytes they are, beside numbers one can read."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: _to_json(value) for name, value in values if value is not None}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
@@ -52,7 +53,8 @@ class Case(ABC):
             If the document is not such a case.
         """
         names = {field.name for field in fields(cls)}
-        if set(document) != names:
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if not needed <= set(document) <= names:
             raise InvalidFile(f"a {cls.__name__} has the fields {sorted(names)}, not {sorted(document)}")
         return cls(**{name: _from_json(name, value) for name, value in document.items()})
 

@@ -226,16 +226,6 @@ def half_precision() -> st.SearchStrategy[RouterCase]:
     return st.builds(build, st.integers(0, 999), st.integers(1, 12), _experts(2, 6), _top_k(1, 6))
 
 
-@family(lambda case: case.scores.shape[1] == 8 and case.top_k == 3 and distinct(case, 1))
-def grouped() -> st.SearchStrategy[RouterCase]:
-    """Scores for eight experts in four groups, positive or all negative, distinct within each token."""
-
-    def build(seed: int, tokens: int, shift: float) -> RouterCase:
-        return RouterCase(((_levels(seed, tokens, 8, 64) / 128 - shift).astype(np.float32),), 3)
-
-    return st.builds(build, st.integers(0, 999), st.integers(1, 8), st.sampled_from([0.0, 1.0]))
-
-
 def _has_twins(case: RouterCase) -> bool:
     even, odd = case.scores[:, 0::2], case.scores[:, 1::2]
     return bool(np.array_equal(even, odd)) and 2 * case.top_k <= case.scores.shape[1]
