@@ -41,7 +41,7 @@ STEPS: Schema = {**many(ARRAY), "minItems": 1, "description": "in order of time"
 LATER: Schema = {**many(ARRAY), "description": "of the later calls, in turn: slots, groups, nodes, devices"}
 LIVE: Schema = {**many(ARRAY), "description": "of the calls, in turn: which devices there are"}
 CASES = {
-    "router": record(batches=STEPS, top_k=COUNT),
+    "router": record(("num_groups", "topk_groups"), batches=STEPS, top_k=COUNT, num_groups=COUNT, topk_groups=COUNT),
     "scheduler": record(("live",), loads=STEPS, hosts=ARRAY, live=LIVE),
     "placer": record(
         ("machines", "live"),

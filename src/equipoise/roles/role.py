@@ -41,11 +41,10 @@ class Case(ABC):
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; floats travel as the bytes they are, beside numbers one can read.
 
-        An empty tuple that is its field's default is left out: files of before the field stay as they are.
+        What is None, or an empty tuple, is left out: files of before such a field stay as they are.
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        left_out = {field.name for field in fields(self) if field.default == () and not len(values[field.name])}
-        return {name: _to_json(value) for name, value in values.items() if name not in left_out}
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: _to_json(value) for name, value in values if value is not None and value != ()}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
