@@ -14,8 +14,8 @@ from equipoise.roles import role_named
 
 Severity = Literal["error", "warning"]
 
-PARTS = ("answers", "invariance", "quality", "state")
-"""Modules of a role's checks, in the order in which they run."""
+PARTS = ("answers", "weights", "groups", "values", "invariance", "quality", "state", "production")
+"""Modules of checks that a role may have, in the order in which they run."""
 
 
 SIZES: ContextVar[tuple[int, ...] | None] = ContextVar("sizes", default=None)
