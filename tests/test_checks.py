@@ -11,7 +11,7 @@ from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.engine.trial import run_check
 from equipoise.roles import all_roles
-from miniatures import correct_targets, faulty_targets
+from miniatures import checks_of, correct_targets, faulty_targets
 
 ROLES = ("router", "scheduler", "placer", "predictor")
 SLOW = {"arima": "statsmodels", "lstm": "torch"}
@@ -55,7 +55,7 @@ def test_no_check_flags_a_correct_balancer(balancer, role, name):
     pytest.importorskip(SLOW.get(name, "equipoise"))
     balancer.take(name, role)
     balancer.call_seconds = CALL_SECONDS
-    report = run_checks(balancer, list(CHECKS[role].values()), Settings(examples=6))
+    report = run_checks(balancer, checks_of(name, CHECKS[role].values()), Settings(examples=6))
     assert [(finding.check, finding.message, finding.case) for finding in report.findings] == []
     assert not report.gave_up
     assert report.ran >= 3

@@ -31,6 +31,8 @@ class Outcome:
         Why the check says nothing about this target; None where it was tried.
     gave_up
         Whether a time limit struck before all cases were tried and nothing was found: neither passed nor failed.
+    statement
+        What the target does where it promises nothing, for information.
     """
 
     check: str
@@ -39,6 +41,7 @@ class Outcome:
     refused: int = 0
     skipped: str | None = None
     gave_up: bool = False
+    statement: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -91,6 +94,11 @@ class Report:
         return [outcome for outcome in self.outcomes if outcome.gave_up]
 
     @property
+    def statements(self) -> list[str]:
+        """What the target does where it promises nothing, in sentences."""
+        return [outcome.statement for outcome in self.outcomes if outcome.statement is not None]
+
+    @property
     def ran(self) -> int:
         """How many checks were tried."""
         return sum(outcome.skipped is None for outcome in self.outcomes)
@@ -134,7 +142,8 @@ class Report:
         ]
         head = {"schema": SCHEMA, "target": self.target, "role": self.role, "passed": self.passed}
         refusals = [asdict(refusal) for refusal in self.refusals]
-        return {**head, "gave_up": len(self.gave_up), "refusals": refusals, "checks": checks}
+        information = {"refusals": refusals, "statements": self.statements}
+        return {**head, "gave_up": len(self.gave_up), **information, "checks": checks}
 
     def json(self) -> str:
         """Return :meth:`to_dict` as text."""
@@ -149,9 +158,11 @@ class Report:
         totals = {name: str(verdicts.count(verdict)) for name, verdict in counted.items()}
         attributes = {"name": f"equipoise {self.role} {self.target}", "tests": str(len(verdicts)), **totals}
         suite = ElementTree.Element("testsuite", attributes)
-        if self.refusals:
+        information = [("refuses", self.refuses)] * bool(self.refusals) + [("states", one) for one in self.statements]
+        if information:
             properties = ElementTree.SubElement(suite, "properties")
-            ElementTree.SubElement(properties, "property", {"name": "refuses", "value": self.refuses})
+            for name, value in information:
+                ElementTree.SubElement(properties, "property", {"name": name, "value": value})
         for outcome in self.outcomes:
             case = ElementTree.SubElement(suite, "testcase", {"name": outcome.check, "classname": self.target})
             if outcome.skipped is not None:
@@ -168,5 +179,6 @@ class Report:
         counts = f"{self.ran} checks ran, {len(self.outcomes) - self.ran} skipped, "
         counts += f"{len(self.gave_up)} gave up, " * bool(self.gave_up) + f"{len(self.findings)} found something"
         refused = [f"\nrefuses: {self.refuses}"] if self.refusals else []
+        stated = [f"\nnot promised: {one}" for one in self.statements]
         found = [f"\n{one.describe(self.max_gap)}" for one in self.findings]
-        return "\n".join([*lines, *refused, *found, f"\n{counts}"])
+        return "\n".join([*lines, *refused, *stated, *found, f"\n{counts}"])

@@ -69,7 +69,8 @@ def run_check(
         if trial.refused and trial.tried < FEWEST:
             few = f"too few cases, the target refuses {trial.refused} of {trial.tried + trial.refused}"
             return Outcome(entry.name, trial.tried, refused=trial.refused, skipped=f"{few}: {trial.first_refused}")
-    return Outcome(entry.name, trial.tried, trial.found, trial.refused, gave_up=trial.gave_up and trial.found is None)
+    gave_up = trial.gave_up and trial.found is None
+    return Outcome(entry.name, trial.tried, trial.found, trial.refused, gave_up=gave_up, statement=trial.statement)
 
 
 FEWEST = 5
@@ -97,6 +98,7 @@ class _Trial:
         self.steps: int | None = None
         self.tried = self.refused = 0
         self.found: Finding | None = None
+        self.statement: str | None = None
         self.first_refused: Finding | None = None
         self.gave_up = self.over = False
 
@@ -112,7 +114,8 @@ class _Trial:
         try:
             if not self.balancer.takes(*case.calls()[0]):
                 return None
-            self.entry.function(self.balancer, case, self.settings)
+            said = self.entry.function(self.balancer, case, self.settings)
+            self.statement = self.statement or said
         except (Failure, TargetError) as failure:
             if isinstance(failure, TargetError) and self.refusals.refuses(failure):
                 self.refused += 1
