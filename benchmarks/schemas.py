@@ -81,7 +81,7 @@ FINDING = record(
 )
 
 CHECK = record(
-    ("refusals",),
+    ("refusals", "statements"),
     schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
@@ -91,6 +91,7 @@ CHECK = record(
         **many(record(when={**TEXT, "description": "in the letters of the role"}, cases=COUNT, message=TEXT)),
         "description": "inputs that the target refuses, for information",
     },
+    statements={**many(TEXT), "description": "what the target does where it promises nothing, for information"},
     checks=many(
         record(
             ("refused", "skipped", "finding"),

@@ -261,6 +261,13 @@ def correct_targets(role):
     return kinds + [f"{home.__name__}:{name}" for home in _modules("sound", role) for name in home.CORRECT]
 
 
+def checks_of(target, checks):
+    """The checks that a correct balancer meets: all, or those of the ``PARTS`` that its module names."""
+    module, colon, _ = target.partition(":")
+    parts = getattr(importlib.import_module(module), "PARTS", None) if colon else None
+    return [entry for entry in checks if parts is None or entry.part in parts]
+
+
 def _modules(kind, role):
     """The modules of the role's miniatures or sound balancers: ``miniature_routers``, ``miniature_routers_groups``."""
     if role in HOMES:

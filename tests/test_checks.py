@@ -11,7 +11,7 @@ from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.engine.trial import run_check
 from equipoise.roles import all_roles
-from miniatures import correct_targets, faulty_targets
+from miniatures import checks_of, correct_targets, faulty_targets
 
 ROLES = tuple(all_roles())
 SLOW = {"arima": "statsmodels", "lstm": "torch"}
@@ -58,7 +58,7 @@ def test_no_check_flags_a_correct_balancer(balancer, role, name):
     balancer.take(name, role)
     balancer.call_seconds = CALL_SECONDS
     slow = role == "placer" and name in SLOW_AT_SIZE
-    checks = [entry for entry in CHECKS[role].values() if not (slow and entry.part == "production")]
+    checks = [entry for entry in checks_of(name, CHECKS[role].values()) if not (slow and entry.part == "production")]
     report = run_checks(balancer, checks, Settings(examples=6))
     assert [(finding.check, finding.message, finding.case) for finding in report.findings] == []
     assert not report.gave_up

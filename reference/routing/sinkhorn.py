@@ -39,6 +39,9 @@ Floats = npt.NDArray[np.float64]
 class Sinkhorn:
     """Top K of the Sinkhorn plan. Cost: O(T E) an iteration, plus O(T E log E)."""
 
+    capabilities = frozenset({"logits", "scores in [0, 1]"})
+    """As Megatron-LM runs it, it overflows on larger logits."""
+
     def __init__(self, tolerance: float = 1e-4, max_iterations: int = 1000, stable: bool = False) -> None:
         self.tolerance = tolerance
         self.max_iterations = max_iterations

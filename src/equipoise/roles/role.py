@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from equipoise.balancers.balancer import Balancer
 
 _LARGEST = 1 << 26
+
+_NUMBER = re.compile(r"(?<=by )\d+(\.\d+)?$")
 
 RANDOM = {"random": "two runs may differ"}
 STATEFUL = {"stateful": "earlier calls matter, though there is no `reset()`"}
@@ -115,7 +118,8 @@ class Role:
     attributes
         What a balancer may show beside its answers, for instance ``bias``.
     declarations
-        What a balancer may declare in ``capabilities``, or somebody for it, and what each means.
+        What a balancer may declare in ``capabilities``, or somebody for it, and what each means; an N stands for a
+        number.
     kinds
         Those declarations of which every balancer makes exactly one, also said with ``--as``: what it computes, where
         balancers of the role compute different things. Empty: all compute the same.
@@ -162,7 +166,7 @@ class Role:
             If one is not, with the nearest one.
         """
         for name in (found := frozenset(names)):
-            if name not in self.declarations:
+            if with_any_number(name) not in self.declarations or name.endswith(" N"):
                 near = get_close_matches(name, self.declarations, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise InvalidProblem("declares", repr(name), f"for a {self.name} {', '.join(self.declarations)}{hint}")
@@ -191,6 +195,11 @@ class Role:
 
     def __repr__(self) -> str:
         return f"<role {self.name}>"
+
+
+def with_any_number(declaration: str) -> str:
+    """Return what a declaration is called in :attr:`Role.declarations`: "scaled by 2.5" is a "scaled by N"."""
+    return _NUMBER.sub("N", declaration)
 
 
 def shown(name: str, array: npt.NDArray[Any]) -> str:

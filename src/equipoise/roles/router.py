@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 NO_ROUTING = "gives no routing"
 
+UNIT = "scores in [0, 1]"
+"""What a router declares that is to be given nothing else."""
+
 
 class Router(Protocol):
     """Chooses K of E experts for every token."""
@@ -244,6 +247,14 @@ ROLE = Role(
         "group limited": "a token's experts lie in a limited number of groups",
         "fixed bias": "its bias is loaded from outside, and no call moves it",
         "logits": "it takes logits, to which its own gate is applied",
+        UNIT: "it takes scores as a gate gives them; no others are tried",
+        "non-finite scores": "every token gets existing experts, also one with scores that are NaN or infinite",
+        "weights: raw scores": "the gate weights are the scores of the chosen experts",
+        "weights: sigmoid": "the gate weights are the sigmoid of the scores",
+        "weights: softmax": "the gate weights are the softmax of the scores, over all experts",
+        "weights: softmax of the chosen": "the gate weights are the softmax over the chosen experts alone",
+        "weights: normalised": "a token's gate weights are divided by their sum; after any of these",
+        "weights: scaled by N": "the gate weights are multiplied by the number N, last, as in `weights: scaled by 2.5`",
     },
     probe=_probe,
 )

@@ -30,8 +30,8 @@ class GroupedTopK:
         self._biased = next(iter(_BIASES & set(self._known)), None)
         self._gate = str(self._known.get("scoring_func") or ("sigmoid" if self._biased else "softmax"))
         self.num_groups, self.topk_groups = self._known.get("num_expert_group"), self._known.get("topk_group")
-        if self.num_groups:
-            self.capabilities = frozenset({"group limited"})
+        normalises = {"weights: normalised"} if "renormalize" in self._known else set()
+        self.capabilities = frozenset(normalises | ({"group limited"} if self.num_groups else set()))
         by_two_best = self._biased and "num_expert_group" in self._known  # without a bias groups go by their maximum
         if self.num_groups or not by_two_best:
             self.__signature__ = inspect.signature(lambda scores, top_k: None)

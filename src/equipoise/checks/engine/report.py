@@ -33,6 +33,8 @@ class Outcome:
         Whether a time limit struck before all cases were tried and nothing was found: neither passed nor failed.
     slow
         Which call took too long, where that is why it gave up.
+    statement
+        What the target does where it promises nothing, for information.
     """
 
     check: str
@@ -42,6 +44,7 @@ class Outcome:
     skipped: str | None = None
     gave_up: bool = False
     slow: str = ""
+    statement: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -94,6 +97,11 @@ class Report:
         return [outcome for outcome in self.outcomes if outcome.gave_up]
 
     @property
+    def statements(self) -> list[str]:
+        """What the target does where it promises nothing, in sentences."""
+        return [outcome.statement for outcome in self.outcomes if outcome.statement is not None]
+
+    @property
     def ran(self) -> int:
         """How many checks were tried."""
         return sum(outcome.skipped is None for outcome in self.outcomes)
@@ -137,7 +145,8 @@ class Report:
         ]
         head = {"schema": SCHEMA, "target": self.target, "role": self.role, "passed": self.passed}
         refusals = [asdict(refusal) for refusal in self.refusals]
-        return {**head, "gave_up": len(self.gave_up), "refusals": refusals, "checks": checks}
+        information = {"refusals": refusals, "statements": self.statements}
+        return {**head, "gave_up": len(self.gave_up), **information, "checks": checks}
 
     def json(self) -> str:
         """Return :meth:`to_dict` as text."""
@@ -152,9 +161,11 @@ class Report:
         totals = {name: str(verdicts.count(verdict)) for name, verdict in counted.items()}
         attributes = {"name": f"equipoise {self.role} {self.target}", "tests": str(len(verdicts)), **totals}
         suite = ElementTree.Element("testsuite", attributes)
-        if self.refusals:
+        information = [("refuses", self.refuses)] * bool(self.refusals) + [("states", one) for one in self.statements]
+        if information:
             properties = ElementTree.SubElement(suite, "properties")
-            ElementTree.SubElement(properties, "property", {"name": "refuses", "value": self.refuses})
+            for name, value in information:
+                ElementTree.SubElement(properties, "property", {"name": name, "value": value})
         for outcome in self.outcomes:
             case = ElementTree.SubElement(suite, "testcase", {"name": outcome.check, "classname": self.target})
             if outcome.skipped is not None:
@@ -171,5 +182,6 @@ class Report:
         counts = f"{self.ran} checks ran, {len(self.outcomes) - self.ran} skipped, "
         counts += f"{len(self.gave_up)} gave up, " * bool(self.gave_up) + f"{len(self.findings)} found something"
         refused = [f"\nrefuses: {self.refuses}"] if self.refusals else []
+        stated = [f"\nnot promised: {one}" for one in self.statements]
         found = [f"\n{one.describe(self.max_gap)}" for one in self.findings]
-        return "\n".join([*lines, *refused, *found, f"\n{counts}"])
+        return "\n".join([*lines, *refused, *stated, *found, f"\n{counts}"])

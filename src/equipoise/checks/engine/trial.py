@@ -81,7 +81,8 @@ def run_check(
             few = f"too few cases, the target refuses {trial.refused} of {trial.tried + trial.refused}"
             return Outcome(entry.name, trial.tried, refused=trial.refused, skipped=f"{few}: {trial.first_refused}")
     gave_up = trial.gave_up and trial.found is None
-    return Outcome(entry.name, trial.tried, trial.found, trial.refused, gave_up=gave_up, slow=trial.slow)
+    told = (trial.slow, trial.statement)
+    return Outcome(entry.name, trial.tried, trial.found, trial.refused, None, gave_up, *told)
 
 
 FEWEST = 5
@@ -109,6 +110,7 @@ class _Trial:
         self.steps: int | None = None
         self.tried = self.refused = 0
         self.found: Finding | None = None
+        self.statement: str | None = None
         self.first_refused: Finding | None = None
         self.gave_up = self.over = False
         self.slow = ""
@@ -127,7 +129,8 @@ class _Trial:
         try:
             if not calls or not self.balancer.takes(*calls[0]):
                 return None
-            self.entry.function(self.balancer, case, self.settings)
+            said = self.entry.function(self.balancer, case, self.settings)
+            self.statement = self.statement or said
         except (Failure, TargetError) as failure:
             if isinstance(failure, TargetError) and self.refusals.refuses(failure):
                 self.refused += 1

@@ -50,7 +50,7 @@ def machines(sizes: Sizes, random: np.random.RandomState) -> SchedulerCase:
 def _served(balancer: Balancer, case: SchedulerCase) -> Schedule:
     """Return what a fresh scheduler does with the load of the case."""
     balancer.fresh()
-    [call] = families.calls(balancer.capabilities, case)
+    [call] = balancer.calls(case)
     served: Schedule = balancer.ask(*call)
     return served
 
