@@ -71,6 +71,8 @@ class Report:
         As the run had it.
     refusals
         Inputs that the target refuses, for information.
+    misspelt
+        What it declares that its role nearly knows, each in a sentence.
     """
 
     target: str
@@ -78,6 +80,7 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     max_gap: float | None = None
     refusals: list[Refusal] = field(default_factory=list)
+    misspelt: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -168,5 +171,6 @@ class Report:
         counts = f"{self.ran} checks ran, {len(self.outcomes) - self.ran} skipped, "
         counts += f"{len(self.gave_up)} gave up, " * bool(self.gave_up) + f"{len(self.findings)} found something"
         refused = [f"\nrefuses: {self.refuses}"] if self.refusals else []
+        refused += [f"\nWarning: {sentence}" for sentence in self.misspelt]
         found = [f"\n{one.describe(self.max_gap)}" for one in self.findings]
         return "\n".join([*lines, *refused, *found, f"\n{counts}"])
