@@ -106,3 +106,20 @@ def test_suite_of_pytest_skips_what_is_declared():
     suite = make_suite(FirstComeFirstServed, role="router", declares=["drops"])
     with pytest.raises(pytest.skip.Exception, match="the target declares: drops"):
         suite().test_router_gives_k_experts()
+
+
+class Misspelt(FirstComeFirstServed):
+    """It drops, and cannot spell it."""
+
+    capabilities = ("drop", "made by us")
+
+
+def test_a_declaration_that_is_nearly_one_is_named_with_the_nearest_and_others_are_left_alone():
+    words = "it declares 'drop', which means nothing of a router; did you mean 'drops'?"
+    batch = np.random.default_rng(0).random((8, 4))
+    audit = equipoise.audit(Misspelt, role="router", trace=batch, top_k=2)
+    assert audit.rows[0].warnings == (words,)
+    others = [entry.name for entry in select("router") if entry.name != "router_answers"]
+    report = equipoise.check(Misspelt, "router", exclude=others, in_process=True)
+    assert report.misspelt == (words,)
+    assert f"Warning: {words}" in repr(report)

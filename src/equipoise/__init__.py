@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.errors import TargetNotFound as TargetNotFound
+    from equipoise.flips import FlipMargins as FlipMargins
+    from equipoise.flips import flip_margins as flip_margins
     from equipoise.monitor import Monitor as Monitor
     from equipoise.problems import AssignmentProblem as AssignmentProblem
     from equipoise.problems import CommunicationProblem as CommunicationProblem
@@ -75,6 +77,7 @@ _HOME = {
     "CommunicationProblem": "problems",
     "EquipoiseError": "errors",
     "ExpertMap": "deployment.maps",
+    "FlipMargins": "flips",
     "Frontier": "solvers.assignment.frontier",
     "FrontierPoint": "solvers.assignment.frontier",
     "GroupLimitedProblem": "problems",
@@ -107,6 +110,7 @@ _HOME = {
     "check": "checks.check",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
+    "flip_margins": "flips",
     "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
     "node_costs": "problems",

@@ -6,6 +6,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -128,6 +129,17 @@ class Balancer(ABC):
     def trainable(self) -> bool:
         """Whether it learns from a run before it is asked: it then has ``train``."""
         return "has train" in self.capabilities
+
+    @property
+    def misspelt(self) -> tuple[str, ...]:
+        """What it declares itself that its role does not know but nearly, each in a sentence that starts with "it"."""
+        own = {name for name in self.capabilities if not name.startswith(("has ", "takes "))}
+        unknown = {name: get_close_matches(name, self.role.declarations, 1) for name in own - {*self.role.declarations}}
+        return tuple(
+            f"it declares {name!r}, which means nothing of a {self.role.name}; did you mean {near[0]!r}?"
+            for name, near in sorted(unknown.items())
+            if near
+        )
 
     def declare(self, names: Iterable[str]) -> None:
         """Add what somebody declares for it; raise :class:`InvalidProblem` if its role knows no such declaration."""

@@ -77,6 +77,8 @@ class Report:
         As the run had it.
     refusals
         Inputs that the target refuses, for information.
+    misspelt
+        What it declares that its role nearly knows, each in a sentence.
     """
 
     target: str
@@ -84,6 +86,7 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     max_gap: float | None = None
     refusals: list[Refusal] = field(default_factory=list)
+    misspelt: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -182,6 +185,7 @@ class Report:
         counts = f"{self.ran} checks ran, {len(self.outcomes) - self.ran} skipped, "
         counts += f"{len(self.gave_up)} gave up, " * bool(self.gave_up) + f"{len(self.findings)} found something"
         refused = [f"\nrefuses: {self.refuses}"] if self.refusals else []
+        refused += [f"\nWarning: {sentence}" for sentence in self.misspelt]
         stated = [f"\nnot promised: {one}" for one in self.statements]
         found = [f"\n{one.describe(self.max_gap)}" for one in self.findings]
         return "\n".join([*lines, *refused, *stated, *found, f"\n{counts}"])

@@ -69,4 +69,6 @@ def run_checks(
     for entry in checks:
         progress(entry)
         outcomes.append(battery.run(entry, deadline))
-    return Report(balancer.name, balancer.role.name, outcomes, settings.max_gap, battery.refusals.found())
+    return Report(
+        balancer.name, balancer.role.name, outcomes, settings.max_gap, battery.refusals.found(), balancer.misspelt
+    )
