@@ -46,7 +46,7 @@ CASES = {
 }
 
 FINDING = record(
-    ("phase", "origin", "form"),
+    ("phase", "origin", "form", "declares"),
     schema={"const": "equipoise-finding/1"},
     id={"type": "string", "pattern": "^[0-9a-f]{6}$"},
     equipoise=TEXT,
@@ -59,6 +59,7 @@ FINDING = record(
     phase={"enum": ["vectors", "boundary", "search", "sequence"]},
     origin={**TEXT, "description": "name of the known case that it was made of"},
     form=nullable({**TEXT, "description": "name of the target's call form, where it was said"}),
+    declares={**many(TEXT), "description": "what was declared for the target from outside"},
     better={"description": "a better answer, or null"},
     case={"anyOf": list(CASES.values())},
 )

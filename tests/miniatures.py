@@ -11,6 +11,7 @@ import random
 import sys
 import threading
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -239,13 +240,20 @@ def faulty_targets(role):
     """The check that was made for each faulty balancer of the role, by target."""
     select(role)
     kinds = {f"miniatures:{role}_{kind}": CONTRACTS[role].check_of(clause) for kind, clause in FAULTY_KINDS.items()}
-    home = home_of(role)
-    return kinds | {f"{home.__name__}:{name}": check for name, check in home.FAULTY.items()}
+    homes = _modules("miniature", role)
+    return kinds | {f"{home.__name__}:{name}": check for home in homes for name, check in home.FAULTY.items()}
 
 
 @cache
 def correct_targets(role):
     """Correct balancers of the role that do not ship."""
     kinds = [f"miniatures:{role}_{kind}" for kind in CORRECT_KINDS]
-    home = importlib.import_module(HOMES.get(role, f"sound_{role}s"))
-    return kinds + [f"{home.__name__}:{name}" for name in home.CORRECT]
+    return kinds + [f"{home.__name__}:{name}" for home in _modules("sound", role) for name in home.CORRECT]
+
+
+def _modules(kind, role):
+    """The role's own modules of miniatures, or of sound balancers: ``miniature_routers``, ``miniature_routers_groups``."""
+    if role in HOMES:
+        return [home_of(role)]
+    paths = sorted(Path(__file__).parent.glob(f"{kind}_{role}s*.py"))
+    return [importlib.import_module(path.stem) for path in paths]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
@@ -10,6 +11,7 @@ from mkdocs.structure.pages import Page
 from equipoise.audits.role_audit import Option, RoleAudit
 from equipoise.audits.run import role_audit
 from equipoise.roles import all_roles
+from equipoise.roles.role import Role
 from equipoise.traces.formats.table import FORMATS
 
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -69,4 +71,11 @@ def formats() -> str:
     return "\n".join(lines)
 
 
+def declarations(role: Role) -> str:
+    """What a balancer of the role may declare."""
+    lines = ["| declared | meaning |", "|---|---|"]
+    return "\n".join(lines + [f"| `{name}` | {meaning} |" for name, meaning in role.declarations.items()])
+
+
 PARTS = {"audits": audits, "formats": formats}
+PARTS |= {f"{name}_declarations": partial(declarations, role) for name, role in all_roles().items()}

@@ -47,7 +47,9 @@ def parametrize_with_checks(
     targets: Any,
     *,
     role: str | None = None,
+    form: str | None = None,
     accepts: str | None = None,
+    declares: Iterable[str] = (),
     expected_failed_checks: Mapping[str, str] | None = None,
     max_gap: float | None = None,
     exclude: Iterable[str] = (),
@@ -74,8 +76,9 @@ def parametrize_with_checks(
     role
         "router", "scheduler", "placer", "predictor" or a registered one; None: told from the target's parameters,
         else "router".
-    accepts
-        Which inputs they take, as a condition on their sizes: see :func:`equipoise.check`.
+    form, accepts, declares
+        What is said of all of them from outside, as for :func:`equipoise.check`: how they are called, which inputs they
+        take, what they would declare in ``capabilities``.
     expected_failed_checks
         Reasons by name of check. Such a check fails the test if it passes.
     max_gap
@@ -94,7 +97,7 @@ def parametrize_with_checks(
     """
     expected = dict(expected_failed_checks or {})
     settings = Settings(max_gap, examples, shrink_steps, seed, call_seconds, seconds)
-    found = _candidates(targets, role, accepts, settings)
+    found = _candidates(targets, role, settings, form, accepts=accepts, declares=tuple(declares))
     trials = [(one, trial) for one in found for trial in _trials(one.role, expected, exclude, checks_as_of)]
     selected = [trial.entry for _, trial in trials if isinstance(trial, Trial)]
     for name in sorted(expected):
@@ -223,19 +226,20 @@ class Count:
         pytest.fail(f"none of the {len(self.entries)} checks says anything about {candidate.name}", pytrace=False)
 
 
-def _candidates(targets: Any, role: str | None, accepts: str | None, settings: Settings) -> list[Candidate]:
+def _candidates(targets: Any, role: str | None, settings: Settings, form: str | None, **said: Any) -> list[Candidate]:
     listed = list(targets) if isinstance(targets, list | tuple) else [targets]
     if not listed:
         raise InvalidProblem("targets", "empty", "at least one balancer")
     found: list[Candidate] = []
     names: list[str] = []
-    for target in map(Target.of, listed):
+    for one in listed:
+        target = replace(Target.of(one, form=form), **said)
         names.append(target.name)
         number = f"#{names.count(target.name)}" if names.count(target.name) > 1 else ""
-        target = replace(target, accepts=accepts)
         told = role_named(role) if role is not None else _role(target)
-        if accepts is not None:
-            Condition(accepts, told.letters)  # an error here, not in every test
+        told.declared(target.declares)  # an error here, not in every test
+        if target.accepts is not None:
+            Condition(target.accepts, told.letters)
         found.append(Candidate(target, target.name + number, told.name, settings))
     return found
 
@@ -250,6 +254,8 @@ def _trials(role: str, expected: dict[str, str], exclude: Iterable[str], as_of: 
 def _role(target: Target) -> Role:
     """Return what the target's parameters tell, else the router; a name that leads nowhere fails in its tests."""
     try:
+        if target.role is not None:
+            return role_named(target.role)
         role = role_of(target.given) if target.given is not None else resolve(target.name)[0]
     except TargetNotFound:
         role = None

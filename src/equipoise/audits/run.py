@@ -46,6 +46,7 @@ def audit(
     dask: str | None = None,
     call_seconds: float = CALL_SECONDS,
     accepts: str | None = None,
+    declares: Iterable[str] = (),
     baseline: str | PathLike[str] | None = None,
     update_baseline: bool = False,
     tolerance: float = 0.0,
@@ -73,6 +74,8 @@ def audit(
     accepts
         Which instances the targets take, as a condition on their sizes, for instance "K == 1" of routers. What a target
         does not accept, as it says itself or as is said here, is not judged, nor what it refuses by raising.
+    declares
+        What is declared for the targets that do not ship with Equipoise: see :func:`equipoise.check`.
     baseline
         File with the gaps of an earlier audit; every gap is compared with it, within ``tolerance`` (a share). With
         ``update_baseline`` it is written instead.
@@ -97,6 +100,8 @@ def audit(
     if accepts is not None:
         Condition(accepts, role_named(role).letters)  # an error here, before any work
         found = [replace(target, accepts=accepts) for target in found]
+    if declares := tuple(role_named(role).declared(declares)):
+        found = [target if target.entry else replace(target, declares=declares) for target in found]
     chosen, settings = choose(role, options)
     instances, name, warnings = instances_of(chosen, trace, settings)
     found = found or defaults(chosen, instances)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,8 @@ class Balancer(ABC):
         Name of its call form, where somebody has said it.
     condition
         What is said of the inputs that it takes, from outside; None: nothing.
+    declared
+        What is declared for it from outside; part of its capabilities.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Balancer(ABC):
     sizes: tuple[int, ...] | None = None
     form: str | None = None
     condition: Condition | None = None
+    declared: frozenset[str] = frozenset()
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call it; it works on copies of its arguments. An error knows of which call it is."""
@@ -120,6 +124,11 @@ class Balancer(ABC):
     def trainable(self) -> bool:
         """Whether it learns from a run before it is asked: it then has ``train``."""
         return "has train" in self.capabilities
+
+    def declare(self, names: Iterable[str]) -> None:
+        """Add what somebody declares for it; raise :class:`InvalidProblem` if its role knows no such declaration."""
+        self.declared = self.role.declared(names)
+        self.capabilities |= self.declared
 
     def takes(self, *arguments: Any) -> bool:
         """Whether it is to be asked this at all: it accepts inputs of this shape, and is said to do so."""

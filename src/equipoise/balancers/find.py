@@ -50,6 +50,8 @@ class Target:
         The only sizes that it is tried at, of a router E and K; None: any, or its own.
     accepts
         A condition on the sizes of the inputs that it takes (:mod:`equipoise.conditions`); None: whatever it says.
+    declares
+        What is declared for it, beside what it declares itself.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Target:
     form: str | None = None
     sizes: tuple[int, ...] | None = None
     accepts: str | None = None
+    declares: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -68,6 +71,7 @@ class Target:
         form: str | None = None,
         sizes: tuple[int, ...] | None = None,
         accepts: str | None = None,
+        declares: Iterable[str] = (),
     ) -> Target:
         """Return what a name, a function, a class or an object is as a target; with a form, its role is the form's.
 
@@ -81,11 +85,11 @@ class Target:
         if form is not None:
             role = form_named(form, role).role
         if isinstance(given, str):
-            return cls(given, given, None, role, form, sizes, accepts)
+            return cls(given, given, None, role, form, sizes, accepts, tuple(declares))
         if not callable(given) and form is None and form_of(given, role) is None:
             raise InvalidProblem("targets", f"a {type(given).__name__}", "names of balancers, or callables")
         name = getattr(given, "__qualname__", type(given).__qualname__)
-        return cls(name, importable(given), given, role, form, sizes, accepts)
+        return cls(name, importable(given), given, role, form, sizes, accepts, tuple(declares))
 
     @property
     def entry(self) -> Entry | None:
@@ -101,16 +105,17 @@ class Target:
         TargetNotFound
             If it cannot be found or made, or its role cannot be told.
         InvalidProblem
-            If what it accepts is no condition on the sizes of its role.
+            If what it accepts is no condition on the sizes of its role, or what it declares is unknown to it.
         """
         balancer = self._start(in_process, call_seconds, memory)
         balancer.form = self.form
-        if self.accepts is not None:
-            try:
+        try:
+            if self.accepts is not None:
                 balancer.condition = Condition(self.accepts, balancer.role.letters)
-            except InvalidProblem:
-                balancer.close()
-                raise
+            balancer.declare(self.declares)
+        except InvalidProblem:
+            balancer.close()
+            raise
         return balancer
 
     def _start(self, in_process: bool, call_seconds: float, memory: int) -> Balancer:

@@ -167,7 +167,7 @@ class Isolated(Balancer):
             self.close()
             raise TargetNotFound(reply["refused"])
         self.role = role_named(reply["ok"]["role"])
-        self.capabilities = frozenset(reply["ok"]["capabilities"])
+        self.capabilities = self.declared.union(reply["ok"]["capabilities"])
         self.sizes = None if reply["ok"]["sizes"] is None else tuple(reply["ok"]["sizes"])
 
     def _ask(

@@ -35,7 +35,7 @@ class Pool:
         TargetNotFound
             If it cannot be found or made.
         """
-        said = target.role, target.form, target.sizes, target.accepts
+        said = target.role, target.form, target.sizes, target.accepts, target.declares
         key = (target.path or id(target.given), *said, *sorted(settings.items()))
         balancer = self._take(key) or self._start(target, settings)
         try:

@@ -24,6 +24,7 @@ def check(
     experts: int | None = None,
     top_k: int | None = None,
     accepts: str | None = None,
+    declares: Iterable[str] = (),
     exclude: Iterable[str] = (),
     checks_as_of: str | None = None,
     in_process: bool = False,
@@ -51,6 +52,9 @@ def check(
     accepts
         Which inputs it takes, as a condition on their sizes, for instance "K < E and T*K % E == 0" of a router; no
         others are tried. docs/reference/expectations.md has the letters of every role.
+    declares
+        What is declared for it, beside what stands in its own ``capabilities``: for instance "drops" of a router.
+        docs/reference/expectations.md has the declarations of every role.
     exclude, checks_as_of
         Names of checks to leave out; version after which checks are left out.
     in_process
@@ -72,7 +76,7 @@ def check(
     if (experts is None) != (top_k is None):
         raise InvalidProblem("experts" if top_k is None else "top_k", "not given", "both experts and top_k, or neither")
     sizes = None if experts is None or top_k is None else (experts, top_k)
-    tried = Target.of(target, role, form, sizes, accepts)
+    tried = Target.of(target, role, form, sizes, accepts, declares)
     with tried.hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
         checks = select(balancer.role.name, exclude, checks_as_of)
         report = run_checks(balancer, checks, chosen, lambda entry: progress(entry, len(checks)))
@@ -108,7 +112,8 @@ def replay(
     saved = load(finding) if isinstance(finding, str) else finding
     entry = check_named(saved.check, select(saved.role), "finding", saved.role)
     said = form or (saved.form if target is None else None)
-    held = Target.of(saved.target if target is None else target, saved.role, said)
+    declares = saved.declares if target is None else ()
+    held = Target.of(saved.target if target is None else target, saved.role, said, declares=declares)
     try:
         with held.hold(in_process=in_process, call_seconds=CALL_SECONDS) as balancer:
             entry.function(balancer, saved.case, Settings(max_gap))

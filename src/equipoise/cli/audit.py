@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from equipoise.cli.check import ACCEPTS, share
+from equipoise.cli.check import ACCEPTS, DECLARES, share
 from equipoise.cli.show import format_option, progress, show, workers_options
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def _shown(value: Any) -> str:
 @click.option("--role", help="What the targets are. [default: told from their parameters; router without a target]")
 @click.option("--form", "call_form", help="How the targets are called: a name of `list --forms`. [default: told]")
 @click.option("--accepts", metavar="CONDITION", help=ACCEPTS)
+@click.option("--declares", multiple=True, metavar="NAME", help=DECLARES)
 @click.option(
     "--trace",
     default="recorded",

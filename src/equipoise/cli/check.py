@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
 ACCEPTS = "Sizes of the inputs that a target takes, e.g. 'K < E and T*K % E == 0'. [default: as it says itself]"
+DECLARES = "What a target would say in its `capabilities`, e.g. drops; may be repeated."
 MOST = click.FloatRange(0.1)
 
 
@@ -33,6 +34,7 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.argument("target")
 @click.option("--role", help="What TARGET is: router, scheduler, ... [default: told from its parameters]")
 @click.option("--accepts", metavar="CONDITION", help=ACCEPTS)
+@click.option("--declares", multiple=True, metavar="NAME", help=DECLARES)
 @click.option("--max-gap", callback=share, help="Largest relative gap to the certified optimum, e.g. 1%.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.reference.placement.catalogue import PLACERS
-from equipoise.roles.role import Case, Role, shown
+from equipoise.roles.role import BY_NAME, RANDOM, STATEFUL, Case, Role, shown
 
 Integers = npt.NDArray[np.int64]
 
@@ -161,6 +161,19 @@ ROLE = Role(
         "groups == 1 and nodes == 1 and P % G == 0 and E % G == 0",
         "groups > 0 and groups % nodes != 0 and P % G == 0 and E % G == 0 and G % nodes == 0",
     ),
+    declarations={
+        "flat": "it knows no groups and no nodes",
+        "free split": "its replicas share as a scheduler decides: peaks are those of the best split",
+        "ignores the load": "as round-robin does; its peak is not judged",
+        "exact": "its peak is the lowest there is",
+        "shares devices": "replicas of an expert may meet on a device, though there are others (EPLB)",
+        "uneven at zero load": "at zero load one expert may get every spare slot (EPLB)",
+        "needs groups": "`num_groups = 0` is not taken (EPLB)",
+        "couples layers": "a layer's placement depends on the others' loads",
+        **BY_NAME,
+        **STATEFUL,
+        **RANDOM,
+    },
     telltales=frozenset({"num_slots", "num_replicas", "num_nodes", "num_devices", "num_gpus", "num_ranks"}),
     catalogue=PLACERS,
 )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.reference.prediction.catalogue import PREDICTORS
-from equipoise.roles.role import Case, Role, shown
+from equipoise.roles.role import BY_NAME, RANDOM, STATEFUL, Case, Role, shown
 
 NO_FORECAST = "gives no forecast"
 
@@ -103,6 +103,15 @@ ROLE = Role(
         "a jump": PredictorCase(np.array([[8, 0], [8, 0], [0, 8], [0, 8]]), 2),
     },
     must_take=("S >= 128 and horizon == 1",),
+    declarations={
+        "changes totals": "experts are forecast alone; the total may change",
+        "smooths": "an expert without any token may get some",
+        "depends on scale": "it knows thresholds or offsets in tokens",
+        "direct": "another horizon, another model: a longer forecast need not begin with the shorter one",
+        **BY_NAME,
+        **STATEFUL,
+        **RANDOM,
+    },
     telltales=frozenset({"history", "horizon"}),
     catalogue=PREDICTORS,
 )

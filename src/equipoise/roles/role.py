@@ -5,20 +5,26 @@ from __future__ import annotations
 import base64
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.errors import InvalidFile
+from equipoise.errors import InvalidFile, InvalidProblem
 from equipoise.reference.catalogue import Entry
 
 if TYPE_CHECKING:
     from equipoise.balancers.balancer import Balancer
 
 _LARGEST = 1 << 26
+
+RANDOM = {"random": "two runs may differ"}
+STATEFUL = {"stateful": "earlier calls matter, though there is no `reset()`"}
+BY_NAME = {"depends on expert order": "the names of the experts matter"}
+"""Declarations that mean the same for several roles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +109,8 @@ class Role:
         Built-in balancers by name.
     attributes
         What a balancer may show beside its answers, for instance ``bias``.
+    declarations
+        What a balancer may declare in ``capabilities``, or somebody for it, and what each means.
     probe
         Finds out by a harmless call what cannot be read off the balancer; returns capabilities.
     audit, checks
@@ -122,6 +130,7 @@ class Role:
     telltales: frozenset[str]
     catalogue: Mapping[str, Entry] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
+    declarations: Mapping[str, str] = field(default_factory=dict)
     probe: Callable[[Balancer], frozenset[str]] = lambda balancer: frozenset()
     must_take: tuple[str, ...] = ()
     audit: str = ""
@@ -130,6 +139,21 @@ class Role:
     def sizes(self, *arguments: Any) -> str:
         """Return the sizes of a call in words: "T = 8, E = 4, K = 2"."""
         return ", ".join(f"{a} = {n}" for a, n in zip(self.letters, self.shape(*arguments), strict=True))
+
+    def declared(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the names, each of which must be one of :attr:`declarations`.
+
+        Raises
+        ------
+        InvalidProblem
+            If one is not, with the nearest one.
+        """
+        for name in (found := frozenset(names)):
+            if name not in self.declarations:
+                near = get_close_matches(name, self.declarations, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise InvalidProblem("declares", repr(name), f"for a {self.name} {', '.join(self.declarations)}{hint}")
+        return found
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", self.audit or f"equipoise.audits.{self.name}")

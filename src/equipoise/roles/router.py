@@ -18,7 +18,7 @@ from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.metrics import loads
 from equipoise.reference.routing.catalogue import ROUTERS
-from equipoise.roles.role import Case, Role, shown
+from equipoise.roles.role import BY_NAME, RANDOM, STATEFUL, Case, Role, shown
 from equipoise.routing import Routing
 
 if TYPE_CHECKING:
@@ -226,5 +226,18 @@ ROLE = Role(
     telltales=frozenset({"scores", "logits", "router_logits", "gate_logits", "gating_output", "top_k", "topk"}),
     catalogue=ROUTERS,
     attributes=("bias", "load", "num_groups", "topk_groups"),
+    declarations={
+        "respects capacity": "no expert takes more than ceil(T K / E) tokens",
+        "drops": "a token may get fewer than K experts",
+        "any number": "a token may get any number of experts (expert choice)",
+        "online": "the order of the tokens matters",
+        **BY_NAME,
+        "random": f"{RANDOM['random']}; without `--max-gap` a single call may score little",
+        **STATEFUL,
+        "balances": "shown a batch again and again, it lowers the peak",
+        "trains its scores": "gate weights follow what it learns",
+        "group limited": "a token's experts lie in a limited number of groups",
+        "logits": "it takes logits, to which its own gate is applied",
+    },
     probe=_probe,
 )

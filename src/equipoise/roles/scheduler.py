@@ -18,7 +18,7 @@ import numpy.typing as npt
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.reference.scheduling.catalogue import SCHEDULERS
-from equipoise.roles.role import Case, Role, shown
+from equipoise.roles.role import RANDOM, STATEFUL, Case, Role, shown
 
 if TYPE_CHECKING:
     from equipoise.balancers.balancer import Balancer
@@ -195,5 +195,15 @@ ROLE = Role(
     telltales=frozenset({"hosts", "log2phy"}),
     catalogue=SCHEDULERS,
     attributes=("shares",),
+    declarations={
+        "exact": "the peak is always the optimum",
+        "approximate": "the peak may exceed the even split's, but not also that of the first host of every expert "
+        "alone",
+        COUNTS: "`hosts[E, G]` holds numbers of replicas, integers, and not booleans",
+        "only by source": "takes `load[G, E]` alone; the tokens of the cases then start evenly on all devices",
+        "ignores loads": "does not balance: the peak is not judged",
+        **STATEFUL,
+        **RANDOM,
+    },
     probe=_probe,
 )

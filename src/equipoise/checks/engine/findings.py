@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from equipoise import __version__
+from equipoise.checks.engine.registry import CHECKS
 from equipoise.errors import EquipoiseError, InvalidFile
 from equipoise.files import write_whole
 from equipoise.roles import role_named
@@ -50,6 +51,8 @@ class Finding:
         Of a known case, its name.
     form
         Name of the target's call form, where somebody has said it.
+    declares
+        What somebody has declared for the target.
     """
 
     check: str
@@ -63,12 +66,19 @@ class Finding:
     phase: str = "search"
     origin: str = ""
     form: str | None = None
+    declares: tuple[str, ...] = ()
 
     @property
     def behaviour(self) -> tuple[str, str, str]:
         """What is the same failure, whichever check meets it; numbers do not count where the target gave no answer."""
         message = self.message if self.kind == PROPERTY else re.sub(r"[0-9.]+", "", self.message)
         return self.kind, self.severity, message
+
+    @property
+    def exemptions(self) -> tuple[str, ...]:
+        """Declarations that exempt a target from the property, where its check is loaded."""
+        entry = CHECKS.get(self.check)
+        return () if entry is None or self.kind != PROPERTY else entry.unless
 
     @property
     def id(self) -> str:
@@ -80,7 +90,7 @@ class Finding:
         """Return the finding as JSON values."""
         words = {name: value for name, value in asdict(self).items() if name not in ("case", "better")}
         head = {"schema": SCHEMA, "id": self.id, "equipoise": __version__}
-        return head | words | {"better": self.better, "case": self.case.to_json()}
+        return head | words | {"declares": [*self.declares], "better": self.better, "case": self.case.to_json()}
 
     def save(self, folder: Path = FOLDER) -> Path:
         """Write the finding, whole or not at all."""
@@ -100,12 +110,14 @@ class Finding:
         gap = [] if max_gap is None else ["--max-gap", f"{max_gap:g}"]
         lines = repr(self.case).splitlines()
         more = [f"... and {len(lines) - LINES} more lines in {FOLDER}/{self.id}.json"] if len(lines) > LINES else []
+        exempt = " or ".join(f"{name!r}" for name in self.exemptions)
         command = json.dumps(["equipoise", "replay", f"{FOLDER}/{self.id}.json", *gap])
         return "\n".join(
             [
                 f"{self.check}: {self}.",
                 *(f"    {line}" for line in lines[:LINES] + more),
                 *([] if self.better is None else [f"A better answer: {str(self.better)[:400]}"]),
+                *([f"If that is meant, say --declares {exempt}: see docs/reference/expectations.md"] * bool(exempt)),
                 f"Found by: {PHASES.get(self.phase, self.phase)}" + f" ({self.origin})" * bool(self.origin),
                 f"Reproduce with: {' '.join(['equipoise replay', self.id, *gap])}",
                 "Or in pytest:",
@@ -134,6 +146,7 @@ def load(name: str, folder: Path = FOLDER) -> Finding:
             raise InvalidFile(f"{path} is no finding of schema {SCHEMA}")
         words = {key: str(content[key]) for key in ("check", "role", "target", "severity", "kind", "message")}
         found_by = {key: str(content[key]) for key in ("phase", "origin", "form") if content.get(key) is not None}
+        declares = tuple(map(str, content.get("declares", ())))
         case = role_named(words["role"]).case.from_json(content["case"])
     except OSError as error:
         raise InvalidFile(f"no finding {name!r}: {path} cannot be read ({error.strerror})") from error
@@ -141,4 +154,4 @@ def load(name: str, folder: Path = FOLDER) -> Finding:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, EquipoiseError) as error:
         raise InvalidFile(f"{path} is no finding: {error}") from error
-    return Finding(**words, case=case, better=content.get("better"), **found_by)
+    return Finding(**words, case=case, better=content.get("better"), declares=declares, **found_by)

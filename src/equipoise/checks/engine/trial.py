@@ -149,8 +149,8 @@ class _Trial:
         where = self.entry.name, self.entry.role, self.balancer.name, severity
         forbidden = self.refusals.forbidden(failure) if isinstance(failure, TargetError) else None
         must = f", but every {self.entry.role} must take inputs with {forbidden}" if forbidden else ""
-        message, form = f"{failure}{must}", self.balancer.form
-        return Finding(*where, _kind(failure), message, case, failure.better, phase, origin, form)
+        message, said = f"{failure}{must}", (self.balancer.form, tuple(sorted(self.balancer.declared)))
+        return Finding(*where, _kind(failure), message, case, failure.better, phase, origin, *said)
 
 
 def _kind(failure: Failure | TargetError) -> str:

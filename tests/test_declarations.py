@@ -1,0 +1,88 @@
+"""What a balancer declares, in its own attribute or from outside: known names, each with a meaning, and what they do."""
+
+import numpy as np
+import pytest
+
+import equipoise
+from equipoise.balancers.find import Target
+from equipoise.checks.check import replay
+from equipoise.checks.engine.findings import load
+from equipoise.checks.engine.registry import select
+from equipoise.errors import InvalidProblem
+from equipoise.roles import all_roles
+from equipoise.testing import make_suite
+
+OBSERVED = ("has ", "takes ", "returns ", "by source")
+
+
+class FirstComeFirstServed:
+    """Every token's best experts, until one is full."""
+
+    def __call__(self, scores, top_k):
+        tokens, experts = scores.shape
+        chosen = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+        room = np.full(experts, -(-tokens * top_k // experts))
+        for token, place in np.ndindex(chosen.shape):
+            expert = chosen[token, place]
+            chosen[token, place] = expert if room[expert] else -1
+            room[expert] -= room[expert] > 0
+        return chosen
+
+
+@pytest.mark.parametrize("role", all_roles())
+def test_whatever_a_check_asks_about_is_observed_or_a_declaration_of_its_role(role):
+    names = {name for entry in select(role) for need in (*entry.needs, *entry.unless) for name in need.split("|")}
+    unknown = {name for name in names - set(all_roles()[role].declarations) if not name.startswith(OBSERVED)}
+    assert not unknown
+
+
+@pytest.mark.parametrize("role", all_roles())
+def test_built_in_balancers_declare_only_what_their_role_knows(role):
+    known = all_roles()[role]
+    for name, entry in known.catalogue.items():
+        assert set(getattr(entry.create(), "capabilities", ())) <= set(known.declarations), name
+
+
+def test_what_is_declared_from_outside_exempts_as_what_is_declared_inside():
+    options = {"role": "router", "examples": 5, "exclude": ["router_is_near_the_optimum"]}
+    plain = equipoise.check(FirstComeFirstServed, **options)
+    declared = equipoise.check(FirstComeFirstServed, declares=["drops", "online"], **options)
+    assert "router_gives_k_experts" in {finding.check for finding in plain.findings}
+    assert declared.passed
+
+
+def test_finding_names_the_declarations_that_would_exempt_from_its_check():
+    report = equipoise.check(FirstComeFirstServed, role="router", examples=5)
+    (finding,) = (one for one in report.findings if one.check == "router_gives_k_experts")
+    assert "If that is meant, say --declares 'drops' or 'any number'" in finding.describe()
+
+
+def test_finding_is_replayed_with_what_was_declared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report = equipoise.check(FirstComeFirstServed, role="router", examples=5, declares=["online", "balances"])
+    saved = load(str(report.findings[0].save()))
+    assert saved.declares == ("balances", "online")
+    assert replay(saved)[0] == "STILL FAILS"
+
+
+def test_unknown_declaration_is_refused_with_the_nearest_name():
+    for refused in (
+        lambda: equipoise.check(FirstComeFirstServed, role="router", declares=["drop"]),
+        lambda: equipoise.audit(FirstComeFirstServed, role="router", declares=["drop"]),
+        lambda: make_suite(FirstComeFirstServed, role="router", declares=["drop"]),
+    ):
+        with pytest.raises(InvalidProblem, match="did you mean 'drops'"):
+            refused()
+
+
+def test_process_that_starts_again_keeps_what_is_declared():
+    with Target.of("hungry_router:route", role="router", declares=["drops"]).hold() as balancer:
+        balancer.close()
+        balancer.fresh()
+        assert "drops" in balancer.capabilities
+
+
+def test_suite_of_pytest_skips_what_is_declared():
+    suite = make_suite(FirstComeFirstServed, role="router", declares=["drops"])
+    with pytest.raises(pytest.skip.Exception, match="the target declares: drops"):
+        suite().test_router_gives_k_experts()
