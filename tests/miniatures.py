@@ -252,7 +252,7 @@ def correct_targets(role):
 
 
 def _modules(kind, role):
-    """The role's own modules of miniatures, or of sound balancers: ``miniature_routers``, ``miniature_routers_groups``."""
+    """The modules of the role's miniatures or sound balancers: ``miniature_routers``, ``miniature_routers_groups``."""
     if role in HOMES:
         return [home_of(role)]
     paths = sorted(Path(__file__).parent.glob(f"{kind}_{role}s*.py"))

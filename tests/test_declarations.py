@@ -1,4 +1,4 @@
-"""What a balancer declares, in its own attribute or from outside: known names, each with a meaning, and what they do."""
+"""What a balancer declares, in its own attribute or from outside: known names with a meaning, and what they do."""
 
 import numpy as np
 import pytest
