@@ -39,7 +39,9 @@ def gate_of(module: Any) -> str:
 
 
 def groups_of(module: Any) -> tuple[str, str] | None:
-    """Return the names under which a module keeps its groups; None if it knows none."""
+    """Return the names under which a module keeps its groups; None if it knows none, or is told to ignore them."""
+    if getattr(module, "topk_method", None) == "greedy":  # DeepSeek-V2
+        return None
     return next((pair for pair in GROUPS if all(hasattr(module, name) for name in pair)), None)
 
 
