@@ -238,6 +238,8 @@ ROLE = Role(
         "trains its scores": "gate weights follow what it learns",
         "group limited": "a token's experts lie in a limited number of groups",
         "logits": "it takes logits, to which its own gate is applied",
+        "half precision": "its gate works in bfloat16 or float16, to which scores are rounded",
+        "first come": "where an expert is full, the tokens that came first stay",
     },
     probe=_probe,
 )

@@ -22,7 +22,8 @@ class GshardGating:
 
     It returns ``(l_aux, combine[T, E, C], dispatch[T, E, C], exp_counts)``; a token that finds its expert full is
     dropped. The factor is 1, which makes the capacity ceil(T K / E), and the least capacity 0, unless a
-    ``functools.partial`` says otherwise. Who comes first matters ("online") but where the least probable are dropped.
+    ``functools.partial`` says otherwise. Tokens are served in turn ("online", "first come") but where the least
+    probable or random ones are dropped.
     """
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
@@ -34,11 +35,13 @@ class GshardGating:
         self._settings = {name: value for name, value in settings.items() if name in self._known and name not in said}
         drops = self._known.get("drop_tokens") is not False
         random = any(said.get(name) for name in _RANDOM)
+        in_turn = drops and not random and self._known.get("drop_policy") != "probs"
         within = said.get("capacity_factor", 1) <= 1 and said.get("min_capacity", 0) <= 0
         says = {
             "drops": drops,
             "respects capacity": drops and within,
-            "online": drops and not random and self._known.get("drop_policy") != "probs",
+            "online": in_turn,
+            "first come": in_turn,
             "random": random,
         }
         self.capabilities = frozenset(name for name, holds in says.items() if holds)

@@ -47,6 +47,7 @@ class HiddenStates:
     :attr:`RATE`, and to a mean of zero.
 
     A module that has groups takes ``num_groups`` and ``topk_groups``; one that is made with several is "group limited".
+    Where groups are single experts and it raises, as those that rank groups by their two best do, that is a refusal.
     """
 
     RATE = 1e-3
@@ -138,15 +139,18 @@ class HiddenStates:
             raise TargetError(f"it is made for {own}, not for {experts} and K = {top_k}")
         if training is not None:
             self.module.train(training)
+        given = [getattr(self.module, name) for name in self._groups or ()]
         if self._groups and num_groups > 1:
-            given = [getattr(self.module, name) for name in self._groups]
             self._set_groups([num_groups, topk_groups])
-            try:
-                returned = self._ask(scores)
-            finally:
-                self._set_groups(given)
-        else:
+        number = getattr(self.module, self._groups[0]) if self._groups else None
+        try:
             returned = self._ask(scores)
+        except Exception as error:
+            if number != experts:
+                raise
+            raise TargetError("a group of one expert has no two best", "raises", on_purpose=True) from error
+        finally:
+            self._set_groups(given)
         routed = choice_of(plain_items(returned), tokens, experts, top_k)
         if routed is None:
             return _largest(returned, scores, top_k)

@@ -35,10 +35,12 @@ class MegatronRouter:
         self.num_groups = getattr(config, "moe_router_num_groups", None)
         self.topk_groups = getattr(config, "moe_router_group_topk", None)
         factor = getattr(config, "moe_expert_capacity_factor", None)
+        by_position = factor is not None and getattr(config, "moe_token_drop_policy", "") == "position"
         says = {
             "drops": factor is not None,
             "respects capacity": factor is not None and factor <= 1,
-            "online": factor is not None and getattr(config, "moe_token_drop_policy", "") == "position",
+            "online": by_position,
+            "first come": by_position,
             "group limited": bool(self.num_groups),
         }
         self.capabilities = frozenset(name for name, holds in says.items() if holds)

@@ -18,7 +18,7 @@ class TutelCritical:
 
     It returns ``(experts, indices, locations, gates, capacity), loss``: K vectors ``[T]`` each. What lies at or beyond
     the capacity of its expert, K ceil(T / E) times the factor, is dropped. A factor of 0 says that nothing is. Who
-    comes first matters ("online") unless tokens are ranked by their scores.
+    comes first is served first ("online", "first come") unless tokens are ranked by their scores.
     """
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
@@ -27,7 +27,7 @@ class TutelCritical:
         known = defaults_of(function)
         drops = known.get("capacity_factor") != 0
         online = drops and not known.get("batch_prioritized_routing")
-        self.capabilities = frozenset(["drops"] * drops + ["online"] * online)
+        self.capabilities = frozenset(["drops"] * drops + ["online", "first come"] * online)
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Return ids ``[T, K]``, -1 for what is dropped, and the gates."""
