@@ -218,7 +218,7 @@ def balanced_in_bfloat16() -> st.SearchStrategy[RouterCase]:
         distance = (np.arange(experts) - np.arange(experts * rounds)[:, None]) % experts
         return RouterCase((((255 - distance) / 256).astype(np.float32),), min(top_k, experts))
 
-    return st.builds(build, _experts(2, 8), st.integers(1, 3), _top_k(1, 6))
+    return st.builds(build, _experts(2, 16), st.integers(1, 3), _top_k(1, 6))
 
 
 def _crowded(case: RouterCase) -> bool:
