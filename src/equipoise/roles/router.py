@@ -255,6 +255,8 @@ ROLE = Role(
         "weights: softmax of the chosen": "the gate weights are the softmax over the chosen experts alone",
         "weights: normalised": "a token's gate weights are divided by their sum; after any of these",
         "weights: scaled by N": "the gate weights are multiplied by the number N, last, as in `weights: scaled by 2.5`",
+        "half precision": "its gate works in bfloat16 or float16, to which scores are rounded",
+        "first come": "where an expert is full, the tokens that came first stay",
     },
     probe=_probe,
 )

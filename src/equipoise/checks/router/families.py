@@ -248,6 +248,37 @@ def balanced_already() -> st.SearchStrategy[RouterCase]:
     return st.builds(build, _experts(2, 6), st.integers(1, 4), _top_k(1, 6))
 
 
+def _coarse(case: RouterCase) -> bool:
+    if not from_a_gate(case) or (case.scores.astype(np.float32).view(np.uint32) & 0xFFFF).any():
+        return False
+    load = plain_top_k(case).sum(axis=0)
+    return bool(load.max() == load.min() and all(len(set(row)) == len(row) for row in case.scores.tolist()))
+
+
+@family(_coarse)
+def balanced_in_bfloat16() -> st.SearchStrategy[RouterCase]:
+    """The same in steps of 1/256, which bfloat16 holds exactly: margins of one unit in the last place."""
+
+    def build(experts: int, rounds: int, top_k: int) -> RouterCase:
+        distance = (np.arange(experts) - np.arange(experts * rounds)[:, None]) % experts
+        return RouterCase((((255 - distance) / 256).astype(np.float32),), min(top_k, experts))
+
+    return st.builds(build, _experts(2, 16), st.integers(1, 3), _top_k(1, 6))
+
+
+def _crowded(case: RouterCase) -> bool:
+    return case.top_k == 1 and _skewed(case)
+
+
+@family(_crowded)
+def crowded() -> st.SearchStrategy[RouterCase]:
+    """One batch that strongly prefers some experts; K = 1."""
+    if (SIZES.get() or (0, 1))[1] != 1:
+        return st.nothing()
+    scores = strategies.distinct_scores(tokens=_tokens(8, 24), experts=_experts(2, 5), skew=st.integers(2, 3))
+    return scores.map(lambda batch: RouterCase((batch,), 1)).filter(_crowded)
+
+
 def _exact_in_half(case: RouterCase) -> bool:
     with np.errstate(over="ignore"):
         exact = np.array_equal(case.scores, case.scores.astype(np.float16))

@@ -214,3 +214,39 @@ def router_keeps_a_balanced_top_k(balancer: Balancer, case: RouterCase, settings
     best = plain_top_k(case)
     if not np.array_equal(routed.mask, best):
         raise Failure("it gives up the unique, perfectly balanced optimum", shown(best))
+
+
+@check("router", families.balanced_in_bfloat16, needs=("half precision",), unless=("any number", "random"))
+def router_tells_apart_what_its_float_type_does(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
+    """A gate in bfloat16 or float16 chooses by logits that differ there, not by a softmax rounded to that type.
+
+    Rounded before top-K, distinct logits become ties (transformers 5.24.0, Mistral4: up to 7 % of tokens move).
+    """
+    balancer.fresh()
+    routed = balancer.ask(case.scores, case.top_k)
+    best = plain_top_k(case)
+    if not np.array_equal(routed.mask, best):
+        token = int(np.argmax((routed.mask != best).any(axis=1)))
+        raise Failure(
+            f"token {token} takes {np.flatnonzero(routed.mask[token]).tolist()}, though bfloat16 tells its scores "
+            f"apart: {case.scores[token].tolist()}",
+            shown(best),
+        )
+
+
+@check("router", families.crowded, needs=("first come",))
+def router_keeps_who_comes_first(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
+    """Where an expert is full, K = 1, the tokens that came first stay, if that is declared.
+
+    Megatron-LM's and DeepSpeed's droppings by position take the top of a column of ones: any tokens, on a CPU.
+    """
+    balancer.fresh()
+    taken = balancer.ask(case.scores, case.top_k).mask
+    for expert in range(taken.shape[1]):
+        wanted = np.flatnonzero(plain_top_k(case)[:, expert])
+        stay = taken[wanted, expert]
+        if (np.diff(stay.astype(int)) > 0).any():
+            raise Failure(
+                f"tokens {wanted.tolist()} want expert {expert}, in this order, and {wanted[stay].tolist()} stay",
+                wanted[: int(stay.sum())].tolist(),
+            )
