@@ -23,8 +23,14 @@ from page import write_page
 from rows import HERE, Framework, Target, frameworks
 from stored import RESULTS, result_of, unreviewed
 
+EXAMPLES = 100
+"""Cases that every check searches."""
+
 CHECK_SECONDS, RUN_SECONDS, AUDIT_SECONDS = 60, 600, 600
 """After which a check, all checks and an audit of one target give up."""
+
+OPTIONS = {"placer": ["--time-limit", "0.2"], "router": ["--passes", "10"]}
+"""More arguments of the audits of a role."""
 
 
 def main() -> int:
@@ -62,9 +68,9 @@ def _run_framework(framework: Framework, targets: list[Target], folder: Path, ch
     for target in targets:
         print(f"{framework.name}: {target.name} ...", end=" ", flush=True)
         sizes = ["--experts", str(target.sizes[0]), "--top-k", str(target.sizes[1])] if target.sizes else []
-        limits = ["--seconds", str(CHECK_SECONDS), "--run-seconds", str(RUN_SECONDS)]
+        limits = ["--examples", str(EXAMPLES), "--seconds", str(CHECK_SECONDS), "--run-seconds", str(RUN_SECONDS)]
         check = _equipoise(home, ["check", *target.said, *sizes, *limits, *target.check], 2 * RUN_SECONDS)
-        audit = _equipoise(home, ["audit", *target.said, *target.audit], AUDIT_SECONDS)
+        audit = _equipoise(home, ["audit", *target.said, *OPTIONS.get(target.role, ()), *target.audit], AUDIT_SECONDS)
         result = result_of(target, framework.version, check, audit)
         RESULTS.mkdir(exist_ok=True)
         text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"

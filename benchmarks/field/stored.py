@@ -10,8 +10,8 @@ from rows import HERE, Framework, Target, reviews
 from equipoise.roles import role_named
 
 RESULTS = HERE / "results"
-SHOWN = 600
-"""Characters of a case that are kept."""
+SHOWN, MOST_REFUSALS = 600, 8
+"""Characters of a case, and refusals, that are kept."""
 
 
 def result_of(target: Target, version: str, check: dict[str, Any], audit: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _checked(target: Target, report: dict[str, Any]) -> dict[str, Any]:
         "ran": sum(one["outcome"] != "skipped" for one in outcomes),
         "skipped": [one["check"] for one in outcomes if one["outcome"] == "skipped"],
         "gave_up": [one["check"] for one in outcomes if one["outcome"] == "gave up"],
-        "refusals": report["refusals"],
+        "refusals": report["refusals"][:MOST_REFUSALS],
         "findings": [_finding(target, one["finding"]) for one in outcomes if "finding" in one],
     }
 
