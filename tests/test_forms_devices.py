@@ -1,6 +1,8 @@
 """Call forms of placers and schedulers: told from the signature, and what a framework chooses by itself."""
 
+import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -52,3 +54,21 @@ def test_a_policy_that_takes_its_last_placement_gets_none_for_other_sizes():
         placer.ask(LOAD, 12, 1, 1, 4)
         placer.ask(LOAD, 16, 1, 1, 4)
     assert ThreeTables.seen == [None, None]
+
+
+WITHOUT_NUMPY = """
+class Policy:
+    def rebalance_experts(self, current_expert_table, expert_workload):
+        return 1, [0], current_expert_table
+"""
+
+
+def test_an_ascend_policy_written_without_numpy_gets_tensors_as_from_the_worker(monkeypatch):
+    made, written = [], {"__name__": "a_policy"}
+    torch = SimpleNamespace(from_numpy=lambda array: made.append(array.shape) or array, Tensor=type("Tensor", (), {}))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    exec(WITHOUT_NUMPY, written)
+    with held(written["Policy"]) as placer:
+        placer.ask(LOAD, *SIZES)
+    assert len(made) == 2
+    assert made[0] == made[1]
