@@ -184,6 +184,14 @@ def make_megatron(experts, top_k):
     return TopKRouter(experts, top_k)
 
 
+def select_experts(
+    hidden_states, router_logits, top_k, use_grouped_topk, renormalize, topk_group=None, num_expert_group=None
+):
+    """Like vLLM's for CPUs: groups count where they are wanted."""
+    groups = (num_expert_group, topk_group) if use_grouped_topk else (1, 1)
+    return grouped_topk(hidden_states, router_logits, top_k, renormalize, *groups)
+
+
 def fused_topk(hidden_states, gating_output, topk, renormalize, correction_bias=None, scoring_func="softmax"):
     """Like SGLang's, without groups."""
     bias = np.zeros(gating_output.shape[1]) if correction_bias is None else correction_bias

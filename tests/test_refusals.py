@@ -104,6 +104,7 @@ GRID = [(t, e, k) for t in range(1, 9) for e in range(1, 7) for k in range(1, e 
         (lambda t, e, k: t < e, ["E > T"]),
         (lambda t, e, k: t * k % e != 0, ["T*K not divisible by E"]),
         (lambda t, e, k: e % 4 != 0, ["E not divisible by 4"]),
+        (lambda t, e, k: e - k > t, ["E - K > T"]),
         (lambda t, e, k: e == 1 or t * k % e != 0, ["T*K not divisible by E", "E = 1"]),
     ],
 )

@@ -17,6 +17,16 @@ from pathlib import Path
 from rows import HERE, Framework
 
 ROOT = HERE.parents[1]
+MOCK = """from unittest.mock import MagicMock
+
+__version__ = "0"
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return MagicMock()
+"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ def environment(framework: Framework, folder: Path, checkout: Path | None) -> En
         If a clone is wanted and not given, or a step fails.
     """
     home = folder / framework.name
-    wanted = repr((framework.packages, framework.version, framework.builds, framework.stubs, framework.needs))
+    wanted = repr((framework.packages, framework.version, framework.builds, framework.needs))
     made = _is_made(home, wanted)
     if framework.repository and not made:
         _export(framework, home / "checkout", checkout)
@@ -49,7 +59,9 @@ def environment(framework: Framework, folder: Path, checkout: Path | None) -> En
     if (framework.packages or exported) and not made:
         options = ["--no-deps", "--no-build-isolation", "--target", home / "packages"]
         _run([python, "-m", "pip", "install", "-q", *options, *framework.packages, *exported])
-    for name, text in framework.stubs.items():
+    parts = [name.split(".") for name in framework.mocks]
+    mocked = {".".join(part[:length]): MOCK for part in parts for length in range(1, len(part) + 1)}
+    for name, text in (mocked | framework.stubs).items():
         place = home / "stubs" / Path(*name.split("."))
         place.mkdir(parents=True, exist_ok=True)
         (place / "__init__.py").write_text(text)

@@ -62,8 +62,9 @@ def _row(target: Target, result: dict[str, Any] | None) -> str:
     if result is None:
         return f"| {name} | {form} | {target.glue_lines} | not run | | | | |"
     check = result["check"]
-    if "failed" in check:
-        return f"| {name} | {form} | {target.glue_lines} | {_cell(check['failed'])} | | | {_measured(target, result)} |"
+    if "ran" not in check:
+        why = _cell(check.get("failed", "not run"))
+        return f"| {name} | {form} | {target.glue_lines} | {why} | | | {_measured(target, result)} |"
     ran = str(check["ran"]) + (f", {len(check['gave_up'])} gave up" if check["gave_up"] else "")
     refuses = "; ".join(one["when"] for one in check["refusals"][:4]) + "; ..." * (len(check["refusals"]) > 4)
     names = ", ".join(one["check"] for one in check["findings"])
@@ -72,8 +73,8 @@ def _row(target: Target, result: dict[str, Any] | None) -> str:
 
 def _measured(target: Target, result: dict[str, Any]) -> str:
     audit = result["audit"]
-    if "failed" in audit:
-        return f"{_cell(audit['failed'])} |"
+    if "summary" not in audit:
+        return f"{_cell(audit.get('failed', 'not run'))} |"
     summary = audit["summary"]
     regret, balance, unit = MEASURES[target.role]
     if summary.get(regret) is None:

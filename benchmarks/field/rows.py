@@ -12,6 +12,8 @@ HERE = Path(__file__).parent
 TARGETS, REVIEWED = HERE / "targets", HERE / "reviewed.toml"
 CLASSES = ("defect", "convention", "known issue")
 
+IMPORTS = (ast.Import, ast.ImportFrom)
+
 T = TypeVar("T")
 
 
@@ -60,8 +62,9 @@ class Target:
             return 0
         for statement in ast.parse((HERE / place).read_text()).body:
             assigned = [target.id for target in getattr(statement, "targets", []) if isinstance(target, ast.Name)]
-            if name in (getattr(statement, "name", None), *assigned):
-                return (statement.end_lineno or 0) - statement.lineno + 1
+            imported = [one.asname or one.name for one in statement.names] if isinstance(statement, IMPORTS) else []
+            if name in (getattr(statement, "name", None), *assigned, *imported):
+                return 0 if imported else (statement.end_lineno or 0) - statement.lineno + 1
         raise SystemExit(f"{place} has no {name}")
 
 
@@ -85,6 +88,8 @@ class Framework:
         Whether the checkout is installed by pip, without what it needs.
     stubs
         Modules that the import wants and a CPU has not, by name, with their text.
+    mocks
+        Modules that the import wants and no target uses, whose every name is a mock; with the packages they lie in.
     variables
         Of the environment.
     """
@@ -99,6 +104,7 @@ class Framework:
     paths: tuple[str, ...] = (".",)
     builds: bool = False
     stubs: dict[str, str] = field(default_factory=dict)
+    mocks: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
 
 

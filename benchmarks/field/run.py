@@ -3,6 +3,7 @@
     python benchmarks/field/run.py                                    # every target that needs no checkout
     python benchmarks/field/run.py --checkout eplb=../EPLB            # those of a clone too
     python benchmarks/field/run.py --only sglang vllm-policy --write  # these alone, and the page made anew
+    python benchmarks/field/run.py --only vllm --parts check          # and without their audits
     python benchmarks/field/run.py --only --write                     # the page alone, from what is stored
 
 Every result is stored in results/, one file a target; what is not named stays as it was. Environments are made once.
@@ -21,10 +22,16 @@ from typing import Any
 from environments import Environment, NotInstalled, environment
 from page import write_page
 from rows import HERE, Framework, Target, frameworks
-from stored import RESULTS, result_of, unreviewed
+from stored import PARTS, store, unreviewed
+
+EXAMPLES = 100
+"""Cases that every check searches."""
 
 CHECK_SECONDS, RUN_SECONDS, AUDIT_SECONDS = 60, 600, 600
 """After which a check, all checks and an audit of one target give up."""
+
+OPTIONS = {"placer": ["--time-limit", "0.2"], "router": ["--passes", "10"]}
+"""More arguments of the audits of a role."""
 
 
 def main() -> int:
@@ -32,6 +39,7 @@ def main() -> int:
     known = frameworks()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", metavar="NAME", help="frameworks or targets; none: run nothing")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to run; the other part stays")
     parser.add_argument("--environments", type=Path, default=HERE / ".environments", metavar="FOLDER")
     parser.add_argument("--checkout", nargs="*", default=[], metavar="NAME=PATH", help="clones, by framework")
     parser.add_argument("--write", action="store_true", help="write the page too")
@@ -41,11 +49,11 @@ def main() -> int:
         parser.error(f"there is no {', '.join(sorted(unknown))}; allowed: {', '.join(sorted(names))}")
     checkouts = {name: Path(path).resolve() for name, _, path in (word.partition("=") for word in options.checkout)}
     for framework in known:
-        chosen = [
-            one for one in framework.targets if options.only is None or {framework.name, one.name} & set(options.only)
-        ]
+        targets = framework.targets
+        chosen = [one for one in targets if options.only is None or {framework.name, one.name} & set(options.only)]
         if chosen:
-            _run_framework(framework, chosen, options.environments.resolve(), checkouts.get(framework.name))
+            checkout = checkouts.get(framework.name)
+            _run_framework(framework, chosen, options.parts, options.environments.resolve(), checkout)
     if options.write:
         write_page(known)
     for warning in (warnings := unreviewed(known)):
@@ -53,23 +61,28 @@ def main() -> int:
     return 1 if warnings else 0
 
 
-def _run_framework(framework: Framework, targets: list[Target], folder: Path, checkout: Path | None) -> None:
+def _run_framework(
+    framework: Framework, targets: list[Target], parts: list[str], folder: Path, checkout: Path | None
+) -> None:
     try:
         home = environment(framework, folder, checkout)
     except NotInstalled as error:
         print(f"{framework.name}: {error}", file=sys.stderr)
         return
     for target in targets:
-        print(f"{framework.name}: {target.name} ...", end=" ", flush=True)
-        sizes = ["--experts", str(target.sizes[0]), "--top-k", str(target.sizes[1])] if target.sizes else []
-        limits = ["--seconds", str(CHECK_SECONDS), "--run-seconds", str(RUN_SECONDS)]
-        check = _equipoise(home, ["check", *target.said, *sizes, *limits, *target.check], 2 * RUN_SECONDS)
-        audit = _equipoise(home, ["audit", *target.said, *target.audit], AUDIT_SECONDS)
-        result = result_of(target, framework.version, check, audit)
-        RESULTS.mkdir(exist_ok=True)
-        text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-        (RESULTS / f"{target.name}.json").write_text(text)
-        print(f"{len(result['check'].get('findings', ()))} findings", flush=True)
+        for part in parts:
+            print(f"{framework.name}: {part} {target.name} ...", end=" ", flush=True)
+            store(target, framework.version, part, _equipoise(home, *_words(target, part)))
+            print("done", flush=True)
+
+
+def _words(target: Target, part: str) -> tuple[list[str], int]:
+    """Return the arguments of a check or an audit, and the seconds that it may take."""
+    if part == "audit":
+        return ["audit", *target.said, *OPTIONS.get(target.role, ()), *target.audit], AUDIT_SECONDS
+    sizes = ["--experts", str(target.sizes[0]), "--top-k", str(target.sizes[1])] if target.sizes else []
+    limits = ["--examples", str(EXAMPLES), "--seconds", str(CHECK_SECONDS), "--run-seconds", str(RUN_SECONDS)]
+    return ["check", *target.said, *sizes, *limits, *target.check], 2 * RUN_SECONDS
 
 
 def _equipoise(home: Environment, words: list[str], seconds: int) -> dict[str, Any]:

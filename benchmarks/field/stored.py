@@ -10,13 +10,20 @@ from rows import HERE, Framework, Target, reviews
 from equipoise.roles import role_named
 
 RESULTS = HERE / "results"
-SHOWN = 600
-"""Characters of a case that are kept."""
+PARTS = ("check", "audit")
+SHOWN, MOST_REFUSALS = 600, 8
+"""Characters of a case, and refusals, that are kept."""
 
 
-def result_of(target: Target, version: str, check: dict[str, Any], audit: dict[str, Any]) -> dict[str, Any]:
-    """Return what is kept of both reports."""
-    return {"target": target.name, "version": version, "check": _checked(target, check), "audit": _audited(audit)}
+def store(target: Target, version: str, part: str, report: dict[str, Any]) -> None:
+    """Keep what matters of one part; of the same version, the other part stays."""
+    path = RESULTS / f"{target.name}.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    result = {"target": target.name, "version": version, "check": {}, "audit": {}}
+    result |= kept if kept.get("version") == version else {}
+    result[part] = report if "failed" in report else {"check": _checked, "audit": _audited}[part](target, report)
+    RESULTS.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
 def results() -> dict[str, dict[str, Any]]:
@@ -41,14 +48,12 @@ def unreviewed(known: list[Framework]) -> list[str]:
 
 
 def _checked(target: Target, report: dict[str, Any]) -> dict[str, Any]:
-    if "failed" in report:
-        return report
     outcomes = report["checks"]
     return {
         "ran": sum(one["outcome"] != "skipped" for one in outcomes),
         "skipped": [one["check"] for one in outcomes if one["outcome"] == "skipped"],
         "gave_up": [one["check"] for one in outcomes if one["outcome"] == "gave up"],
-        "refusals": report["refusals"],
+        "refusals": report["refusals"][:MOST_REFUSALS],
         "findings": [_finding(target, one["finding"]) for one in outcomes if "finding" in one],
     }
 
@@ -70,9 +75,7 @@ def _size(case: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _audited(report: dict[str, Any]) -> dict[str, Any]:
-    if "failed" in report:
-        return report
+def _audited(target: Target, report: dict[str, Any]) -> dict[str, Any]:
     summary = {name: value for name, value in report["summary"][0].items() if name != "mean_seconds"}
     errors = sorted({row["error"] for row in report["rows"] if row["error"]})
     return {"trace": report["trace"], "summary": summary, "errors": errors[:3], "verdict": report["verdict"]}

@@ -17,6 +17,9 @@ from equipoise.balancers.wire import receive, send
 from equipoise.errors import TargetError, TargetNotFound
 from equipoise.roles import homes, role_named
 
+IMPORT_SECONDS = 300.0
+"""Time limit of finding a target: what it imports may be a whole framework."""
+
 START_SECONDS = 60.0
 MEMORY = 8 << 30
 
@@ -186,7 +189,7 @@ class Isolated(Balancer):
         """Tell the worker which target it holds, and learn what that is."""
         self._first = True
         self._send({"do": "take", "target": self.name, "homes": homes(), **self._said})
-        reply = self._wait(START_SECONDS, "starting")
+        reply = self._wait(IMPORT_SECONDS, "starting")
         if "refused" in reply:
             self.close()
             raise TargetNotFound(reply["refused"])

@@ -141,9 +141,13 @@ def as_given(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def to_tensor_of(function: Any) -> ToTensor:
     """Return what makes a torch tensor for a function or class of a module that uses torch, else :func:`as_given`."""
-    torch = sys.modules.get("torch")
-    used = torch is not None and (inspect.isbuiltin(function) or torch in _modules(function))
-    return torch.from_numpy if used else as_given  # type: ignore[union-attr]
+    used = "torch" in sys.modules and (inspect.isbuiltin(function) or uses(function, "torch"))
+    return sys.modules["torch"].from_numpy if used else as_given
+
+
+def uses(found: Any, name: str) -> bool:
+    """Whether the module that a function, method, partial, class or object is written in has a name for a module."""
+    return name in sys.modules and sys.modules[name] in _modules(found)
 
 
 def _modules(found: Any) -> list[Any]:

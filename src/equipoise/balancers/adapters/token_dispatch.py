@@ -17,15 +17,16 @@ from equipoise.roles.placer import Integers
 TABLES = {"log2phy", "logical_to_physical_map", "logical_to_all_physical_map", "log2phy_map"}
 COUNTS = {"logcnt", "replica_count", "logical_replica_count", "logical_to_all_physical_map_num_valid"}
 
-MOST = 1 << 22
-"""Tokens that are made for one call."""
+MOST = 1 << 20
+"""Tokens of one batch."""
 
 
 class TokenDispatch:
     """A scheduler from ``dispatch(topk_ids[N, 1], log2phy[E, X], logcnt[E]) -> physical ids[N, 1]``.
 
     The table, and the counts if they are taken, go by the names that frameworks use. Tokens come expert by expert in
-    turns, as in a batch where they are mixed. Every replica that ``hosts`` counts has a slot.
+    turns, as in a batch where they are mixed. Every replica that ``hosts`` counts has a slot. More than :data:`MOST`
+    tokens come in batches, most of them alike: what it does to one of these it does to all.
     """
 
     capabilities = frozenset({"counts replicas", "hashes"})
@@ -39,8 +40,13 @@ class TokenDispatch:
         """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed)."""
         load = np.asarray(load, np.int64)
         load = load if load.ndim == 1 else load.sum(axis=0)
-        if load.sum() > MOST:
-            raise TargetError(f"it is asked token by token, and {load.sum()} are more than {MOST}")
+        batches = max(1, -(-int(load.sum()) // MOST))
+        alike = load // batches
+        if batches == 1 or not alike.any():
+            return self._batch(load, hosts)
+        return batches * self._batch(alike, hosts) + self(load - batches * alike, hosts)
+
+    def _batch(self, load: Integers, hosts: npt.NDArray[Any]) -> Integers:
         turn = np.concatenate([np.arange(tokens) for tokens in load])
         ids = np.repeat(np.arange(len(load)), load)[np.argsort(turn, kind="stable")][:, None]
         table, width = slots_of(hosts)

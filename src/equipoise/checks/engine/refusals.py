@@ -115,6 +115,8 @@ def _statements(letters: Sequence[str], refused: set[Shape], taken: set[Shape]) 
         for c in (c for c in letters if c not in (a, b)):
             yield f"{a}*{b} not divisible by {c}", f"{a} * {b} % {c} != 0"
             yield f"{a}*{b} < {c}", f"{a} * {b} < {c}"
+    for a, b, c in permutations(letters, 3):
+        yield f"{a} - {b} > {c}", f"{a} - {b} > {c}"
     for place, a in enumerate(letters):
         for divisor in (2, 4, 8):
             yield f"{a} not divisible by {divisor}", f"{a} % {divisor} != 0"
