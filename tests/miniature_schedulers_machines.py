@@ -102,9 +102,11 @@ def sends_it_all_to_the_first_that_lives(load, hosts, live=None):
 
 
 def by_place(load, hosts, place_of):
-    """Token n of an expert with r hosts goes to host ``place_of(n, r)``."""
-    split = np.zeros(hosts.shape, np.int64)
-    for expert, tokens in enumerate(np.asarray(load).tolist()):
+    """Token n of an expert with r hosts goes to host ``place_of(n, r)``; of millions all but some are shared evenly."""
+    load = np.asarray(load, np.int64)
+    one_by_one = np.where(load < 2**20, load, load % 2**16)
+    split = even(load - one_by_one, hosts)
+    for expert, tokens in enumerate(one_by_one.tolist()):
         devices = np.flatnonzero(hosts[expert])
         np.add.at(split[expert], devices[place_of(np.arange(tokens), len(devices))], 1)
     return split
