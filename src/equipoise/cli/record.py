@@ -70,4 +70,4 @@ def _call(model: Any, batch: Any) -> None:
 
 def _without_gradients() -> contextlib.AbstractContextManager[Any]:
     torch: Any = sys.modules.get("torch")  # there, if the model is one of its modules
-    return contextlib.nullcontext() if torch is None else torch.no_grad()  # type: ignore[no-any-return]
+    return contextlib.nullcontext() if torch is None else torch.no_grad()
