@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from equipoise.errors import InvalidFile
@@ -108,3 +109,40 @@ def test_the_example_and_the_one_in_the_docs_are_the_same_study_and_valid():
     assert decode(example, "example") == decode(documented, "docs")
     cases = cases_of(decode(example, "example"))
     assert len(exhibits_of(decode(example, "example"), cases)) == 2
+
+
+FILES = """
+title = "Files"
+seeds = [0]
+[router]
+methods = ["topk"]
+[[router.instances]]
+kind = "file"
+path = "logits.npy"
+top_k = 2
+gate = "sigmoid"
+[placer]
+methods = ["round-robin"]
+[[placer.instances]]
+kind = "file"
+path = "loads.npy"
+axes = "{axes}"
+"""
+
+
+def test_gate_and_axes_of_a_file_are_as_the_description_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    logits = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+    np.save("logits.npy", logits)
+    np.save("loads.npy", np.arange(12).reshape(2, 6))
+    by_axes = {}
+    for axes in ("steps,experts", "layers,experts"):
+        router, *placers = cases_of(decode(FILES.replace("{axes}", axes), "x"))
+        np.testing.assert_allclose(router.build().scores, 1 / (1 + np.exp(-logits.astype(float))), rtol=1e-6)
+        by_axes[axes] = [case.build().load.tolist() for case in placers]
+    assert by_axes == {
+        "steps,experts": [[6, 7, 8, 9, 10, 11]],
+        "layers,experts": [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]],
+    }
+    with pytest.raises(InvalidFile, match=r"loads\.npy"):
+        cases_of(decode(FILES.replace('axes = "{axes}"', ""), "x"))

@@ -61,6 +61,8 @@ class ScoresFile(Part, frozen=True, tag_field="kind", tag="file"):
 
     path: str
     top_k: Positive | None = None
+    gate: str | None = None
+    axes: str | None = None
 
 
 class GeneratedLoads(Part, frozen=True, tag_field="kind", tag="generated"):
@@ -84,6 +86,7 @@ class LoadsFile(Part, frozen=True, tag_field="kind", tag="file"):
 
     path: str
     steps: Positive = 1
+    axes: str | None = None
 
 
 class GeneratedSeries(Part, frozen=True, tag_field="kind", tag="generated"):
@@ -106,6 +109,7 @@ class SeriesFile(Part, frozen=True, tag_field="kind", tag="file"):
     """A record of loads, as `equipoise audit --role predictor --trace` reads it, a series a layer."""
 
     path: str
+    axes: str | None = None
 
 
 INSTANCES: dict[str, Any] = {
