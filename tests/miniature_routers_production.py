@@ -170,11 +170,11 @@ class BalancesTheFirst64Experts(Cyclic):
 
 @faulty("router_serves_every_token_and_expert_at_production_size")
 class SendsTheTailInTurn(Cyclic):
-    """What no block of 256 tokens holds goes to experts in turn."""
+    """What no block of 128 tokens holds goes to experts in turn."""
 
     def __call__(self, scores, top_k):
         chosen = super().__call__(scores, top_k)
-        whole = len(scores) // 256 * 256
+        whole = len(scores) // 128 * 128
         if 0 < whole < len(scores):
             turn = np.arange((len(scores) - whole) * top_k).reshape(-1, top_k) % scores.shape[1]
             chosen[whole:] = turn
