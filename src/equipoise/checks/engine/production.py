@@ -55,10 +55,10 @@ class Production(Family):
     each: int
     slow: int
 
-    @property
-    def most(self) -> int:
-        """Entries of the largest case there is."""
-        return max(map(self.entries, self.ladder))
+    def has(self, sizes: Sizes) -> bool:
+        """Return whether these are sizes of the family, none larger than on the ladder."""
+        largest = [max(places) for places in zip(*self.ladder, strict=True)]
+        return len(sizes) == len(largest) and all(1 <= n <= most for n, most in zip(sizes, largest, strict=True))
 
     def case(self, sizes: Sizes, seed: int) -> Case:
         """Return the case; the generator is NumPy's frozen one, so that it is the same with every version."""
