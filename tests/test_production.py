@@ -125,7 +125,7 @@ def test_a_case_of_impossible_sizes_is_refused(tmp_path, sizes):
     text = path.read_text()
     start, end = text.index('"sizes": ') + 9, text.index("]", text.index('"sizes": ')) + 1
     path.write_text(text[:start] + repr(sizes).replace("'", '"') + text[end:])
-    with pytest.raises(InvalidFile, match=r"is no finding|too large"):
+    with pytest.raises(InvalidFile, match=r"is no finding|are too large"):
         load(str(path))
 
 

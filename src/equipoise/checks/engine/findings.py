@@ -178,6 +178,6 @@ def _case(document: dict[str, Any], check: str, role: str) -> tuple[Case, tuple[
     if not isinstance(family, Production):
         raise InvalidFile(f"its case has to be made by {check!r}, which this version does not have")
     sizes, seed = tuple(map(int, document["sizes"])), int(document["seed"])
-    if family.entries(sizes) > family.most:
-        raise InvalidFile(f"a case of the sizes {list(sizes)} is too large")
+    if not family.has(sizes):
+        raise InvalidFile(f"the sizes {list(sizes)} are too large, or none of {check}")
     return family.case(sizes, seed), (sizes, seed)

@@ -27,7 +27,8 @@ RUNGS = tuple(
 LARGEST = 1 << 12
 """Entries of a case that is written out; a larger one is made again from its sizes."""
 
-_SMALL = 9
+_SMALL = (1, 2, 3, 4, 5, 8, 9, 16, 24)
+"""Of what a search draws, the largest size."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class Production(Family):
     each: int
     slow: int
 
-    @property
-    def most(self) -> int:
-        """Entries of the largest case there is."""
-        return max(map(self.entries, self.ladder))
+    def has(self, sizes: Sizes) -> bool:
+        """Return whether these are sizes of the family, none larger than on the ladder."""
+        largest = [max(places) for places in zip(*self.ladder, strict=True)]
+        return len(sizes) == len(largest) and all(1 <= n <= most for n, most in zip(sizes, largest, strict=True))
 
     def case(self, sizes: Sizes, seed: int) -> Case:
         """Return the case; the generator is NumPy's frozen one, so that it is the same with every version."""
@@ -97,7 +98,7 @@ def production(
             def small(sizes: Sizes, most: int, seed: int) -> Case:
                 return made(tuple(min(size, most) for size in sizes), np.random.RandomState(seed))
 
-            cases = st.builds(small, st.sampled_from(ladder), st.integers(1, _SMALL), st.integers(0, 999))
+            cases = st.builds(small, st.sampled_from(ladder), st.sampled_from(_SMALL), st.integers(0, 999))
             return cases.filter(lambda case: case.valid and admits(case))
 
         search.__name__ = made.__name__
