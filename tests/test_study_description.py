@@ -52,7 +52,7 @@ def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
         ('methods = ["even", "micromoe"]', "methods = []", "scheduler.methods: expected array of length >= 1"),
         ("[figures]", "[figure]", "has the key 'figure'; allowed"),
         ("[figures]", "[time]\ntile = 0\n[figures]", "time.tile: expected int >= 1"),
-        ('title = "A small study"', "title = ", "is no TOML"),
+        ('title = "A small study"', "title = ", "is not TOML"),
     ],
 )
 def test_a_wrong_key_or_value_is_one_sentence_with_where_and_what_is_allowed(old, new, says):

@@ -38,8 +38,8 @@ def test_pipes_and_devices_are_refused_and_never_waited_for(tmp_path, reader):
     thread.start()
     thread.join(10)
     assert outcome
-    assert "no regular file" in outcome[0]
-    assert "no regular file" in refusal(os.devnull, reader)
+    assert "not a regular file" in outcome[0]
+    assert "not a regular file" in refusal(os.devnull, reader)
 
 
 def test_a_folder_is_one_trace_only_of_formats_that_are_written_by_rank(tmp_path):

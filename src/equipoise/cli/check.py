@@ -27,7 +27,7 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
     except ValueError:
         share = -1.0
     if not 0 <= share < float("inf"):
-        raise click.BadParameter(f"{value!r} is no share; allowed: for instance 1% or 0.01")
+        raise click.BadParameter(f"{value!r} is not a share; allowed: for instance 1% or 0.01")
     return share
 
 

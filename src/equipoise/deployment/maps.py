@@ -250,7 +250,7 @@ def _read_ascend(content: dict[str, Any]) -> ExpertMap:
 def _read_tensorrt(content: dict[str, Any]) -> ExpertMap:
     given = content["initial_global_assignments"]
     if not isinstance(given, dict) or not given:
-        raise InvalidProblem("initial_global_assignments", "no mapping", "the slots of each layer under its number")
+        raise InvalidProblem("initial_global_assignments", "not a mapping", "the slots of each layer under its number")
     numbers = [str(key) for key in given]
     if not all(number.isascii() and number.isdigit() and len(number) <= 4 for number in numbers):
         allowed = "whole numbers of at most four digits"
@@ -292,7 +292,7 @@ def _slots(given: Any, field: str) -> Integers:
 
 def _objects(given: Any, field: str) -> list[dict[str, Any]]:
     if not isinstance(given, list) or not given or not all(isinstance(entry, dict) for entry in given):
-        raise InvalidProblem(field, "no list of objects", "a list of objects, one or more")
+        raise InvalidProblem(field, "not a list of objects", "a list of objects, one or more")
     return given
 
 
@@ -327,7 +327,7 @@ def _content(path: str | PathLike[str]) -> dict[str, Any]:
     except OSError as error:
         raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is no text: {error.reason}") from error
+        raise InvalidFile(f"{path} is not text: {error.reason}") from error
     except InvalidProblem as error:
         raise InvalidFile(f"{path}: {error}") from error
 

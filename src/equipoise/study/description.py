@@ -213,7 +213,7 @@ def read(path: str) -> Description:
     except OSError as error:
         raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is no text in UTF-8") from error
+        raise InvalidFile(f"{path} is not text in UTF-8") from error
     return decode(text, path)
 
 
@@ -222,7 +222,7 @@ def decode(text: str, path: str) -> Description:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidFile(f"{path} is no TOML: {error}") from error
+        raise InvalidFile(f"{path} is not TOML: {error}") from error
     found = _converted(table, _whole(), path, "")
     parts = {role: _part(role, getattr(found, role), path) for role in table if role in all_roles()}
     rest = {field.name: getattr(found, field.name) for field in msgspec.structs.fields(Description)[3:]}
