@@ -9,6 +9,8 @@ from miniature_predictors_trends import kept
 from miniatures import onto
 
 CORRECT: list[str] = []
+PARTS = ("answers", "quality")
+"""Of the checks: those that they are here for; nightly runs try all."""
 correct = onto(CORRECT)
 
 
