@@ -68,13 +68,19 @@ class Production(Family):
     def chosen(self, examples: int, seed: int) -> Iterator[Sizes]:
         """Yield sizes to try: at most three for each example, of at most as many entries as the examples are worth.
 
-        The largest that half of these entries allow comes first. Any other takes at most a quarter of what is left, so
-        that there is always something left for smaller ones.
+        The largest that half of these entries allow comes first, then every model, all sizes but the first, with little
+        of that. Any other takes at most a quarter of what is left, so that there is always something left for smaller
+        ones.
         """
         left = examples * self.each
         shuffled = [self.ladder[place] for place in np.random.RandomState(seed % 2**32).permutation(len(self.ladder))]
         fitting = [sizes for sizes in shuffled if 2 * self.entries(sizes) <= left]
         first = [max(fitting, key=self.entries)] if fitting else []
+        models: dict[Sizes, Sizes] = {}
+        for sizes in shuffled:
+            if self.entries(sizes) <= left // 4 // len({one[1:] for one in self.ladder}):
+                models.setdefault(sizes[1:], sizes)
+        first += [sizes for sizes in models.values() if sizes not in first]
         count = 0
         for sizes in first + [sizes for sizes in shuffled if sizes not in first]:
             share = 1 if sizes in first else 4

@@ -231,10 +231,12 @@ def _spread(tokens: int, most: int = TOKENS) -> npt.NDArray[np.int64]:
 
 
 def _traits(routed: Routed, scores: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Reals | None]:
-    """Return the scores and the weights of every token's experts, sorted: which of equals it takes is no matter."""
-    chosen = np.sort(np.where(routed.mask, scores, -np.inf), axis=1)
-    weights = routed.weights
-    return chosen, None if weights is None else np.sort(weights, axis=1)
+    """Return the scores of every token's experts, the lowest first, and their weights: which of equals is no matter."""
+    chosen = np.where(routed.mask, scores, -np.inf)
+    if (weights := routed.weights) is None:
+        return np.sort(chosen, axis=1), None
+    order = np.lexsort((weights, chosen), axis=1)
+    return np.take_along_axis(chosen, order, axis=1), np.take_along_axis(weights, order, axis=1)
 
 
 def _changed(balancer: Balancer, case: RouterCase) -> str | None:
@@ -252,7 +254,7 @@ def _changed(balancer: Balancer, case: RouterCase) -> str | None:
         if unlike.any():
             place = int(np.argmax(unlike))
             top = all_weights[some[place]][-1], weights[place][-1]
-            words = f"weights (the largest {top[0]:.6g}) than among {len(some)} tokens ({top[1]:.6g})"
+            words = f"weights (for its best expert {top[0]:.6g}) than among {len(some)} tokens ({top[1]:.6g})"
             return f"token {some[place]} of {len(case.scores)} has other {words}"
     return None
 
@@ -282,11 +284,11 @@ def _columns(scores: npt.NDArray[Any], top_k: int, filler: float) -> tuple[npt.N
 
 
 def _weights(balancer: Balancer, scores: npt.NDArray[Any], top_k: int) -> Reals | None:
-    """Return the K weights of every token, the lowest first; None if there are none, or it takes no such scores."""
+    """Return every token's K weights, of its worst expert first; None if there are none, or it takes no such scores."""
     if not balancer.takes(scores, top_k):
         return None
-    weights = _routed(balancer, scores, top_k).weights
-    return None if weights is None else np.sort(weights, axis=1)[:, -top_k:]
+    _, weights = _traits(_routed(balancer, scores, top_k), scores)
+    return None if weights is None else weights[:, -top_k:]
 
 
 def _misweighed(balancer: Balancer, case: RouterCase, filler: float) -> str | None:
