@@ -61,6 +61,8 @@ class Balancer(ABC):
         What is said of the inputs that it takes, from outside; None: nothing.
     declared
         What is declared for it from outside; part of its capabilities.
+    answered
+        Sizes of the inputs that it has returned something for.
     """
 
     name: str
@@ -71,14 +73,17 @@ class Balancer(ABC):
     form: str | None = None
     condition: Condition | None = None
     declared: frozenset[str] = frozenset()
+    answered: frozenset[tuple[int, ...]] = frozenset()
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call it; it works on copies of its arguments. An error knows of which call it is."""
         try:
-            return self.reply(*arguments, **keywords)
+            reply = self.reply(*arguments, **keywords)
         except TargetError as error:
             error.arguments, error.keywords = arguments, keywords
             raise
+        self.answered |= {tuple(self.role.shape(*arguments))}
+        return reply
 
     @abstractmethod
     def reply(self, *arguments: Any, **keywords: Any) -> Reply:

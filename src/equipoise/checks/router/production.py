@@ -124,7 +124,7 @@ def _routed(balancer: Balancer, scores: npt.NDArray[Any], top_k: int, **keywords
 
 
 def _few(balancer: Balancer) -> list[RouterCase]:
-    """Return small batches on which who balances at all does so: some experts are far too popular."""
+    """Return small batches that it takes, on which who balances at all does so: some experts are far too popular."""
     cases = []
     for tokens, experts, top_k in ((TOKENS, 24, 2), (TOKENS, 24, 3), (64, 16, 2), (32, 28, 6)):
         experts, top_k = balancer.sizes or (experts, top_k)
@@ -135,7 +135,7 @@ def _few(balancer: Balancer) -> list[RouterCase]:
             wanted = min(experts, 2 * top_k)
             levels[:, popular <= wanted] = 2**12 - 1 - np.stack([random.permutation(wanted) for _ in levels])
         cases.append(RouterCase(((levels * LEVEL).astype(np.float32),), top_k))
-    return cases
+    return [case for case in cases if balancer.takes(case.scores, case.top_k)]
 
 
 def _best(scores: npt.NDArray[Any], top_k: int) -> npt.NDArray[Any]:
@@ -152,25 +152,26 @@ def _lost(routed: Routed, case: RouterCase) -> Reals:
 @lru_cache(maxsize=8)
 def _slack(balancer: Balancer, name: str) -> float | None:
     """Return what a router that takes the best K of a few may lose: nothing, unless it rounds; None: it is another."""
-    lost = 0.0
-    for case in _few(balancer):
+    lost = 0.0 if (few := _few(balancer)) else None
+    for case in few:
         try:
             routed = _routed(balancer, case.scores, case.top_k)
             if (routed.mask.sum(axis=1) != case.top_k).any() or (here := float(_lost(routed, case).max())) >= COARSE:
                 return None
-            if here > 0 and _changed(balancer, case) is not None:
+            if here > 0 and not (_comparable(balancer, case) and _changed(balancer, case) is None):
                 return None
         except TargetError:
             return None
-        lost = max(lost, here)
-    return COARSE if lost > 0 else 0.0
+        lost = max(lost or 0.0, here)
+    return COARSE if lost else lost
 
 
 @lru_cache(maxsize=8)
 def _works_token_by_token(balancer: Balancer, name: str) -> bool:
     """Whether a token has in small batches what it has in smaller ones."""
     try:
-        return all(_changed(balancer, few) is None for few in _few(balancer))
+        compared = [few for few in _few(balancer) if _comparable(balancer, few)]
+        return bool(compared) and all(_changed(balancer, few) is None for few in compared)
     except TargetError:
         return False
 
@@ -239,6 +240,11 @@ def _traits(routed: Routed, scores: npt.NDArray[Any]) -> tuple[npt.NDArray[Any],
     return np.take_along_axis(chosen, order, axis=1), np.take_along_axis(weights, order, axis=1)
 
 
+def _comparable(balancer: Balancer, case: RouterCase) -> bool:
+    """Whether it takes the tokens that are asked again by themselves too."""
+    return balancer.takes(case.scores[_spread(len(case.scores))], case.top_k)
+
+
 def _changed(balancer: Balancer, case: RouterCase) -> str | None:
     """Return how a token in the batch differs from the same token among few, in words."""
     some = _spread(len(case.scores))
@@ -267,7 +273,7 @@ def router_treats_a_token_among_thousands_as_among_few(
 
     Tokens worked on in chunks, and tails that no tile divides, get a neighbour's experts or weights.
     """
-    if not _works_token_by_token(balancer, balancer.name):
+    if not _comparable(balancer, case) or not _works_token_by_token(balancer, balancer.name):
         return
     if (words := _changed(balancer, case)) is not None:
         raise Failure(words)
