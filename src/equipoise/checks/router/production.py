@@ -57,6 +57,9 @@ NEAR = 1e-2
 FAVOURED = 16
 """Tokens, a quarter of all at least, whose best expert gets some of them, however a router balances."""
 
+EVEN = 4
+"""Tokens of an even share, without which a popular expert may get none: soft balancers only nearly fill it."""
+
 BLOCK = 8
 """Tokens in a row that are judged together."""
 
@@ -339,11 +342,13 @@ def router_serves_every_token_and_expert_at_production_size(
     balances, so that no single token's experts are known.
     """
     routed = _routed(balancer, case.scores, case.top_k)
-    favoured = np.bincount(case.scores.argmax(axis=1), minlength=case.scores.shape[1])
-    if (idle := (routed.load == 0) & (favoured >= max(FAVOURED, len(case.scores) / 4))).any():
+    tokens, experts = case.scores.shape
+    favoured = np.bincount(case.scores.argmax(axis=1), minlength=experts)
+    idle = (routed.load == 0) & (favoured >= max(FAVOURED, tokens / 4))
+    if idle.any() and tokens * case.top_k >= EVEN * experts:
         expert = int(np.argmax(idle))
         raise Failure(f"expert {expert} gets no token, and is the best of {int(favoured[expert])} tokens")
-    if len(case.scores) < 2 * BLOCK:
+    if tokens < 2 * BLOCK:
         return
     if (taken := routed.mask.sum(axis=1)).min() == 0:
         return
@@ -373,13 +378,18 @@ def router_respects_capacity_at_production_size(balancer: Balancer, case: Router
 def router_takes_the_best_of_its_groups_at_production_size(
     balancer: Balancer, case: RouterCase, settings: Settings
 ) -> None:
-    """With 8 groups of 8 to 32 experts a token uses 4 groups at most, and the best experts of those that it uses."""
+    """With 8 groups of 8 to 32 experts a token uses 4 groups at most, and the best experts of those that it uses.
+
+    The latter of routers that take the best of few experts: others balance.
+    """
     mask = _routed(balancer, case.scores, case.top_k, num_groups=GROUPS, topk_groups=OF_GROUPS).mask
     used = mask.reshape(len(mask), GROUPS, -1).any(axis=2)
     groups = used.sum(axis=1)
     if groups.max() > OF_GROUPS:
         token = int(np.argmax(groups))
         raise Failure(f"token {token} uses {int(groups[token])} groups, not at most {OF_GROUPS}")
+    if _slack(balancer, balancer.name) is None:
+        return
     open_to = np.repeat(used, mask.shape[1] // GROUPS, axis=1) & ~mask
     worst = np.where(mask, case.scores, np.inf).min(axis=1)
     left = np.where(open_to, case.scores, -np.inf)
