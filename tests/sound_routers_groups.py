@@ -7,6 +7,7 @@ import numpy as np
 from equipoise.routing import Routing
 from miniature_routers import Biased
 from miniature_routers_groups import limited
+from miniature_routers_weights import softmax
 from miniatures import onto
 
 CORRECT: list[str] = []
@@ -27,9 +28,10 @@ def within_groups(scores, top_k, num_groups=1, topk_groups=1):
 @correct
 def by_their_best_with_weights(scores, top_k, num_groups=1, topk_groups=1):
     chosen = limited(scores, top_k, num_groups, topk_groups, by_maximum)
-    gate = np.exp(np.asarray(scores, np.float64))
-    weights = np.take_along_axis(gate / gate.sum(axis=1, keepdims=True), chosen, axis=1)
-    return Routing(chosen, weights / weights.sum(axis=1, keepdims=True))
+    return Routing(chosen, softmax(np.take_along_axis(np.asarray(scores, np.float64), chosen, axis=1)))
+
+
+by_their_best_with_weights.capabilities = frozenset({"weights: softmax of the chosen"})
 
 
 @correct

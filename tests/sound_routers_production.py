@@ -7,6 +7,7 @@ import numpy as np
 from equipoise.routing import Routing
 from miniature_routers import top
 from miniature_routers_production import Cyclic
+from miniature_routers_weights import softmax
 from miniatures import onto
 
 CORRECT: list[str] = []
@@ -27,8 +28,10 @@ def softmax_then_top_k_in_float32(scores, top_k):
 @correct
 def top_k_then_softmax(scores, top_k):
     chosen = top(scores, top_k)
-    best = np.exp(np.take_along_axis(np.asarray(scores, np.float64), chosen, axis=1))
-    return Routing(chosen, best / best.sum(axis=1, keepdims=True))
+    return Routing(chosen, softmax(np.take_along_axis(np.asarray(scores, np.float64), chosen, axis=1)))
+
+
+top_k_then_softmax.capabilities = frozenset({"weights: softmax of the chosen"})
 
 
 @correct

@@ -18,6 +18,8 @@ SLOW = {"arima": "statsmodels", "lstm": "torch"}
 """Built-in predictors that take up to a second a call, or to be trained, and what they need; for nightly runs."""
 SLOW_AT_SIZE = ("micromoe",)
 """Built-in placers that take a minute for one layer of production size."""
+PROBED = {"returns weights", "by source"}
+"""Capabilities that only a call can tell; a faulty miniature is not asked for them."""
 NIGHTLY = os.environ.get("EQUIPOISE_PROFILE") == "nightly"
 CHECKS = {role: {entry.name: entry for entry in select(role)} for role in ROLES}
 CORRECT = [
@@ -40,7 +42,7 @@ def test_a_faulty_balancer_is_caught_by_the_check_made_for_its_defect(balancer, 
     entry = CHECKS[role][faulty_targets(role)[target]]
     balancer.take(target, role)
     balancer.call_seconds = 0.5
-    assert entry.skipped(balancer.capabilities | {"returns weights"}) is None
+    assert entry.skipped(balancer.capabilities | PROBED) is None
     finding = run_check(balancer, entry, Settings(max_gap=1.0, examples=60, shrink_steps=5)).finding
     assert finding is not None
     assert finding.check == entry.name

@@ -148,9 +148,13 @@ def three_tokens() -> st.SearchStrategy[RouterCase]:
     return st.builds(build, st.integers(0, 2), *map(st.just, sizes)).filter(three_tokens.admits)
 
 
-@family(lambda case: from_a_gate(case) or _in_two_bands(case))
+def _negative(case: RouterCase) -> bool:
+    return all(bool(((batch < 0) & (batch >= -16)).all()) for batch in case.batches)
+
+
+@family(lambda case: from_a_gate(case) or _in_two_bands(case) or _negative(case))
 def gate_or_two_bands() -> st.SearchStrategy[RouterCase]:
-    """Scores from a gate, also tiny ones and batches in a row, or in two bands."""
+    """Scores from a gate, also tiny ones and batches in a row, or in two bands; a known case with negative ones."""
     plain: st.SearchStrategy[RouterCase] = single_batches()
     tiny = plain.map(lambda case: RouterCase((case.scores * np.float32(2.0**-100),), case.top_k))
     return st.one_of(sequences(), two_bands(), tiny)

@@ -56,11 +56,12 @@ def router_keeps_a_balanced_top_k_of_any_size_and_sign(
         _keeps(_fresh(balancer, rounded, case.top_k, bfloat16=True), best, f"in bfloat16, {described(rounded)}")
 
 
-@check("router", domains.again_tiny, unless=("logits", *NOT_PLAIN))
+@check("router", domains.again_tiny, unless=("logits", "half precision", "online", *NOT_PLAIN))
 def router_tells_tiny_scores_apart(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
     """Where plain top-K is taken of scores that no gate could tell apart, it is taken of tiny ones (1e-30) too.
 
-    For a router that declares "scores in [0, 1]" it is enough that plain top-K is taken of the ordinary scores.
+    For a router that declares "scores in [0, 1]" it is enough that plain top-K is taken of the ordinary scores. One
+    that is "online" may weigh scores against loads, and float16 ("half precision") holds no such scores.
     """
     ordinary, tiny = case.batches
     best = plain_top_k(case)

@@ -9,7 +9,7 @@ from equipoise.checks.engine.production import Sizes, production
 from equipoise.checks.engine.registry import Failure, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.scheduler import families
-from equipoise.checks.scheduler.quality import trivial_peaks
+from equipoise.checks.scheduler.quality import fair_draws, trivial_peaks
 from equipoise.roles.scheduler import Schedule, SchedulerCase
 
 MACHINES = (
@@ -72,10 +72,11 @@ def scheduler_is_no_worse_than_trivial_at_production_size(
 ) -> None:
     """On dozens of devices the fullest has no more than under an even split; an "approximate" one, or on first hosts.
 
-    Devices beyond the 32nd, which no mask of 32 bits holds, may not idle.
+    Draws and hashes may exceed it by what chance explains. Devices beyond the 32nd, which no mask of 32 bits holds, may
+    not idle.
     """
     served, (even, first) = _served(balancer, case), trivial_peaks(case)
     allowed = max(even, first) if "approximate" in balancer.capabilities else even
-    if served.peak > allowed:
+    if served.peak > allowed and not fair_draws(balancer, case, served.split):
         device = int(served.split.sum(axis=0).argmax())
         raise Failure(f"device {device} gets {served.peak} tokens; an even split over the replicas needs {even}")
