@@ -47,7 +47,11 @@ class Case(ABC):
         What is None, or an empty tuple, is left out: files of before such a field stay as they are.
         """
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: _to_json(value) for name, value in values if value is not None and value != ()}
+        return {
+            name: _to_json(value)
+            for name, value in values
+            if value is not None and not (isinstance(value, tuple) and not value)
+        }
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
