@@ -50,6 +50,7 @@ def grouped_topk(
     scores = softmax(gating_output) if scoring_func == "softmax" else sigmoid(gating_output)
     biased = scores if e_score_correction_bias is None else scores + e_score_correction_bias
     width = scores.shape[1] // num_expert_group
+    assert topk <= topk_group * width
     ranked = -np.sort(-biased.reshape(len(scores), num_expert_group, width), axis=2)[:, :, :2].sum(axis=2)
     kept = largest(ranked, topk_group)
     allowed = (np.arange(scores.shape[1]) // width == kept[:, :, None]).any(axis=1)

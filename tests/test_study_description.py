@@ -34,7 +34,8 @@ def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
         (
             "seeds = [0, 1]",
             "sedes = [0]",
-            "has the key 'sedes'; allowed: title, seeds, placer, predictor, router, scheduler, baseline",
+            "has the key 'sedes'; allowed: title, seeds, metric, placer, "
+            "planner, predictor, router, scheduler, baseline",
         ),
         ("passes = 3", "passes = 0", "router.passes: expected int >= 1"),
         ("passes = 3", "pases = 3", "router has the key 'pases'; allowed: methods, passes, seconds, instances"),

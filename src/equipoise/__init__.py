@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from equipoise.recorder import record as record
     from equipoise.roles.metric import Metric as Metric
     from equipoise.roles.placer import Placer as Placer
+    from equipoise.roles.planner import Planner as Planner
     from equipoise.roles.predictor import Predictor as Predictor
     from equipoise.roles.router import Router as Router
     from equipoise.roles.scheduler import Scheduler as Scheduler
@@ -89,6 +90,7 @@ _HOME = {
     "Monitor": "monitor",
     "Placer": "roles.placer",
     "Metric": "roles.metric",
+    "Planner": "roles.planner",
     "Predictor": "roles.predictor",
     "Router": "roles.router",
     "Routing": "routing",

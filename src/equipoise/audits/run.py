@@ -233,7 +233,11 @@ def _refused(name: str, role: str, own: RoleAudit, flags: Sequence[str]) -> Inva
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return InvalidProblem("option", repr(name), ", ".join(option.name for option in own.flags) + hint)
     if role not in owners:
-        return InvalidProblem(_flag(name), f"given for a {role}", f"only for {' and '.join(owners)}")
+        return InvalidProblem(
+            _flag(name),
+            f"given for a {role}",
+            f"only for {' and '.join(filter(None, [', '.join(owners[:-1]), owners[-1]]))}",
+        )
     if flags:
         return InvalidProblem(_flag(name), f"given with {_flag(flags[0])}", f"only without {_flag(flags[0])}")
     variant = next(flag for flag, one in own.variants.items() if name in {option.name for option in one.options})
