@@ -102,7 +102,7 @@ def kept(page: Path, role: str) -> dict[str, str]:
     """The others that the page has for each miniature of one role."""
     parts = page.read_text().split("\n## ")[1:] if page.exists() else []
     content = next((part for part in parts if part.startswith(f"{role.capitalize()}s\n")), "")
-    return {name: others for name, others in re.findall(r"^\| `(\w+)` \| `\w+` \| (.+) \|$", content, re.MULTILINE)}
+    return dict(re.findall(r"^\| `(\w+)` \| `\w+` \| (.+) \|$", content, re.MULTILINE))
 
 
 if __name__ == "__main__":
