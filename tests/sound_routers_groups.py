@@ -51,7 +51,7 @@ def on_float32_sums_of_logits(scores, top_k, num_groups=1, topk_groups=1):
     """By the logits whose sigmoid the scores are; ties fall to the higher index; groups of one are not taken."""
     if num_groups == scores.shape[1] > 1:
         raise ValueError("a group must have two experts")
-    if scores.min() > 0:
+    if scores.min() > 0 and scores.max() < 1:
         scores = np.log(scores) - np.log1p(-scores)
     back = np.ascontiguousarray(scores[:, ::-1])
     return scores.shape[1] - 1 - limited(back, top_k, num_groups, topk_groups)
