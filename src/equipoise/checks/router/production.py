@@ -22,6 +22,7 @@ from equipoise.checks.router.sizes import (
     GROUPS,
     LEVEL,
     OF_GROUPS,
+    has_groups,
     in_groups,
     many,
     many_asked_twice,
@@ -347,5 +348,5 @@ def _in_its_groups(balancer: Balancer, case: RouterCase) -> tuple[npt.NDArray[np
 
 @lru_cache(maxsize=8)
 def _takes_the_best_of_small_groups(balancer: Balancer, name: str) -> bool:
-    small = [_in_its_groups(balancer, case) for case in _few(balancer) if _has_groups(case)]
+    small = [_in_its_groups(balancer, case) for case in _few(balancer) if has_groups(case)]
     return all((left.max(axis=1) - worst).max() <= COARSE for _, left, worst in small)

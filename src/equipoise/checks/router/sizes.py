@@ -71,12 +71,13 @@ def many_skewed(sizes: Sizes, random: np.random.RandomState) -> RouterCase:
     return RouterCase((case.scores * popular,), case.top_k)
 
 
-def _has_groups(case: RouterCase) -> bool:
+def has_groups(case: RouterCase) -> bool:
+    """Whether the experts fall into the groups, and half of these hold K."""
     experts = int(case.scores.shape[1])
     return experts % GROUPS == 0 and OF_GROUPS * experts // GROUPS >= case.top_k
 
 
-@production(tuple((t, GROUPS * w, 8) for t in RUNGS for w in (8, 20, 32)), _entries, 5_000, _has_groups)
+@production(tuple((t, GROUPS * w, 8) for t in RUNGS for w in (8, 20, 32)), _entries, 5_000, has_groups)
 def in_groups(sizes: Sizes, random: np.random.RandomState) -> RouterCase:
     """Random scores of experts in eight groups, as DeepSeek-V2 and V3 have them."""
     return _levels(sizes, random)
