@@ -261,11 +261,10 @@ def correct_targets(role):
     return kinds + [f"{home.__name__}:{name}" for home in _modules("sound", role) for name in home.CORRECT]
 
 
-def checks_of(target, checks):
-    """The checks that a correct balancer meets: all, or those of the ``PARTS`` that its module names."""
+def has_parts(target):
+    """Whether the module of a correct balancer says which ``PARTS`` of the checks it is there for."""
     module, colon, _ = target.partition(":")
-    parts = getattr(importlib.import_module(module), "PARTS", None) if colon else None
-    return [entry for entry in checks if parts is None or entry.part in parts]
+    return bool(colon) and hasattr(importlib.import_module(module), "PARTS")
 
 
 def _modules(kind, role):
