@@ -30,7 +30,8 @@ FEW = 2
 def _correct(role):
     """The correct balancers of a role; those of modules with ``PARTS`` are for nightly runs."""
     names = [*correct_targets(role), *all_roles()[role].catalogue]
-    return names if NIGHTLY else [name for name in names if name not in SLOW and not has_parts(name)]
+    slow = {*SLOW, *(SLOW_AT_SIZE if role == "placer" else ())}
+    return names if NIGHTLY else [name for name in names if name not in slow and not has_parts(name)]
 
 
 def _faulty(role):
