@@ -1,4 +1,4 @@
-"""The tables and pictures of docs/measured/routers.md and docs/measured/devices.md: audits as anybody can make them.
+"""The tables and pictures of docs/measured/{routers,devices,replication}.md: audits as anybody can make them.
 
     python benchmarks/audits.py                            # print every table that needs no other data
     python benchmarks/audits.py routers stream --write     # put these into their pages, with their pictures
@@ -20,7 +20,7 @@ from pages import DOCS, fill
 
 import equipoise
 
-ROUTERS, DEVICES = "measured/routers.md", "measured/devices.md"
+ROUTERS, DEVICES, COPIES = "measured/routers.md", "measured/devices.md", "measured/replication.md"
 PREFILL, DECODE = "prefill_in1024.json", "decode_in2000out100.json"
 
 
@@ -37,10 +37,12 @@ PARTS = {
     "routers": Part(ROUTERS, partial(equipoise.audit, role="router"), ("relative_regret", "max_vio")),
     "stream": Part(ROUTERS, partial(equipoise.audit, role="router", stream=True), ("relative_regret", "max_vio")),
     "schedulers": Part(DEVICES, partial(equipoise.audit, role="scheduler"), ("relative_excess",)),
+    "planners": Part(COPIES, partial(equipoise.audit, role="planner"), ("relative_excess",)),
     "placers": Part(DEVICES, partial(equipoise.audit, role="placer"), ("even_excess", "split_excess")),
 }
 DEEPSEEK = {
     "deepseek schedulers": Part(DEVICES, partial(equipoise.audit, role="scheduler", trace=PREFILL)),
+    "deepseek planners": Part(COPIES, partial(equipoise.audit, role="planner", trace=PREFILL)),
     "deepseek placers": Part(
         DEVICES, partial(equipoise.audit, ["eplb", "random"], role="placer", trace=PREFILL, time_limit=1)
     ),

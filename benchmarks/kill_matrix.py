@@ -1,12 +1,14 @@
 """Which check catches which faulty miniature: writes docs/measured/kill-matrix.md.
 
-    python benchmarks/kill_matrix.py [ROLE ...]
+    python benchmarks/kill_matrix.py [ROLE ...]     # try every miniature on every check: minutes for each role
+    python benchmarks/kill_matrix.py --list         # keep what was tried, and list the miniatures that are new
 
 Sections of roles that are not named stay as they are. Every miniature of every role meets every check of its role, on
 up to 20 cases of the check's search (seed 0), without shrinking. A check that needs a capability which the miniature
 does not have says nothing.
 """
 
+import re
 import sys
 import time
 from dataclasses import replace
@@ -20,19 +22,23 @@ from equipoise.balancers.isolated import Isolated  # noqa: E402
 from equipoise.checks.engine.registry import Check, select  # noqa: E402
 from equipoise.checks.engine.settings import Settings  # noqa: E402
 from equipoise.checks.engine.trial import run_check  # noqa: E402
+from equipoise.roles import all_roles  # noqa: E402
 from miniatures import faulty_targets  # noqa: E402
 
-ROLES = ("router", "scheduler", "placer", "predictor")
+ROLES = tuple(all_roles())
 SETTINGS = Settings(max_gap=1.0, examples=20, shrink_steps=0)
 HEAD = """# Which check catches which fault
 
 Every faulty miniature in `tests/miniature_<role>s.py`, and of every role the kinds in `tests/miniatures.py`, was made
 for one check, which must catch it (`tests/test_checks.py`); no check is without one. *Also caught by*: the other checks
 of the role that fail on it, on all known cases and {examples} drawn ones each; `--max-gap` is {gap:.0%}. What raises,
-hangs or crashes fails every check that meets it.
+hangs or crashes fails every check that meets it. *Not tried*: new since the others were.
 
     python benchmarks/kill_matrix.py
 """
+
+NOT_TRIED = "not tried"
+"""In place of the other checks, of a miniature that only its own was tried on."""
 
 
 def once(entry: Check) -> Check:
@@ -60,31 +66,48 @@ def catching(balancer: Isolated, target: str, role: str, checks: list[Check]) ->
     return caught, len(caught) == len(applying)
 
 
-def section(role: str) -> str:
-    """The table of one role."""
+def tried(role: str) -> dict[str, str]:
+    """The others that catch each miniature of one role."""
     checks, faulty = select(role), faulty_targets(role)
-    lines = []
+    found = {}
     with Isolated(next(iter(faulty)), role, call_seconds=0.5) as balancer:
         for target, made_for in faulty.items():
             started = time.monotonic()
             caught, by_all = catching(balancer, target, role, checks)
-            name = target.split(":")[1].removeprefix(f"{role}_")
             others = ", ".join(f"`{other}`" for other in caught if other != made_for) or "none"
-            lines.append(f"| `{name}` | `{made_for}` | {'all that apply' if by_all else others} |")
-            print(
-                f"{role} {name}: {len(caught)} checks, {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True
-            )
+            found[named(target, role)] = "all that apply" if by_all else others
+            words = f"{role} {target}: {len(caught)} checks, {time.monotonic() - started:.1f} s"
+            print(words, file=sys.stderr, flush=True)
+    return found
+
+
+def named(target: str, role: str) -> str:
+    """A miniature's name on the page."""
+    return target.split(":")[1].removeprefix(f"{role}_")
+
+
+def section(role: str, others: dict[str, str]) -> str:
+    """The table of one role."""
+    checks, faulty = select(role), faulty_targets(role)
     counts = f"{len(faulty)} miniatures, {len(checks)} checks."
     head = (
         f"\n## {role.capitalize()}s\n\n{counts}\n\n| miniature | check made for it | also caught by |\n|---|---|---|\n"
     )
+    rows = ((named(target, role), made_for) for target, made_for in faulty.items())
+    lines = [f"| `{name}` | `{made_for}` | {others.get(name, NOT_TRIED)} |" for name, made_for in rows]
     return head + "\n".join(lines) + "\n"
+
+
+def kept(page: Path, role: str) -> dict[str, str]:
+    """The others that the page has for each miniature of one role."""
+    parts = page.read_text().split("\n## ")[1:] if page.exists() else []
+    content = next((part for part in parts if part.startswith(f"{role.capitalize()}s\n")), "")
+    return dict(re.findall(r"^\| `(\w+)` \| `\w+` \| (.+) \|$", content, re.MULTILINE))
 
 
 if __name__ == "__main__":
     page = ROOT / "docs" / "measured" / "kill-matrix.md"
-    kept = page.read_text().split("\n## ")[1:] if page.exists() else []
-    sections = {part.split("s\n", 1)[0].lower(): f"\n## {part}" for part in kept}
-    sections |= {role: section(role) for role in sys.argv[1:] or ROLES}
+    asked = [] if "--list" in sys.argv else sys.argv[1:] or ROLES
+    sections = [section(role, tried(role) if role in asked else kept(page, role)) for role in ROLES]
     head = HEAD.format(examples=SETTINGS.examples, gap=SETTINGS.max_gap)
-    page.write_text(head + "".join(sections[role].rstrip("\n") + "\n" for role in ROLES if role in sections))
+    page.write_text(head + "".join(one.rstrip("\n") + "\n" for one in sections))

@@ -11,7 +11,7 @@ TEXT: Schema = {"type": "string"}
 TRUTH: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number"}
-ROLE: Schema = {"enum": ["router", "scheduler", "placer", "predictor"]}
+ROLE: Schema = {"enum": ["router", "scheduler", "placer", "planner", "predictor", "metric"]}
 
 
 def nullable(schema: Schema) -> Schema:

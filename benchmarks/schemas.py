@@ -38,11 +38,27 @@ ARRAY = record(
     values={"description": "the same for people"},
 )
 STEPS: Schema = {**many(ARRAY), "minItems": 1, "description": "in order of time"}
+LATER: Schema = {**many(ARRAY), "description": "of the later calls, in turn: slots, groups, nodes, devices"}
+LIVE: Schema = {**many(ARRAY), "description": "of the calls, in turn: which devices there are"}
 CASES = {
-    "router": record(batches=STEPS, top_k=COUNT),
-    "scheduler": record(loads=STEPS, hosts=ARRAY),
-    "placer": record(loads=STEPS, num_slots=COUNT, num_groups=COUNT, num_nodes=COUNT, num_devices=COUNT),
+    "router": record(("num_groups", "topk_groups"), batches=STEPS, top_k=COUNT, num_groups=COUNT, topk_groups=COUNT),
+    "scheduler": record(("live",), loads=STEPS, hosts=ARRAY, live=LIVE),
+    "placer": record(
+        ("machines", "live"),
+        loads=STEPS,
+        num_slots=COUNT,
+        num_groups=COUNT,
+        num_nodes=COUNT,
+        num_devices=COUNT,
+        machines=LATER,
+        live=LIVE,
+    ),
+    "planner": record(loads=STEPS, home=ARRAY, slots=ARRAY),
     "predictor": record(history=ARRAY, horizon=COUNT),
+    "metric": record(load=ARRAY, logits=ARRAY, experts=ARRAY),
+}
+RECIPE = record(sizes=many(COUNT), seed={"type": "integer"}) | {
+    "description": "a large case of production sizes, which its check makes again"
 }
 
 FINDING = record(
@@ -56,16 +72,16 @@ FINDING = record(
     severity={"enum": ["error", "warning"]},
     kind={**TEXT, "description": '"property", or how the target misbehaved: "raises", "hangs", "crashes", ...'},
     message=TEXT,
-    phase={"enum": ["vectors", "boundary", "search", "sequence"]},
+    phase={"enum": ["vectors", "boundary", "search", "sequence", "production"]},
     origin={**TEXT, "description": "name of the known case that it was made of"},
     form=nullable({**TEXT, "description": "name of the target's call form, where it was said"}),
     declares={**many(TEXT), "description": "what was declared for the target from outside"},
     better={"description": "a better answer, or null"},
-    case={"anyOf": list(CASES.values())},
+    case={"anyOf": [*CASES.values(), RECIPE]},
 )
 
 CHECK = record(
-    ("refusals",),
+    ("refusals", "statements"),
     schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
@@ -75,6 +91,7 @@ CHECK = record(
         **many(record(when={**TEXT, "description": "in the letters of the role"}, cases=COUNT, message=TEXT)),
         "description": "inputs that the target refuses, for information",
     },
+    statements={**many(TEXT), "description": "what the target does where it promises nothing, for information"},
     checks=many(
         record(
             ("refused", "skipped", "finding"),
@@ -100,7 +117,7 @@ PROBLEM = record(
 ) | {"anyOf": [{"required": ["scores"]}, {"required": ["logits", "gate"]}]}
 
 SOLUTION = record(
-    ("split", "flows", "physical_to_logical", "loads", "prices", "certificate"),
+    ("split", "flows", "physical_to_logical", "copies", "loads", "prices", "certificate"),
     schema={"const": "equipoise-solution/1"},
     problem=TEXT,
     status={"enum": ["optimal", "bounded", "infeasible", "unknown"]},
@@ -121,6 +138,7 @@ SOLUTION = record(
     split=nullable({**many(many(NUMBER)), "description": "[E, G]"}),
     flows=nullable({**many(many(many(COUNT))), "description": "[G, E, G]"}),
     physical_to_logical=nullable(many({"type": "integer", "minimum": -1})),
+    copies=nullable(many(many(TRUTH))),
     loads=nullable({**many(NUMBER), "description": "tokens of each expert (routing) or device"}),
     prices=nullable({**many(nullable(NUMBER)), "description": "[E], in units of the scores"}),
 )

@@ -39,7 +39,7 @@ FLAGS: dict[str, dict[str, str]] = {
         "drift": "several batches whose favourite expert moves",
         "favourite": "one expert is every token's first choice",
         "few tokens": "fewer assignments than experts",
-        "groups": "eight experts, made for four groups of which a token may use two",
+        "groups": "eight experts in four groups, of which a token may use two",
         "half": "every score is exact in float16",
         "indivisible": "T * K is no multiple of E",
         "long exchange": "from the greedy answer, only a chain through all experts leads to the optimum",
@@ -136,8 +136,8 @@ Entries = Iterator[tuple[str, str, str, Case]]
 def router() -> Entries:
     """Id, flags, source and case."""
 
-    def one(scores: np.ndarray, top_k: int) -> RouterCase:
-        return RouterCase((np.ascontiguousarray(scores),), top_k)
+    def one(scores: np.ndarray, top_k: int, *groups: int) -> RouterCase:
+        return RouterCase((np.ascontiguousarray(scores),), top_k, *groups)
 
     made = "made for this corpus"
     stairs = distinct(19, 8, 8) / 64  # token t likes expert t + 1 best; the last likes its own, and expert 0 is free
@@ -167,9 +167,10 @@ def router() -> Entries:
     close = 0.5 + np.random.RandomState(12).permutation(64).reshape(16, 4) * 2.0**-45
     yield "near-ties-float64-16x4-k1", "near ties", made, one(close, 1)
     yield "negative-12x4-k2", "negative", made, one(distinct(13, 12, 4) - 2, 2)
-    groups = distinct(14, 8, 8) - 1
-    yield "groups-negative-8x8-k3", "groups, negative", "DeepSeek-V3 issue 741, on numbers of our own", one(groups, 3)
-    yield "groups-8x8-k3", "groups", made, one(distinct(15, 8, 8), 3)
+    below = distinct(14, 8, 8) - 1
+    issue = "DeepSeek-V3 issue 741, on numbers of our own"
+    yield "groups-negative-8x8-k3", "groups, negative", issue, one(below, 3, 4, 2)
+    yield "groups-8x8-k3", "groups", made, one(distinct(15, 8, 8), 3, 4, 2)
     wide = np.ldexp(1.0 + distinct(16, 8, 4), np.random.RandomState(16).randint(-20, 20, (8, 4))).astype(np.float32)
     yield "wide-8x4-k1", "wide", made, one(wide, 1)
     half = (np.random.RandomState(17).permutation(1023)[:96].reshape(16, 6) + 1) / 2048

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
 from equipoise.solvers.claim import ClaimStatus
+
+Array = npt.NDArray[Any]
 
 STATUS: dict[mathopt.TerminationReason, ClaimStatus] = {
     mathopt.TerminationReason.OPTIMAL: "optimal",
@@ -29,3 +35,29 @@ def run(
     message = f"{reason.name}: {detail}" if detail else reason.name
     otherwise: ClaimStatus = "feasible" if result.has_primal_feasible_solution() else "failed"
     return result, STATUS.get(reason, otherwise), message
+
+
+class Rows:
+    """Constraint rows in blocks: row numbers start at 0 in every block."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[Array, Array, Array]] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+
+    def add(self, row: Array, column: Array, value: Array, low: Array, high: Array) -> None:
+        """Append rows ``low <= A x <= high``."""
+        self.blocks.append((row + len(self.lower), column, value))
+        self.lower.extend(low.tolist())
+        self.upper.extend(high.tolist())
+
+    def write(self, model: model_pb2.ModelProto) -> None:
+        """Hand the rows over, sorted as MathOpt wants them."""
+        row, column, value = (np.concatenate(parts) for parts in zip(*self.blocks, strict=True))
+        order = np.lexsort((column, row))
+        model.linear_constraints.ids.extend(range(len(self.lower)))
+        model.linear_constraints.lower_bounds.extend(self.lower)
+        model.linear_constraints.upper_bounds.extend(self.upper)
+        model.linear_constraint_matrix.row_ids.extend(row[order].tolist())
+        model.linear_constraint_matrix.column_ids.extend(column[order].tolist())
+        model.linear_constraint_matrix.coefficients.extend(value[order].tolist())

@@ -15,6 +15,7 @@ from equipoise.problems import (
     GroupLimitedProblem,
     LimitedProblem,
     PlacementProblem,
+    ReplicationProblem,
     SchedulingProblem,
     TrafficProblem,
 )
@@ -108,6 +109,7 @@ _SCHEDULING = "equipoise.solvers.scheduling."
 _TRAFFIC = "equipoise.solvers.traffic."
 _COMMUNICATION = "equipoise.solvers.communication."
 _PLACEMENT = "equipoise.solvers.placement."
+_REPLICATION = "equipoise.solvers.replication."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 100_000, "network flow"),
@@ -158,6 +160,11 @@ ENGINES = (
     Engine("cross-check", _PLACEMENT + "cross_check", PlacementProblem, "pulp", 300, "CP-SAT or HiGHS, and CBC"),
     Engine("ortools-cpsat", _PLACEMENT + "cpsat", PlacementProblem, "ortools", 300, "CP-SAT", "even"),
     Engine("pulp-cbc", _PLACEMENT + "cbc", PlacementProblem, "pulp", 300, "CBC"),
+    Engine("cross-check", _REPLICATION + "cross_check", ReplicationProblem, "pulp", 200, "CP-SAT and CBC"),
+    Engine("copy-search", _REPLICATION + "search", ReplicationProblem, "ortools", 2_000_000, "search"),
+    Engine("ortools-cpsat", _REPLICATION + "cpsat", ReplicationProblem, "ortools", 200, "CP-SAT"),
+    Engine("ortools-highs", _REPLICATION + "linear", ReplicationProblem, "ortools", 200, "HiGHS"),
+    Engine("pulp-cbc", _REPLICATION + "cbc", ReplicationProblem, "pulp", 100, "CBC"),
 )
 """In the order of preference."""
 

@@ -20,6 +20,7 @@ from equipoise.problems import (
     LimitedProblem,
     PlacementProblem,
     Problem,
+    ReplicationProblem,
     SchedulingProblem,
     ScoredProblem,
     TrafficProblem,
@@ -31,6 +32,7 @@ from equipoise.solvers.communication.certify import certify as of_communication
 from equipoise.solvers.group_limited.certify import certify as of_group_limited
 from equipoise.solvers.limited.certify import certify as of_limited
 from equipoise.solvers.placement.certify import certify as of_placement
+from equipoise.solvers.replication.certify import certify as of_replication
 from equipoise.solvers.scheduling.certify import certify as of_scheduling
 from equipoise.solvers.traffic.certify import certify as of_traffic
 
@@ -42,6 +44,7 @@ CERTIFY: dict[type, Callable[[Any, Claim, float | None], Iterable[Candidate]]] =
     TrafficProblem: of_traffic,
     PlacementProblem: of_placement,
     CommunicationProblem: of_communication,
+    ReplicationProblem: of_replication,
 }
 """For every kind of problem: what can be made of a claim by a deadline (of ``time.monotonic``), best first."""
 

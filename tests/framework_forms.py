@@ -50,6 +50,7 @@ def grouped_topk(
     scores = softmax(gating_output) if scoring_func == "softmax" else sigmoid(gating_output)
     biased = scores if e_score_correction_bias is None else scores + e_score_correction_bias
     width = scores.shape[1] // num_expert_group
+    assert topk <= topk_group * width
     ranked = -np.sort(-biased.reshape(len(scores), num_expert_group, width), axis=2)[:, :, :2].sum(axis=2)
     kept = largest(ranked, topk_group)
     allowed = (np.arange(scores.shape[1]) // width == kept[:, :, None]).any(axis=1)
@@ -182,6 +183,14 @@ class TopKRouter:
 
 def make_megatron(experts, top_k):
     return TopKRouter(experts, top_k)
+
+
+def select_experts(
+    hidden_states, router_logits, top_k, use_grouped_topk, renormalize, topk_group=None, num_expert_group=None
+):
+    """Like vLLM's for CPUs: groups count where they are wanted."""
+    groups = (num_expert_group, topk_group) if use_grouped_topk else (1, 1)
+    return grouped_topk(hidden_states, router_logits, top_k, renormalize, *groups)
 
 
 def fused_topk(hidden_states, gating_output, topk, renormalize, correction_bias=None, scoring_func="softmax"):

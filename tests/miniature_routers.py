@@ -270,17 +270,3 @@ class LearnsFromPadding(Stored):
         if mask is not None:
             chosen[~mask] = -1
         return chosen
-
-
-@faulty("router_takes_the_best_of_its_groups")
-def scores_masked_groups_zero(scores, top_k, num_groups=1, topk_groups=1):  # DeepSeek-V3 issue 741
-    grouped = scores.reshape(len(scores), num_groups, -1)
-    rank = np.sort(grouped, axis=2)[:, :, -2:].sum(axis=2) if grouped.shape[2] > 1 else grouped[:, :, 0]
-    keep = np.zeros(rank.shape, bool)
-    np.put_along_axis(keep, top(rank, topk_groups), True, axis=1)
-    return top(np.where(np.repeat(keep, grouped.shape[2], axis=1), scores, 0.0), top_k)
-
-
-@faulty("router_stays_within_its_groups")
-def ignores_the_groups(scores, top_k, num_groups=1, topk_groups=1):
-    return top(scores, top_k)

@@ -146,6 +146,14 @@ class ThrowsDice(Kind):
         return random.choice([self.one, self.other])(*given)
 
 
+@faulty("is_deterministic")
+class DependsOnTheSeedOfHashes(Kind):
+    """The same in one process, another in the next: an order of sets of strings, or ``hash`` of a name."""
+
+    def answer(self, *given):
+        return (self.one if hash(repr(given)) % 2 else self.other)(*given)
+
+
 @faulty("accepts_any_memory_layout")
 class ReadsRawMemory(Kind):
     """What it makes of columns, or of memory that it may not use for its own purposes, is something else."""
@@ -227,8 +235,10 @@ def __getattr__(name):
     role, _, kind = name.partition("_")
     if kind not in (*FAULTY_KINDS, *CORRECT_KINDS):
         raise AttributeError(name)
-    one, other = home_of(role).ANSWERS
-    return type(name, (globals()[kind],), {"one": staticmethod(one), "other": staticmethod(other)})
+    home, base = home_of(role), globals()[kind]
+    one, other = home.ANSWERS
+    declared = frozenset(getattr(home, "DECLARES", ())) | getattr(base, "capabilities", frozenset())
+    return type(name, (base,), {"one": staticmethod(one), "other": staticmethod(other), "capabilities": declared})
 
 
 def home_of(role):
@@ -249,6 +259,12 @@ def correct_targets(role):
     """Correct balancers of the role that do not ship."""
     kinds = [f"miniatures:{role}_{kind}" for kind in CORRECT_KINDS]
     return kinds + [f"{home.__name__}:{name}" for home in _modules("sound", role) for name in home.CORRECT]
+
+
+def has_parts(target):
+    """Whether the module of a correct balancer says which ``PARTS`` of the checks it is there for."""
+    module, colon, _ = target.partition(":")
+    return bool(colon) and hasattr(importlib.import_module(module), "PARTS")
 
 
 def _modules(kind, role):

@@ -67,12 +67,3 @@ class WithMaskAndLoad:
             chosen = np.where(mask[:, None], chosen, -1)
         self.load = np.bincount(chosen[chosen >= 0], minlength=scores.shape[1])
         return chosen
-
-
-@correct
-def within_groups(scores, top_k, num_groups=1, topk_groups=1):
-    grouped = scores.reshape(len(scores), num_groups, -1)
-    rank = np.sort(grouped, axis=2)[:, :, -2:].sum(axis=2)
-    keep = np.zeros(rank.shape, bool)
-    np.put_along_axis(keep, top(rank, topk_groups), True, axis=1)
-    return top(np.where(np.repeat(keep, grouped.shape[2], axis=1), scores, -np.inf), top_k)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from equipoise import SchedulingProblem, solve
+from equipoise.reference.scheduling.quota_greedy import quota_greedy
 from equipoise.reference.scheduling.ranges import route_by_ranges
-from equipoise.reference.scheduling.ultraep import ultraep
 from miniature_schedulers import even, filled
 from miniatures import onto
 
@@ -102,7 +102,7 @@ class WithSharesAndLimits:
 
 @correct
 def greedy_or_even(load, hosts):
-    splits = [ultraep(load, hosts), even(load, hosts)]
+    splits = [quota_greedy(load, hosts), even(load, hosts)]
     return min(splits, key=lambda split: split.sum(axis=0).max())
 
 

@@ -345,7 +345,7 @@ def test_command_says_which_target_broke_and_exits_with_1(folder, role):
         (["--role", "placer", "--placement", "eplb"], "--placement is given for a placer; allowed: only for"),
         (["--role", "placer", "--stream"], "--stream is given for a placer; allowed: only for router"),
         (["--role", "scheduler", "eplb"], "one of even"),
-        (["--slots", "12"], "--slots is given for a router; allowed: only for placer and scheduler"),
+        (["--slots", "12"], "--slots is given for a router; allowed: only for placer, planner and scheduler"),
         (["--role", "nobody"], "'nobody'"),
     ],
 )

@@ -172,8 +172,8 @@ def test_the_command_line_reads_a_record_of_loads(run, tmp_path):
     ("arguments", "words"),
     [
         (("--trace", "drift"), "trace is 'drift', which holds scores"),
-        (("--top-k", "2"), "--top-k is given for a predictor; allowed: only for router"),
-        (("--slots", "8"), "--slots is given for a predictor; allowed: only for placer and scheduler"),
+        (("--top-k", "2"), "--top-k is given for a predictor; allowed: only for metric and router"),
+        (("--slots", "8"), "--slots is given for a predictor; allowed: only for placer, planner and scheduler"),
         (("--horizon", "5000"), "--horizon is 5000; allowed: half of the longest series: up to"),
         (("eplb",), "target is 'eplb'"),
     ],

@@ -35,6 +35,8 @@ def test_there_are_golden_files_of_every_kind():
     assert {document["kind"] for document in DOCUMENTS} == set(KINDS)
     placements = {document["argument"] for document in DOCUMENTS if document["kind"] == "placement"}
     assert placements == {"mean", "replica", "component", "deal"}
+    replications = {document["argument"] for document in DOCUMENTS if document["kind"] == "replication"}
+    assert replications == {"dual", "partition"}
 
 
 @pytest.mark.parametrize("line", LINES, ids=NAMES)
@@ -82,7 +84,7 @@ def test_a_name_in_a_text_is_not_taken_for_a_field(tmp_path):
 def test_files_that_are_not_regular_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", Path("/dev/zero")):
-        with pytest.raises(InvalidFile, match="no regular file"):
+        with pytest.raises(InvalidFile, match="not a regular file"):
             Certificate.load(path)
 
 

@@ -8,11 +8,11 @@ from equipoise.balancers.in_process import InProcess
 from equipoise.checks.engine.known import known_cases
 from equipoise.checks.engine.registry import select
 from equipoise.checks.engine.settings import Settings
-from equipoise.roles import role_named
+from equipoise.roles import all_roles, role_named
 from miniatures import Kind, home_of
 from sound_routers import WithState
 
-CHECKS = [(role, entry) for role in ("router", "scheduler", "placer", "predictor") for entry in select(role)]
+CHECKS = [(role, entry) for role in all_roles() for entry in select(role)]
 
 
 def spoilt_until_made_anew(role):
@@ -21,6 +21,7 @@ def spoilt_until_made_anew(role):
     class Spoilt(WithState if role == "router" else Kind):
         spoilt = False
         one = staticmethod(home_of(role).ANSWERS[0])
+        capabilities = getattr(home_of(role), "DECLARES", ())
 
         def __call__(self, *arguments, **keywords):
             if self.spoilt:

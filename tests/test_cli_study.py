@@ -104,10 +104,10 @@ def test_failures_are_code_1_and_nothing_but_failures_code_3(folder):
     ("arguments", "says"),
     [
         (["missing.toml"], "missing.toml cannot be read"),
-        (["failing.py"], "failing.py is no TOML"),
+        (["failing.py"], "failing.py is not TOML"),
         (["wrong.toml"], "wrong.toml: router has the key 'passs'; allowed: methods, passes"),
         (["tiny.toml", "--training", "."], "holds no finished training run"),
-        (["tiny.toml", "--kill-matrix", "tiny.toml"], "is no kill matrix"),
+        (["tiny.toml", "--kill-matrix", "tiny.toml"], "is not a kill matrix"),
         (["tiny.toml", "--workers", "2", "--dask", "x"], "--workers is given beside --dask x"),
     ],
 )

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from equipoise import PlacementProblem, strategies
 from equipoise.checks.engine.registry import select
 from equipoise.reference.placement.floors import round_robin
-from equipoise.roles import role_named
+from equipoise.roles import all_roles, role_named
 from equipoise.roles.placer import PlacerCase
 from equipoise.roles.scheduler import SchedulerCase
 
 SOME = settings(max_examples=20, suppress_health_check=list(HealthCheck))
-ROLES = ("router", "scheduler", "placer", "predictor")
+ROLES = tuple(all_roles())
 FAMILIES = [
     (role, name)
     for role in ROLES
@@ -32,16 +32,13 @@ def can_be_asked(role, case):
     """Whether the parts of a case fit each other, whatever a family changes on purpose."""
     if role == "placer":
         return all(
-            PlacementProblem(layer, case.num_slots, case.num_devices, distinct=False).violation(
-                round_robin(len(layer), case.num_slots)
-            )
-            is None
-            for load in case.loads
+            PlacementProblem(layer, slots, devices, distinct=False).violation(round_robin(len(layer), slots)) is None
+            for load, slots, _, _, devices in case.calls()
             for layer in load
         )
     if role == "scheduler":
         fits = all(load.shape[-1] == len(case.hosts) and (load >= 0).all() for load in case.loads)
-        return fits and case.hosts.any(axis=1).all()
+        return fits and all(hosts.any(axis=1).all() for _, hosts in case.calls())
     return case.valid
 
 
@@ -55,7 +52,7 @@ def test_a_family_draws_only_cases_that_it_admits_and_that_can_be_asked(role, na
         assert drawn_by.admits(case)
         assert can_be_asked(role, case)
         assert len(case.calls()) == case.steps >= 1
-        assert all(len(call) == len(role_named(role).arguments) for call in case.calls())
+        assert all(len(call) <= len(role_named(role).arguments) for call in case.calls())
         again = type(case).from_json(json.loads(json.dumps(case.to_json())))
         assert again.to_json() == case.to_json()
 

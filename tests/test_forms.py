@@ -25,7 +25,12 @@ HERE = "framework_forms"
 SCORES = np.random.default_rng(1).permutation(4095)[: 24 * 8].reshape(24, 8).astype(np.float32) / 4096
 
 ROUTERS = {
-    "grouped-topk": (forms.grouped_topk, partial(forms.grouped_topk, scoring_func="sigmoid"), forms.fused_topk),
+    "grouped-topk": (
+        forms.grouped_topk,
+        partial(forms.grouped_topk, scoring_func="sigmoid"),
+        forms.fused_topk,
+        forms.select_experts,
+    ),
     "megatron": (
         forms.topk_routing_with_score_function,
         partial(forms.topk_routing_with_score_function, score_function="sigmoid"),
@@ -140,6 +145,12 @@ def test_a_grouped_top_k_with_a_bias_takes_groups():
     with held(partial(forms.grouped_topk, scoring_func="sigmoid")) as balancer:
         assert "takes topk_groups" in balancer.capabilities
         chosen = balancer.ask(SCORES, 2, num_groups=4, topk_groups=2).mask.reshape(24, 4, 2).any(axis=2)
+        assert (chosen.sum(axis=1) <= 2).all()
+
+
+def test_a_top_k_that_is_told_whether_groups_count_is_told_so():
+    with held(partial(forms.select_experts, num_expert_group=4, topk_group=2)) as balancer:
+        chosen = balancer.ask(SCORES, 2).mask.reshape(24, 4, 2).any(axis=2)
         assert (chosen.sum(axis=1) <= 2).all()
 
 

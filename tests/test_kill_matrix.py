@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from equipoise.checks.engine.registry import select
+from equipoise.roles import all_roles
 from miniatures import faulty_targets
 
 ROOT = Path(__file__).parents[1]
-ROLES = ("router", "scheduler", "placer", "predictor")
+ROLES = tuple(all_roles())
 
 
 def table(role):

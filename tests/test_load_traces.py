@@ -59,7 +59,7 @@ def test_token_level_record_is_counted(data, tmp_path_factory):
         ({"logical_count": [1, 2]}, "shape (2,)"),
         ({"logical_count": [[1], [1, 2]]}, "the load is"),
         ({"logical_count": [[0, 0]]}, "no tokens at all"),
-        ({"load_history": 3}, "no list of objects"),
+        ({"load_history": 3}, "not a list of objects"),
         ({"load_history": [{"x": 1}]}, "the load is"),
         ({"expert_counts": [[1]]}, "a record of 'expert_counts'"),
         ({}, "a record of nothing"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise import ExpertMap, InvalidFile, InvalidProblem, PlacementProblem, TargetError, read_map, write_map
-from equipoise.deployment.maps import FORMS
+from equipoise.deployment.maps import FORMS, tells_a_map
 from equipoise.deployment.yaml import read_yaml
 
 
@@ -133,14 +133,14 @@ def test_any_text_is_read_or_refused_and_what_is_read_means_the_same_to_an_indep
         ({"physical_to_logical_map": [[0.5]]}, "not whole"),
         ({"physical_to_logical_map": [["a"]]}, "allowed: whole numbers"),
         ({"physical_to_logical_map": [[10**30]]}, "physical_to_logical_map is"),
-        ({"layer_list": 3}, "layer_list is no list of objects"),
-        ({"layer_list": [{"layer_id": 0}]}, "device_list is no list of objects"),
+        ({"layer_list": 3}, "layer_list is not a list of objects"),
+        ({"layer_list": [{"layer_id": 0}]}, "device_list is not a list of objects"),
         ({"layer_list": [{"layer_id": 0, "device_list": [{"device_id": 1, "device_expert": [0]}]}]}, "the devices [1]"),
         (
             {"layer_list": [{"layer_id": 0, "device_list": [{"device_id": 0, "device_expert": [0]}]}] * 2},
             "layer_id is 0 twice",
         ),
-        ({"initial_global_assignments": {}}, "is no mapping"),
+        ({"initial_global_assignments": {}}, "is not a mapping"),
         ({"initial_global_assignments": {"x": [0]}}, "of layers such as 'x'"),
         ({"initial_global_assignments": {"99999": [0]}}, "of layers such as '99999'"),
         ({"initial_global_assignments": {"0": [0]}, "num_slots": 2}, "num_slots is 2; allowed: 1"),
@@ -156,6 +156,19 @@ def test_what_is_no_map_is_refused_in_one_sentence_that_names_the_file(tmp_path,
     assert words in str(caught.value)
     assert "odd.json" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_list_alone_is_a_map_in_vllms_form_without_its_key(tmp_path):
+    rows = [[0, 1, 2, 0], [2, 1, 0, -1]]
+    (tmp_path / "list.json").write_text("\n" + json.dumps(rows))
+    (tmp_path / "object.json").write_text(json.dumps({"physical_to_logical_map": rows}))
+    found, same = read_map(tmp_path / "list.json"), read_map(tmp_path / "object.json")
+    assert np.array_equal(found.slots, same.slots)
+    assert found.layers == same.layers
+    assert tells_a_map(tmp_path / "list.json")
+    (tmp_path / "list.json").write_text("[1, 2")
+    with pytest.raises(InvalidFile, match=r"list\.json"):
+        read_map(tmp_path / "list.json")
 
 
 def test_files_that_cannot_be_read_are_refused(tmp_path):

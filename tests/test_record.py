@@ -210,7 +210,7 @@ def test_a_model_that_is_never_called_leaves_no_file_and_a_warning(tmp_path, cap
         ({"max_bytes": -1}, InvalidProblem, "max_bytes"),
         ({"path": "trace.json"}, InvalidProblem, "npz"),
         ({"path": "nowhere/trace.npz"}, InvalidFile, "cannot be written"),
-        ({"path": "scores.npz"}, InvalidFile, "no recording"),
+        ({"path": "scores.npz"}, InvalidFile, "not a recording"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused_before_the_first_step(changes, error, message, tmp_path, monkeypatch):

@@ -1,8 +1,12 @@
 """What the scheduler checks rest on: the trivial schedulers they compare with, the defects they tell apart."""
 
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from equipoise import SchedulingProblem, solve, strategies
 from equipoise.balancers.find import Target
@@ -10,8 +14,8 @@ from equipoise.checks.engine.registry import select
 from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.scheduler.families import chains
-from equipoise.checks.scheduler.quality import trivial_peaks
-from equipoise.reference.scheduling.ultraep import ultraep
+from equipoise.checks.scheduler.quality import ERROR, trivial_peaks, unlikely
+from equipoise.reference.scheduling.quota_greedy import quota_greedy
 from equipoise.roles.scheduler import SchedulerCase, schedule_fault
 from miniature_schedulers import even
 
@@ -26,7 +30,7 @@ def test_trivial_schedulers_are_never_better_than_the_optimum(instance):
 
 def test_a_greedy_quota_can_end_above_an_even_split_which_is_why_it_declares_that():
     case = SchedulerCase((np.array([8, 3, 17, 6]),), np.array([[0, 0, 1], [0, 0, 1], [1, 1, 0], [1, 0, 1]], bool))
-    assert ultraep(case.load, case.hosts).sum(axis=0).max() == 17
+    assert quota_greedy(case.load, case.hosts).sum(axis=0).max() == 17
     assert trivial_peaks(case)[0] == 14
 
 
@@ -80,3 +84,36 @@ def test_a_defect_that_many_checks_meet_is_reported_once_with_a_better_answer():
     assert finding.case.size <= 4
     assert np.array_equal(np.sum(finding.better, axis=1), finding.case.load)
     assert any("see scheduler_serves_every_token_once" in str(outcome.skipped) for outcome in report.outcomes)
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 300), st.integers(2, 5), st.integers(1, 20), st.data())
+def test_what_is_called_unlikely_is_so_by_the_exact_binomial_tail(tokens, replicas, counts, data):
+    count = data.draw(st.integers(0, tokens))
+    if unlikely(count, tokens, tokens / replicas, counts):
+        tail = range(count + 1) if count * replicas < tokens else range(count, tokens + 1)
+        ways = sum(comb(tokens, n) * (replicas - 1) ** (tokens - n) for n in tail)
+        assert Fraction(ways, replicas**tokens) <= Fraction(ERROR) / (2 * counts)
+
+
+def test_a_bias_of_a_tenth_is_unlikely_in_many_tokens_and_a_hundredth_is_not():
+    assert unlikely(16384 * 11 // 20, 16384, 16384 / 2, 10)
+    assert not unlikely(16384 * 101 // 200, 16384, 16384 / 2, 10)
+    assert unlikely(1, 16384, 16384 / 2, 10)
+    assert not unlikely(0, 10, 5.0, 2)
+
+
+def test_a_case_of_before_machines_changed_is_read_and_written_as_it_was():
+    case = SchedulerCase((np.array([3, 1]),), np.ones((2, 2), bool))
+    document = case.to_json()
+    assert set(document) == {"loads", "hosts"}
+    assert SchedulerCase.from_json(document).to_json() == document
+
+
+def test_a_machine_of_fewer_devices_has_their_columns_alone():
+    case = SchedulerCase(
+        (np.array([3]),) * 3, np.array([[True, False, True]]), (np.array([1, 1, 0], bool), np.ones(3, bool))
+    )
+    assert [hosts.tolist() for _, hosts in case.calls()] == [[[True, False]], [[True, False, True]], [[True, False]]]
+    assert case.valid
+    assert not SchedulerCase(case.loads, case.hosts, (np.array([0, 1, 0], bool),)).valid

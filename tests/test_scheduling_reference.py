@@ -16,10 +16,18 @@ from equipoise.reference.scheduling.even import even_split
 from equipoise.reference.scheduling.lplb import LPLB, topology, topology_hosts
 from equipoise.reference.scheduling.micromoe import MicroMoE, rounded
 from equipoise.reference.scheduling.nearest import nearest_replica
+from equipoise.reference.scheduling.quota_greedy import quota_greedy
 from equipoise.reference.scheduling.ranges import destinations, route_by_ranges
-from equipoise.reference.scheduling.ultraep import ultraep
+from equipoise.reference.scheduling.sglang_lp import SGLangLP
+from equipoise.reference.scheduling.sglang_static import sglang_static, static_map
 
-SCHEDULERS = {"even": even_split, "micromoe": MicroMoE(), "lplb": LPLB(), "lplb-32": LPLB(lanes=32), "ultraep": ultraep}
+SCHEDULERS = {
+    "even": even_split,
+    "micromoe": MicroMoE(),
+    "lplb": LPLB(),
+    "lplb-32": LPLB(lanes=32),
+    "quota-greedy": quota_greedy,
+}
 
 plain = schedules(max_experts=5, max_devices=4, max_load=20, unit_speeds=True, bases=False)
 
@@ -157,7 +165,7 @@ def test_the_number_of_replicas_on_a_device_makes_no_difference_to_the_optimum(d
 
 @given(problem=schedules(max_experts=5, max_devices=2, max_load=20, unit_speeds=True, bases=False))
 def test_greedy_quota_is_optimal_on_two_devices(problem):
-    assert peak(problem, ultraep(problem.load, problem.hosts).tolist()) == solve(problem).objective
+    assert peak(problem, quota_greedy(problem.load, problem.hosts).tolist()) == solve(problem).objective
 
 
 @given(drawn=sourced())
@@ -254,3 +262,32 @@ def test_lplb_is_near_the_optimum_where_its_authors_test_it_and_says_when_it_giv
     lazy = LPLB(steps=1)
     assert (lazy(load, hosts) == even_split(load, hosts)).all()
     assert lazy.accepted is False
+
+
+def test_sglang_draws_a_replica_of_every_token_in_proportion_to_its_plan():
+    """Independent oracle: a chi-square of four standard deviations over 20,000 tokens of each expert."""
+    load, hosts = np.array([20_000, 20_000, 20_000]), np.array([[1, 1, 0], [0, 1, 1], [0, 0, 2]])
+    scheduler = SGLangLP(seed=3)
+    split = scheduler(load, hosts)
+    assert (split.sum(axis=1) == load).all()
+    assert not split[hosts == 0].any()
+    spread = np.sqrt(load[:, None] * scheduler.probabilities * (1 - scheduler.probabilities))
+    assert (np.abs(split - load[:, None] * scheduler.probabilities) <= 4 * spread).all()
+
+
+@given(schedules(), st.integers(0, 3))
+def test_sglangs_static_map_sends_a_source_and_expert_to_one_replica_and_stays_near(problem, seed):
+    hosts = problem.hosts.astype(np.int64)
+    source = np.random.default_rng(seed).integers(0, 9, (problem.num_devices, problem.num_experts))
+    source[:, ~problem.hosts.any(axis=1)] = 0
+    flows = sglang_static(source, hosts)
+    assert (flows.sum(axis=2) == source).all()
+    assert ((flows > 0).sum(axis=2) <= 1).all()
+    for device, expert, served in np.argwhere(flows):
+        assert hosts[expert, served]
+        assert served == device or not hosts[expert, device]
+
+
+def test_sglangs_static_map_takes_all_far_replicas_equally_often():
+    chosen = static_map(np.array([[0, 0, 0, 0, 0, 0, 1, 1]]))[:6, 0]
+    assert sorted(chosen.tolist()) == [6, 6, 6, 7, 7, 7]

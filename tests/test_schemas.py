@@ -18,6 +18,7 @@ from equipoise import (
     Limit,
     LimitedProblem,
     PlacementProblem,
+    ReplicationProblem,
     SchedulingProblem,
     TrafficProblem,
     solve,
@@ -41,6 +42,7 @@ PROBLEMS = {
     "traffic": TrafficProblem(SOURCES, HOSTS, [8, 8, 8], 1 - np.eye(3, dtype=int)),
     "communication": CommunicationProblem(SOURCES, HOSTS, 1),
     "placement": PlacementProblem([9, 4, 3], 6, 3),
+    "replication": ReplicationProblem([9, 4, 3], [0, 1, 2], 3, 1),
 }
 
 

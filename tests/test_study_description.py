@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from equipoise.errors import InvalidFile
@@ -33,7 +34,8 @@ def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
         (
             "seeds = [0, 1]",
             "sedes = [0]",
-            "has the key 'sedes'; allowed: title, seeds, placer, predictor, router, scheduler, baseline",
+            "has the key 'sedes'; allowed: title, seeds, metric, placer, "
+            "planner, predictor, router, scheduler, baseline",
         ),
         ("passes = 3", "passes = 0", "router.passes: expected int >= 1"),
         ("passes = 3", "pases = 3", "router has the key 'pases'; allowed: methods, passes, seconds, instances"),
@@ -51,7 +53,7 @@ def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
         ('methods = ["even", "micromoe"]', "methods = []", "scheduler.methods: expected array of length >= 1"),
         ("[figures]", "[figure]", "has the key 'figure'; allowed"),
         ("[figures]", "[time]\ntile = 0\n[figures]", "time.tile: expected int >= 1"),
-        ('title = "A small study"', "title = ", "is no TOML"),
+        ('title = "A small study"', "title = ", "is not TOML"),
     ],
 )
 def test_a_wrong_key_or_value_is_one_sentence_with_where_and_what_is_allowed(old, new, says):
@@ -108,3 +110,40 @@ def test_the_example_and_the_one_in_the_docs_are_the_same_study_and_valid():
     assert decode(example, "example") == decode(documented, "docs")
     cases = cases_of(decode(example, "example"))
     assert len(exhibits_of(decode(example, "example"), cases)) == 2
+
+
+FILES = """
+title = "Files"
+seeds = [0]
+[router]
+methods = ["topk"]
+[[router.instances]]
+kind = "file"
+path = "logits.npy"
+top_k = 2
+gate = "sigmoid"
+[placer]
+methods = ["round-robin"]
+[[placer.instances]]
+kind = "file"
+path = "loads.npy"
+axes = "{axes}"
+"""
+
+
+def test_gate_and_axes_of_a_file_are_as_the_description_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    logits = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+    np.save("logits.npy", logits)
+    np.save("loads.npy", np.arange(12).reshape(2, 6))
+    by_axes = {}
+    for axes in ("steps,experts", "layers,experts"):
+        router, *placers = cases_of(decode(FILES.replace("{axes}", axes), "x"))
+        np.testing.assert_allclose(router.build().scores, 1 / (1 + np.exp(-logits.astype(float))), rtol=1e-6)
+        by_axes[axes] = [case.build().load.tolist() for case in placers]
+    assert by_axes == {
+        "steps,experts": [[6, 7, 8, 9, 10, 11]],
+        "layers,experts": [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]],
+    }
+    with pytest.raises(InvalidFile, match=r"loads\.npy"):
+        cases_of(decode(FILES.replace('axes = "{axes}"', ""), "x"))

@@ -124,7 +124,7 @@ def test_folders_and_files_that_are_no_runs_and_no_matrix_are_refused(tmp_path):
     with pytest.raises(InvalidFile, match="no finished training run"):
         read_training(str(tmp_path))
     (tmp_path / "k.json").write_text('{"router": 3}')
-    with pytest.raises(InvalidFile, match="no kill matrix"):
+    with pytest.raises(InvalidFile, match="not a kill matrix"):
         read_kill_matrix(str(tmp_path / "k.json"))
 
 

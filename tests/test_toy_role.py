@@ -195,5 +195,5 @@ def test_a_study_refuses_what_is_not_an_option_of_the_toys_audit_and_a_role_that
     with pytest.raises(InvalidFile, match=r"toy\.count: expected int >= 1"):
         decode(STUDY.replace("count = 3", "count = 0"), "x")
     monkeypatch.setattr(roles, "_HOMES", {})
-    with pytest.raises(InvalidFile, match="the file has the key 'toy'; allowed: title, seeds, placer"):
+    with pytest.raises(InvalidFile, match="the file has the key 'toy'; allowed: title, seeds, metric"):
         decode(STUDY, "x")

@@ -157,7 +157,8 @@ def test_tables_of_counts_are_read_in_long_form_and_as_matrices(tmp_path, data):
         ("expert,count\n0\n", "1 cells; allowed: 2"),
         ("expert,count\n0,1.5\n", "'1.5'"),
         ("expert,count\n99999999,1\n", "at most 65536 experts"),
-        ("expert,count\n", "without a line of numbers"),
+        ("expert,7\n", "without a line of numbers"),
+        ("expert,count\n", "is text without a table of numbers"),
         ("step,e0\n1,2\n1,3\n", "step twice"),
     ],
 )

@@ -38,8 +38,8 @@ def test_pipes_and_devices_are_refused_and_never_waited_for(tmp_path, reader):
     thread.start()
     thread.join(10)
     assert outcome
-    assert "no regular file" in outcome[0]
-    assert "no regular file" in refusal(os.devnull, reader)
+    assert "not a regular file" in outcome[0]
+    assert "not a regular file" in refusal(os.devnull, reader)
 
 
 def test_a_folder_is_one_trace_only_of_formats_that_are_written_by_rank(tmp_path):
@@ -242,3 +242,20 @@ def test_huge_and_impossible_shapes_are_refused_before_memory_is_taken(tmp_path,
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("load.npy", header(tuple(shape), dtype))
     read_anyhow(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    "text", ['"""A router."""\n\nimport numpy as np\n', "# Loads\n\nSee below, or above.\n", "a,b\n"]
+)
+@pytest.mark.parametrize("reader", [read_loads, read_trace])
+def test_text_that_is_no_table_is_not_said_to_hold_loads(tmp_path, reader, text):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(InvalidFile, match=r"mine\.py is text without a table of numbers; allowed for"):
+        reader(tmp_path / "mine.py")
+
+
+@pytest.mark.parametrize("text", ["1,x\n", "step,expert0\n0,-3\n", "expert,count\n0,1.5\n"])
+def test_a_table_with_something_odd_in_it_is_told_what_is_odd(tmp_path, text):
+    (tmp_path / "loads.csv").write_text(text)
+    with pytest.raises(InvalidFile, match=r"line \d is|the table is"):
+        read_loads(tmp_path / "loads.csv")

@@ -11,8 +11,9 @@ Open in the paper, and what is done here:
 
 * Bins: ``bins`` equal ones on ``[0, top]``. Margins below 0 are not counted, for they can price nothing; those above
   ``top`` fall into the last bin. Scores of a sigmoid or softmax gate have margins of at most 1.
-* Which edge of the bin: the lower, so q is at most the online form's, by less than ``top / bins``; 0 where no tail
-  exceeds C.
+* Which edge of the bin: the lower; 0 where no tail exceeds C. For the margins counted so far it is below their order
+  statistic by less than ``top / bins``. The distance to the online form's q has no such bound: q feeds back into p and
+  so into later margins (``[[.85, .25, .4], [.65, .55, .05]]``, K = 1, 4 bins).
 * Order of update and routing, C, ``K = E``, ties: as in :mod:`bip_online`.
 
 It depends on the order of the tokens.

@@ -10,9 +10,10 @@ Megatron-LM does this in training; in evaluation it takes the plain top K.
 
 What that loop does, and what is done here:
 
-* It need not end. Only the product of d0 and d1 is determined, eps lets their scales drift apart, and the test is
-  absolute: on logits with unpopular experts d1 reaches 1e3 and beyond and its change stays above 1e-4 although the plan
-  is long balanced. ``max_iterations`` (ours) ends it; the plan at that point is used.
+* It is slow, not endless. Only the product of d0 and d1 is determined, eps lets their scales drift apart, and the test
+  is absolute: on logits with unpopular experts d1 reaches 1e3 and beyond, and its change stays above 1e-4 for hundreds
+  of thousands of iterations although the plan is long balanced. ``max_iterations`` (ours) ends it; the plan at that
+  point is used.
 * Logits above 88 overflow float32 and the plan is NaN; logits below about -18 drown in eps. ``stable=True`` (ours) runs
   the same iteration on logarithms in float64 without eps, until column sums are right to ``tolerance``.
 * A NaN plan routes to the lowest indices. torch ranks NaN above every number: as meaningless, another set.
@@ -37,6 +38,9 @@ Floats = npt.NDArray[np.float64]
 
 class Sinkhorn:
     """Top K of the Sinkhorn plan. Cost: O(T E) an iteration, plus O(T E log E)."""
+
+    capabilities = frozenset({"logits", "scores in [0, 1]"})
+    """As Megatron-LM runs it, it overflows on larger logits."""
 
     def __init__(self, tolerance: float = 1e-4, max_iterations: int = 1000, stable: bool = False) -> None:
         self.tolerance = tolerance

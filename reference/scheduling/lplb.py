@@ -1,4 +1,4 @@
-r"""LPLB (DeepSeek, 2025; SGLang's `--ep-dispatch-algorithm lp`): five steps of affine scaling in float32.
+r"""LPLB (DeepSeek, 2025): five steps of affine scaling in float32.
 
 With w = load / max load, replicated experts e, ratios x[e,g], slacks y[g] and peak M:
 
@@ -7,11 +7,13 @@ With w = load / max load, replicated experts e, ratios x[e,g], slacks y[g] and p
 Column z makes x = 1 a feasible start. Each step solves ``(A X^2 A^T) u = A X^2 c`` by Cholesky, takes
 ``d = X (c - A^T u)`` and multiplies x by ``1 - 0.999 d / max(d)``. The result is used if max(d) < 0.1, 0 <= z < 1e-4
 and no row is off by 0.05 or more; otherwise the replicas share evenly. The split is then what the ratios give in whole
-tokens (largest remainder; LPLB's kernel spreads tokens by a hash). Columns x are replicas, as in SGLang's tables of
-physical experts: two on one device are two columns, and an expert that has them is replicated.
+tokens (largest remainder; LPLB's kernel spreads tokens by a hash). Columns x are replicas, those on the experts' own
+devices first (``e // (E / G)``, else the first host), then the others, then the slacks, M and z; two replicas on one
+device are two columns.
 
-The released kernel's maximum runs over fewer entries: each of 32 lanes keeps only the last entry it has seen.
-``lanes=32`` reproduces that; the default takes the maximum that is meant (as SGLang's kernel does).
+The released kernel's maximum runs over fewer entries: each of 32 lanes keeps only the last entry it has seen, so that
+the order of the columns counts. ``lanes=32`` reproduces that; the default takes the maximum that is meant. SGLang's
+`--ep-dispatch-algorithm lp` is another program, :mod:`equipoise.reference.scheduling.sglang_lp`.
 """
 
 from __future__ import annotations
@@ -138,6 +140,11 @@ def _program(
     weight = (load / load.max()).astype(np.float32)
     held = hosts[replicated]
     row, device = (np.repeat(index, held[held > 0]) for index in np.nonzero(held))
+    own = replicated // max(1, len(hosts) // devices)
+    own = np.where(hosts[replicated, np.minimum(own, devices - 1)] > 0, own, np.argmax(held > 0, axis=1))
+    first = np.r_[True, row[1:] * devices + device[1:] != row[:-1] * devices + device[:-1]] & (device == own[row])
+    order = np.argsort(~first, kind="stable")
+    row, device = row[order], device[order]
     pair = np.stack([replicated[row], device], axis=1)
     count = len(pair)
     matrix = np.zeros((devices + len(replicated), count + devices + 2), np.float32)

@@ -58,6 +58,8 @@ def linear_program(
     values = result.variable_values()
     for index, variable in x.items():
         split[index] = max(0.0, values[variable] * unit)
+    lost = hosts.any(axis=1) & ~split.any(axis=1)  # so few of so many tokens that they are within the LP's tolerance
+    split[lost, hosts[lost].argmax(axis=1)] = load[lost]
     return split, values[peak] * unit, load
 
 

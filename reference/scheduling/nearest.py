@@ -1,9 +1,8 @@
 """Nearest replica: tokens go to a replica on their own device, else on their node, else anywhere.
 
-The rule of static dispatch in serving frameworks (SGLang's `--ep-dispatch-algorithm static`); it knows no loads. Open
-there: which of several equally near replicas; here they share evenly, two on one device like two on two (SGLang draws
-among physical experts), and the odd tokens start at the replica whose rank is the source device's number modulo their
-count.
+It knows no loads. Equally near replicas share evenly, two on one device like two on two, and the odd tokens start at
+the replica whose rank is the source device's number modulo their count. Ours, after static dispatch in serving
+frameworks; SGLang's map is :mod:`equipoise.reference.scheduling.sglang_static`.
 """
 
 from __future__ import annotations

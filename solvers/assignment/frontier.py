@@ -22,7 +22,7 @@ import numpy as np
 from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.errors import InvalidProblem, OracleError
 from equipoise.grid import total
-from equipoise.problems import AssignmentProblem
+from equipoise.problems import AssignmentProblem, Limit, LimitedProblem
 from equipoise.solution import Solution
 from equipoise.solvers.solve import solve
 
@@ -203,6 +203,15 @@ def expert_choice_optimum(problem: AssignmentProblem, load: Any) -> Fraction:
         raise InvalidProblem("load", str(load)[:80], f"whole numbers, 0 to {tokens}")
     ranked = -np.sort(-problem.real_values, axis=0)
     return total(ranked[np.arange(tokens)[:, None] < loads]) * problem.grid.unit
+
+
+def dropping_optimum(problem: AssignmentProblem, peak: int, assigned: int) -> Solution:
+    """Return the best routing in which no load exceeds ``peak`` and at most ``assigned`` places are given in all.
+
+    At most K experts a token: what a router that drops T K - ``assigned`` assignments may fairly be compared with. A
+    limit on the total of all experts, hence still a network flow.
+    """
+    return solve(LimitedProblem(problem.with_capacity(peak, drop=True), [Limit(assigned)]))
 
 
 def _widest(curve: Frontier) -> int | None:

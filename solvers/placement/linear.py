@@ -17,7 +17,7 @@ from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
 from equipoise.problems import PlacementProblem
-from equipoise.solvers.by_mathopt import run
+from equipoise.solvers.by_mathopt import Rows, run
 from equipoise.solvers.claim import Claim
 from equipoise.solvers.placement.bounds import best_bound, solver_seconds
 from equipoise.solvers.placement.certify import free_split, slots_of
@@ -58,7 +58,7 @@ def free_model(problem: PlacementProblem, floor: Fraction, unit: float) -> model
     model.variables.integers.extend([False] * pairs + [True] * (peak - pairs) + [False])
     model.objective.linear_coefficients.ids.append(peak)
     model.objective.linear_coefficients.values.append(1.0)
-    rows = _Rows()
+    rows = Rows()
     x, y = np.arange(pairs), pairs + np.arange(pairs)
     group = np.array([problem.group_of(e) for e in range(experts)])[expert]
     node = np.array([problem.node_of(g) for g in range(devices)])[device]
@@ -80,29 +80,3 @@ def free_model(problem: PlacementProblem, floor: Fraction, unit: float) -> model
         rows.add(choice % nodes, 2 * pairs + choice, np.ones(len(choice)), most, most)
     rows.write(model)
     return model
-
-
-class _Rows:
-    """Constraint rows in blocks: row numbers start at 0 in every block."""
-
-    def __init__(self) -> None:
-        self.blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        self.lower: list[float] = []
-        self.upper: list[float] = []
-
-    def add(self, row: np.ndarray, column: np.ndarray, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        """Append rows ``low <= A x <= high``."""
-        self.blocks.append((row + len(self.lower), column, value))
-        self.lower.extend(low.tolist())
-        self.upper.extend(high.tolist())
-
-    def write(self, model: model_pb2.ModelProto) -> None:
-        """Hand the rows over, sorted as MathOpt wants them."""
-        row, column, value = (np.concatenate(parts) for parts in zip(*self.blocks, strict=True))
-        order = np.lexsort((column, row))
-        model.linear_constraints.ids.extend(range(len(self.lower)))
-        model.linear_constraints.lower_bounds.extend(self.lower)
-        model.linear_constraints.upper_bounds.extend(self.upper)
-        model.linear_constraint_matrix.row_ids.extend(row[order].tolist())
-        model.linear_constraint_matrix.column_ids.extend(column[order].tolist())
-        model.linear_constraint_matrix.coefficients.extend(value[order].tolist())

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from equipoise.errors import SolverNotAvailable as SolverNotAvailable
     from equipoise.errors import TargetError as TargetError
     from equipoise.errors import TargetNotFound as TargetNotFound
+    from equipoise.flips import FlipMargins as FlipMargins
+    from equipoise.flips import flip_margins as flip_margins
     from equipoise.monitor import Monitor as Monitor
     from equipoise.problems import AssignmentProblem as AssignmentProblem
     from equipoise.problems import CommunicationProblem as CommunicationProblem
@@ -37,13 +39,16 @@ if TYPE_CHECKING:
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
     from equipoise.problems import PlacementProblem as PlacementProblem
+    from equipoise.problems import ReplicationProblem as ReplicationProblem
     from equipoise.problems import SchedulingProblem as SchedulingProblem
     from equipoise.problems import TrafficProblem as TrafficProblem
     from equipoise.problems import device_limits as device_limits
     from equipoise.problems import node_costs as node_costs
     from equipoise.problems import sequence_limits as sequence_limits
     from equipoise.recorder import record as record
+    from equipoise.roles.metric import Metric as Metric
     from equipoise.roles.placer import Placer as Placer
+    from equipoise.roles.planner import Planner as Planner
     from equipoise.roles.predictor import Predictor as Predictor
     from equipoise.roles.router import Router as Router
     from equipoise.roles.scheduler import Scheduler as Scheduler
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
+    from equipoise.solvers.replication.frontier import replication_frontier as replication_frontier
     from equipoise.solvers.scheduling.push_relabel.batch import Schedules as Schedules
     from equipoise.solvers.scheduling.push_relabel.batch import schedule_batch as schedule_batch
     from equipoise.solvers.solve import available_solvers as available_solvers
@@ -72,6 +78,7 @@ _HOME = {
     "CommunicationProblem": "problems",
     "EquipoiseError": "errors",
     "ExpertMap": "deployment.maps",
+    "FlipMargins": "flips",
     "Frontier": "solvers.assignment.frontier",
     "FrontierPoint": "solvers.assignment.frontier",
     "GroupLimitedProblem": "problems",
@@ -82,6 +89,8 @@ _HOME = {
     "Margin": "solvers.assignment.margin",
     "Monitor": "monitor",
     "Placer": "roles.placer",
+    "Metric": "roles.metric",
+    "Planner": "roles.planner",
     "Predictor": "roles.predictor",
     "Router": "roles.router",
     "Routing": "routing",
@@ -90,6 +99,7 @@ _HOME = {
     "Report": "checks.engine.report",
     "Scheduler": "roles.scheduler",
     "Schedules": "solvers.scheduling.push_relabel.batch",
+    "ReplicationProblem": "problems",
     "SchedulingProblem": "problems",
     "Solution": "solution",
     "SolverNotAvailable": "errors",
@@ -102,6 +112,7 @@ _HOME = {
     "check": "checks.check",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
+    "flip_margins": "flips",
     "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
     "node_costs": "problems",
@@ -111,6 +122,7 @@ _HOME = {
     "read_trace": "traces",
     "record": "recorder",
     "recorded": "traces",
+    "replication_frontier": "solvers.replication.frontier",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",

@@ -98,7 +98,7 @@ def _truth(node: ast.AST, letters: frozenset[str]) -> Callable[[_Sizes], bool]:
         values = [_number(one, letters) for one in (node.left, *node.comparators)]
         tests = list(zip(values, (_COMPARISONS[type(one)] for one in node.ops), values[1:], strict=False))
         return lambda sizes: all(compare(left(sizes), right(sizes)) for left, compare, right in tests)
-    raise _Refused(f"{ast.unparse(node)!r}, which is no comparison")
+    raise _Refused(f"{ast.unparse(node)!r}, which is not a comparison")
 
 
 def _number(node: ast.AST, letters: frozenset[str]) -> Callable[[_Sizes], int]:
@@ -115,4 +115,4 @@ def _number(node: ast.AST, letters: frozenset[str]) -> Callable[[_Sizes], int]:
     if isinstance(node, ast.BinOp) and type(node.op) in _NUMBERS:
         left, right, compute = _number(node.left, letters), _number(node.right, letters), _NUMBERS[type(node.op)]
         return lambda sizes: compute(left(sizes), right(sizes))
-    raise _Refused(f"{ast.unparse(node)!r}, which is no number or size")
+    raise _Refused(f"{ast.unparse(node)!r}, which is neither a number nor a size")

@@ -64,7 +64,7 @@ def regular(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     Raises
     ------
     InvalidFile
-        If there is no such file, or it is no regular file.
+        If there is no such file, or it is not a regular file.
     """
     try:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -72,7 +72,7 @@ def regular(path: str | PathLike[str]) -> Iterator[BinaryIO]:
         raise InvalidFile(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise InvalidFile(f"{path} cannot be read: it is no regular file")
+        raise InvalidFile(f"{path} cannot be read: it is not a regular file")
     with os.fdopen(number, "rb") as file:
         yield file
 

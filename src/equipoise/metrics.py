@@ -72,9 +72,13 @@ def score(problem: AssignmentProblem, mask: npt.NDArray[np.bool_]) -> Fraction:
     return total(problem.grid.values[mask]) * problem.grid.unit
 
 
-def random_score(problem: AssignmentProblem) -> Fraction:
-    """``K / E * sum of s`` over real tokens: what a random balanced routing scores in expectation."""
-    return total(problem.real_values) * problem.grid.unit * problem.top_k / problem.num_experts
+def random_score(problem: AssignmentProblem, assigned: int | None = None) -> Fraction:
+    """``A / (T E) * sum of s`` over real tokens: what a random balanced routing scores in expectation.
+
+    A is ``assigned``, the places that it gives; by default it drops nothing and gives T K.
+    """
+    places = problem.demand if assigned is None else assigned
+    return total(problem.real_values) * problem.grid.unit * places / problem.size
 
 
 def regret(optimum: Fraction, reached: Fraction) -> Fraction:
@@ -82,12 +86,15 @@ def regret(optimum: Fraction, reached: Fraction) -> Fraction:
     return optimum - reached
 
 
-def relative_regret(problem: AssignmentProblem, optimum: Fraction, reached: Fraction) -> float:
+def relative_regret(
+    problem: AssignmentProblem, optimum: Fraction, reached: Fraction, assigned: int | None = None
+) -> float:
     """Regret over ``optimum - random_score``, the gain over a random balanced routing (our definition); 0/0 = 0.
 
-    Dividing by the optimum itself would depend on a common shift of the scores.
+    Dividing by the optimum itself would depend on a common shift of the scores. ``assigned`` is what
+    :func:`random_score` takes.
     """
-    lost, gain = optimum - reached, optimum - random_score(problem)
+    lost, gain = optimum - reached, optimum - random_score(problem, assigned)
     if not lost:
         return 0.0
     return float(lost / gain) if gain else float("inf")

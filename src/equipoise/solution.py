@@ -25,7 +25,7 @@ PROVED: tuple[Evidence, ...] = ("certified", "searched")
 SCHEMA = "equipoise-solution/1"
 """Of :meth:`Solution.to_dict`, and of what ``equipoise solve --format json`` prints."""
 
-ARRAYS = ("experts", "split", "flows", "physical_to_logical", "loads", "prices")
+ARRAYS = ("experts", "split", "flows", "physical_to_logical", "copies", "loads", "prices")
 """What it has of arrays."""
 
 __all__ = ["ARRAYS", "PROVED", "SCHEMA", "Evidence", "Solution", "Status", "Verdict"]
@@ -59,6 +59,8 @@ class Solution:
         ``[G, E, G]`` tokens from source device to expert to serving device. Traffic.
     physical_to_logical
         ``[P]`` expert in each slot, -1 for an unused slot. Placement.
+    copies
+        ``[E, G]`` booleans: which device holds a copy of which expert. Replication.
     certificate
         Proof of optimality (or that there is no answer) that the check accepted, else None.
     bound_proof
@@ -84,6 +86,7 @@ class Solution:
     split: npt.NDArray[Any] | None = None
     flows: npt.NDArray[np.int64] | None = None
     physical_to_logical: npt.NDArray[np.int64] | None = None
+    copies: npt.NDArray[np.bool_] | None = None
     certificate: Certificate | None = None
     bound_proof: Certificate | None = None
     raw_objective: Fraction | None = None

@@ -251,6 +251,7 @@ def load_matrices(
 def drifting_loads(
     draw: Callable[..., Any],
     *,
+    min_steps: int = 1,
     max_steps: int = 5,
     layers: st.SearchStrategy[int] = FEW,
     experts: st.SearchStrategy[int] = SEVERAL,
@@ -259,7 +260,7 @@ def drifting_loads(
     number, width = draw(layers), draw(experts)
     base = draw(load_matrices(layers=st.just(number), experts=st.just(width), kinds=("tied",)))
     steps = []
-    for hot in draw(st.lists(st.integers(0, width - 1), min_size=1, max_size=max_steps)):
+    for hot in draw(st.lists(st.integers(0, width - 1), min_size=min_steps, max_size=max_steps)):
         load = base + 1
         load[:, hot] += 60
         steps.append(load)

@@ -32,7 +32,7 @@ from equipoise.checks.engine.settings import Settings
 from equipoise.checks.engine.trial import run_check
 from equipoise.conditions import Condition
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
-from equipoise.roles import role_named
+from equipoise.roles import role_named, said
 from equipoise.roles.role import Role
 
 SOME_CHECK_RUNS = "some_check_runs"
@@ -47,6 +47,7 @@ def parametrize_with_checks(
     targets: Any,
     *,
     role: str | None = None,
+    as_: str | None = None,
     form: str | None = None,
     accepts: str | None = None,
     declares: Iterable[str] = (),
@@ -74,11 +75,11 @@ def parametrize_with_checks(
         in a process of their own, and so do functions and classes that can be imported from their module. Other
         objects (instances, local functions) run in this process, where nothing stops one that hangs; failures say so.
     role
-        "router", "scheduler", "placer", "predictor" or a registered one; None: told from the target's parameters,
-        else "router".
-    form, accepts, declares
-        What is said of all of them from outside, as for :func:`equipoise.check`: how they are called, which inputs they
-        take, what they would declare in ``capabilities``.
+        "router", "scheduler", "placer", "predictor", "metric" or a registered one; None: told from the target's
+        parameters, else "router".
+    as_, form, accepts, declares
+        What is said of all of them from outside, as for :func:`equipoise.check`: what they compute, how they are
+        called, which inputs they take, what they would declare in ``capabilities``.
     expected_failed_checks
         Reasons by name of check. Such a check fails the test if it passes.
     max_gap
@@ -95,6 +96,7 @@ def parametrize_with_checks(
     InvalidProblem
         If there is no target or no check, or a name or number is none.
     """
+    role, declares = said(as_, role, declares)
     expected = dict(expected_failed_checks or {})
     settings = Settings(max_gap, examples, shrink_steps, seed, call_seconds, seconds)
     found = _candidates(targets, role, settings, form, accepts=accepts, declares=tuple(declares))
@@ -139,7 +141,7 @@ class Candidate:
             try:
                 balancer = replace(self.target, role=self.role).hold(call_seconds=self.settings.call_seconds)
                 self._battery = Battery(balancer, self.settings)
-            except (TargetNotFound, TargetError) as error:
+            except (TargetNotFound, TargetError, InvalidProblem) as error:
                 self._broken = f"{self.name} cannot be tried: {error}"
         if self._battery is None:
             pytest.fail(str(self._broken), pytrace=False)

@@ -43,7 +43,7 @@ class Contender:
 
     def __init__(self, name: str, balancer: Balancer | None, broken: TargetError | None = None) -> None:
         self.name, self.seconds = name, 0.0
-        self.warnings: tuple[str, ...] = ()
+        self.warnings: tuple[str, ...] = () if balancer is None else balancer.misspelt
         self._balancer, self._broken = balancer, broken
         self._answered = False
         self._taken: dict[tuple[int, ...], bool] = {}

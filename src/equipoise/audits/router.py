@@ -1,9 +1,9 @@
 """Routers compared with the certified optimum, batch by batch or as a stream.
 
 The optimum is taken at the routing's own peak load: with the same largest load, how much more score was possible? That
-regret is never negative for K distinct experts per token. A router that drops tokens is compared with the form that may
-drop, one that gives tokens more than K experts with the relaxation without token rows, one that is limited to groups
-with a proved bound of the group-limited optimum.
+regret is never negative for K distinct experts per token. A router that drops tokens is compared with the best routing
+that drops as many assignments, one that gives tokens more than K experts with the relaxation without token rows, one
+that is limited to groups with a proved bound of the group-limited optimum.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from equipoise.balancers.in_process import InProcess
 from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.certificates.kinds.group_limited import GroupLimitedCertificate
 from equipoise.errors import InvalidProblem, TargetError
+from equipoise.flips import ROUNDINGS, FlipMargins, flip_margins
 from equipoise.grid import total
 from equipoise.problems import AssignmentProblem, GroupLimitedProblem
 from equipoise.roles.router import ROLE, Routed
-from equipoise.solvers.assignment.frontier import Frontier, expert_choice_optimum
+from equipoise.solvers.assignment.frontier import Frontier, dropping_optimum, expert_choice_optimum
 from equipoise.solvers.group_limited.dual import Descent
 from equipoise.traces import Instance
 
@@ -43,6 +44,8 @@ DUAL_STEPS = 8
 
 BALANCED_AT = 0.1
 """A step counts as balanced while MaxVio is at most this (our definition)."""
+
+AS_MANY_DROPPED = "at most K, as many dropped"
 
 LAST_PRICES, FIXED_BIAS = "last batch's exact prices", "best fixed bias in hindsight"
 
@@ -78,7 +81,7 @@ def judge(contenders: Sequence[Contender], unit: list[Any], options: Options, sh
     rows = []
     for instance in unit:
         optima = Optima(AssignmentProblem(instance.scores, instance.top_k))
-        rows += [_row(one, instance, optima, options.get("passes", 1)) for one in contenders]
+        rows += [_row(one, instance, optima, options) for one in contenders]
     return rows
 
 
@@ -92,14 +95,16 @@ def judge_stream(contenders: Sequence[Contender], unit: list[Any], options: Opti
     return judge([*contenders, *beside], unit, options, shared)
 
 
-def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) -> Row:
+def _row(contender: Contender, instance: Instance, optima: Optima, options: Options) -> Row:
     tokens, experts = instance.scores.shape
     about = {"sequence": instance.sequence, "tokens": tokens, "experts": experts, "top_k": instance.top_k}
     row = Row(contender.name, instance.name, about)
     before = contender.seconds
     try:
-        for _ in range(passes if contender.stateful else 1):
-            routed: Routed = contender.ask(instance.scores, instance.top_k)
+        for _ in range(options.get("passes", 1) - 1 if contender.stateful else 0):
+            contender.ask(instance.scores, instance.top_k)
+        earlier = contender.numbers("bias", (experts,))
+        routed: Routed = contender.ask(instance.scores, instance.top_k)
     except TargetError as error:
         return replace(row, error=str(error), kind=error.kind)
     problem, mask, load = optima.problem, routed.mask, routed.load
@@ -107,14 +112,16 @@ def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) 
     reached, peak = metrics.score(problem, mask), metrics.peak(load)
     balanced = optima.exactly_k.at(optima.exactly_k.balance).objective
     form, possible, word, least = _possible(contender, optima, mask, peak, reached)
+    assigned = int(load.sum()) if form == AS_MANY_DROPPED else asked
     bias = contender.numbers("bias", (experts,))
     gap = None if bias is None else metrics.dual_gap(problem, bias, balanced)
+    moved = _moved(instance, mask, (earlier, bias), options["rounding"])
     values: Values = {
         "score": reached,
         "balanced_optimum": balanced,
         "equal_peak_optimum": possible,
         "regret": metrics.regret(possible, reached),
-        "relative_regret": metrics.relative_regret(problem, possible, reached),
+        "relative_regret": metrics.relative_regret(problem, possible, reached, assigned),
         "score_ratio": float(reached / balanced) if balanced > 0 else None,
         "peak": peak,
         "least_peak": least,
@@ -126,6 +133,8 @@ def _row(contender: Contender, instance: Instance, optima: Optima, passes: int) 
         "starved": metrics.starved(load),
         "dual_gap": gap,
         "relative_dual_gap": None if gap is None else metrics.relative_regret(problem, balanced, balanced - gap),
+        "flips": None if moved is None else float(moved.flips.mean()),
+        "unstable": None if moved is None else float(1 - moved.stable.mean()),
         "seconds": contender.seconds - before,
     }
     evidence = {"optimum": word}
@@ -143,8 +152,11 @@ def _possible(
         possible, word = optima.grouped(mask, *limits)
         form = f"at most {limits[1]} of {limits[0]} groups"
         return form, possible, word, None
-    form, curve = ("exactly K", optima.exactly_k) if (taken == top_k).all() else ("at most K", optima.at_most_k)
-    return form, curve.at(peak).objective, "certified", curve.least_peak(reached)
+    if (taken < top_k).any():
+        best = dropping_optimum(optima.problem, peak, int(taken.sum()))
+        assert best.objective is not None
+        return AS_MANY_DROPPED, best.objective, best.evidence, optima.at_most_k.least_peak(reached)
+    return "exactly K", optima.exactly_k.at(peak).objective, "certified", optima.exactly_k.least_peak(reached)
 
 
 def _groups(contender: Contender, mask: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
@@ -161,14 +173,35 @@ def _groups(contender: Contender, mask: npt.NDArray[np.bool_]) -> tuple[int, int
     return (groups, most) if (used <= most).all() else None
 
 
+def _moved(
+    instance: Instance, mask: npt.NDArray[np.bool_], biases: Sequence[npt.NDArray[np.float64] | None], rounding: str
+) -> FlipMargins | None:
+    """Return what rounding does to a routing that is the top K of scores plus one of these biases; None for others.
+
+    A bias is shown before and after the call, as rules learn before they route or after it. The routing must agree
+    with the bias wherever that leaves no doubt: on the tokens that are stable.
+    """
+    if (mask.sum(axis=1) != instance.top_k).any():
+        return None
+    for bias in biases:
+        keys = instance.scores.astype(np.float64) + (0.0 if bias is None else bias)
+        agrees = np.where(mask, keys, np.inf).min(axis=1) >= np.where(mask, -np.inf, keys).max(axis=1)
+        found = flip_margins(instance.scores, instance.top_k, bias, rounding=rounding)
+        if (agrees | ~found.stable).all():
+            return found
+    return None
+
+
 def sequences(instances: Sequence[Instance], options: Options) -> list[list[Instance]]:
     """Group batches by their sequence, both in order of appearance; only those of so many experts, if that is asked.
 
     Raises
     ------
     InvalidProblem
-        If there are none of them.
+        If there are none of them, or the type to round to is unknown.
     """
+    if (rounding := options.get("rounding", "bf16")) not in ROUNDINGS:
+        raise InvalidProblem("rounding", repr(rounding), ", ".join(ROUNDINGS))
     wanted = options.get("experts")
     known = sorted({instance.scores.shape[1] for instance in instances})
     if wanted is not None and wanted not in known:
@@ -241,7 +274,27 @@ STARVED = Measure("starved", "count", title="starved", only_if_any=True, words="
 MIN_VIO = Measure("min_vio", "ratio", "more", (MEAN, LEAST), "MinVio", "least over that mean load, minus 1")
 SCORE = Measure("score_ratio", "ratio", "more", (MEAN,), "score", "over that of the certified balanced optimum")
 
+FLIPS = Measure(
+    "flips",
+    "share",
+    title="flips",
+    only_if_any=True,
+    words="tokens whose experts change when their scores are rounded to nearest (to bf16, or --rounding), decided "
+    'exactly; "-" for a choice that is not the top K of scores plus bias',
+)
+UNSTABLE = Measure(
+    "unstable", "share", words="tokens not certified to keep their experts however each score is rounded, up or down"
+)
+
 EXPERTS = Option("experts", int, "Only batches of so many experts.", least=1, compared=False, studied=False)
+ROUNDING = Option(
+    "rounding",
+    str,
+    f"Type that scores are rounded to for the flips: {', '.join(ROUNDINGS)}.",
+    "bf16",
+    compared=False,
+    studied=False,
+)
 
 BESIDE = (
     Measure("peak", "tokens", aggregates=()),
@@ -280,6 +333,8 @@ STREAM = RoleAudit(
         STARVED,
         replace(MIN_VIO, aggregates=(MEAN,)),
         SCORE,
+        replace(FLIPS, aggregates=(MEAN,)),
+        replace(UNSTABLE, aggregates=(MEAN,)),
         Measure("regret", "score", aggregates=(MEAN,)),
         Measure("excess_peak", "tokens", aggregates=()),
         Measure("relative_dual_gap", "share", aggregates=()),
@@ -287,7 +342,7 @@ STREAM = RoleAudit(
     ),
     judge=judge_stream,
     units=sequences,
-    options=(TOP_K, GATE, AXES, EXPERTS),
+    options=(TOP_K, GATE, AXES, EXPERTS, ROUNDING),
     legend=lambda audit: (
         "Every batch is routed once, in order. The last two rows cannot see the future; the optimum of each step can."
     ),
@@ -318,6 +373,8 @@ AUDIT = RoleAudit(
             title="dual gap",
             words="of the bias, as prices for the balanced optimum",
         ),
+        FLIPS,
+        UNSTABLE,
         *BESIDE,
     ),
     judge=judge,
@@ -327,6 +384,7 @@ AUDIT = RoleAudit(
         GATE,
         AXES,
         EXPERTS,
+        ROUNDING,
         Option("passes", int, "Times a stateful router sees each batch.", PASSES, least=1),
     ),
     legend=lambda audit: (

@@ -24,7 +24,7 @@ from equipoise.balancers.pool import POOL
 from equipoise.conditions import Condition
 from equipoise.errors import InvalidFile, InvalidProblem, TargetError
 from equipoise.executors import in_order, open_executor
-from equipoise.roles import all_roles, role_named
+from equipoise.roles import all_roles, role_named, said
 from equipoise.roles.role import Role
 
 Progress = Callable[[int, int], None]
@@ -40,6 +40,7 @@ def audit(
     targets: Any = (),
     *,
     role: str | None = None,
+    as_: str | None = None,
     form: str | None = None,
     trace: Any = "recorded",
     workers: int | None = None,
@@ -61,7 +62,9 @@ def audit(
         One or more: names (built-in, ``package.module:attribute``, ``file.py:attribute``, ``cmd:COMMAND``), functions,
         classes or objects. None of them: all built-in balancers of the role that take any input.
     role
-        "router", "scheduler", "placer", "predictor" or a registered one; None: told from the targets.
+        "router", "scheduler", "placer", "predictor", "metric" or a registered one; None: told from the targets.
+    as_
+        What the targets that do not ship with Equipoise compute: see :func:`equipoise.check`.
     form
         Name of the call form of all targets that do not ship with Equipoise; None: told from each.
     trace
@@ -93,6 +96,7 @@ def audit(
     InvalidFile
         If a trace or baseline cannot be read, or the baseline is of another audit.
     """
+    role, declares = said(as_, role, declares)
     if form is not None:
         form_named(form, role)  # an error here, also where every target ships and has no need of it
     found = _targets(targets, role, form)
@@ -229,7 +233,11 @@ def _refused(name: str, role: str, own: RoleAudit, flags: Sequence[str]) -> Inva
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return InvalidProblem("option", repr(name), ", ".join(option.name for option in own.flags) + hint)
     if role not in owners:
-        return InvalidProblem(_flag(name), f"given for a {role}", f"only for {' and '.join(owners)}")
+        return InvalidProblem(
+            _flag(name),
+            f"given for a {role}",
+            f"only for {' and '.join(filter(None, [', '.join(owners[:-1]), owners[-1]]))}",
+        )
     if flags:
         return InvalidProblem(_flag(name), f"given with {_flag(flags[0])}", f"only without {_flag(flags[0])}")
     variant = next(flag for flag, one in own.variants.items() if name in {option.name for option in one.options})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from equipoise.audits.measures import Measure, Row, shown
 from equipoise.audits.role_audit import RoleAudit
-from equipoise.roles import all_roles
+from equipoise.roles import all_roles, role_named
 
 NAMED = 3
 """Balancers that are named where several are best; more are counted."""
@@ -160,26 +160,31 @@ def _proof(found: Standing, kind: RoleAudit, rows: Sequence[Row]) -> str:
 
 def _next(kind: RoleAudit, rows: Sequence[Row], found: Sequence[Standing]) -> str:
     """Return the sentence with the next command: for who broke, else for the worst, else for the first."""
-    broken = next((row.balancer for row in rows if row.at_fault), None)
+    broken = next((row for row in rows if row.at_fault), None)
     if broken is not None:
         return f"Next: {_check(kind.role, broken)} looks for the smallest input on which it breaks."
     worst = next((one.worst for one in found if one.worst is not None), None)
     if worst is None:
-        return f"Next: {_check(kind.role, rows[0].balancer)} tries the inputs that break most."
+        return f"Next: {_check(kind.role, rows[0])} tries the inputs that break most."
     lost = _value(worst, kind.measures[0])
-    if lost is None or lost <= MUCH:
-        return f"Next: {_check(kind.role, worst.balancer)} tries the inputs that break most."
-    command = _check(kind.role, worst.balancer, MUCH)
+    if lost is None or lost <= MUCH or kind.measures[0].unit != "share":
+        return f"Next: {_check(kind.role, worst)} tries the inputs that break most."
+    command = _check(kind.role, worst, MUCH)
     return f"Next: {command} looks for the smallest input on which it is more than {MUCH:.0%} off."
 
 
-def _check(role: str, name: str, gap: float | None = None) -> str:
-    """Return the command that checks a balancer; a Python call for one that has no name on the command line."""
+def _check(role: str, row: Row, gap: float | None = None) -> str:
+    """Return the command that checks a row's balancer; a Python call for one that has no name on the command line.
+
+    What a balancer of a role with kinds computes stands in its rows.
+    """
+    name, computes = row.balancer, row.about.get("computes") if role_named(role).kinds else None
     homes = [one.name for one in all_roles().values() if name in one.catalogue]
     if not homes and ":" not in name:
         limit = "" if gap is None else f", max_gap={gap:g}"
+        limit += "" if computes is None else f', as_="{computes}"'
         return f'equipoise.check({name.rpartition(".")[2]}, "{role}"{limit})'
-    said = "" if homes == [role] else f" --role {role}"
+    said = "" if homes == [role] else f" --role {role}" if computes is None else f" --as {computes}"
     return f"equipoise check {shlex.quote(name)}{said}" + ("" if gap is None else f" --max-gap {gap:.0%}")
 
 

@@ -6,13 +6,14 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from equipoise.conditions import Condition
 from equipoise.errors import TargetError
-from equipoise.roles.role import Role
+from equipoise.roles.role import Case, Role
 
 CALL_SECONDS = 5.0
 """Time limit of one call, unless somebody sets another."""
@@ -60,6 +61,8 @@ class Balancer(ABC):
         What is said of the inputs that it takes, from outside; None: nothing.
     declared
         What is declared for it from outside; part of its capabilities.
+    answered
+        Sizes of the inputs that it has returned something for.
     """
 
     name: str
@@ -70,14 +73,17 @@ class Balancer(ABC):
     form: str | None = None
     condition: Condition | None = None
     declared: frozenset[str] = frozenset()
+    answered: frozenset[tuple[int, ...]] = frozenset()
 
     def call(self, *arguments: Any, **keywords: Any) -> Reply:
         """Call it; it works on copies of its arguments. An error knows of which call it is."""
         try:
-            return self.reply(*arguments, **keywords)
+            reply = self.reply(*arguments, **keywords)
         except TargetError as error:
             error.arguments, error.keywords = arguments, keywords
             raise
+        self.answered |= {tuple(self.role.shape(*arguments))}
+        return reply
 
     @abstractmethod
     def reply(self, *arguments: Any, **keywords: Any) -> Reply:
@@ -111,6 +117,10 @@ class Balancer(ABC):
     def restore_state(self) -> None:
         """Give the kept state to its ``load_state_dict``."""
 
+    def twin(self) -> Balancer | None:
+        """Return the same balancer in another process, as another rank has it; None where there is no other process."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """End it, and whatever it started."""
@@ -125,10 +135,29 @@ class Balancer(ABC):
         """Whether it learns from a run before it is asked: it then has ``train``."""
         return "has train" in self.capabilities
 
+    @property
+    def misspelt(self) -> tuple[str, ...]:
+        """What it declares itself that its role does not know but nearly, each in a sentence that starts with "it"."""
+        own = {name for name in self.capabilities if not name.startswith(("has ", "takes "))}
+        unknown = {name: get_close_matches(name, self.role.declarations, 1) for name in own - {*self.role.declarations}}
+        return tuple(
+            f"it declares {name!r}, which means nothing of a {self.role.name}; did you mean {near[0]!r}?"
+            for name, near in sorted(unknown.items())
+            if near
+        )
+
     def declare(self, names: Iterable[str]) -> None:
         """Add what somebody declares for it; raise :class:`InvalidProblem` if its role knows no such declaration."""
-        self.declared = self.role.declared(names)
+        self.declared |= self.role.declared(names)
         self.capabilities |= self.declared
+
+    def settle(self) -> None:
+        """Declare its kind, which others need to know; raise :class:`InvalidProblem` if it has none or several."""
+        self.declare(self.role.kind_of(self.capabilities))
+
+    def calls(self, case: Case) -> list[tuple[Any, ...]]:
+        """Return the calls of a case as it takes them; none where the case is not for it."""
+        return self.role.calls(self.capabilities, case)
 
     def takes(self, *arguments: Any) -> bool:
         """Whether it is to be asked this at all: it accepts inputs of this shape, and is said to do so."""

@@ -67,7 +67,7 @@ class Command:
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Return the answer as an array; of a router with weights, both."""
-        named = {name: _sent(value) for name, value in zip(self._role.arguments, arguments, strict=True)}
+        named = {name: _sent(value) for name, value in zip(self._role.arguments, arguments, strict=False)}
         reply = self._ask({"do": "call", **named, "options": {name: _sent(value) for name, value in options.items()}})
         answer = _received(reply, self._role.answer)
         return (answer, _received(reply, "weights")) if "weights" in reply else answer

@@ -113,6 +113,7 @@ class Target:
             if self.accepts is not None:
                 balancer.condition = Condition(self.accepts, balancer.role.letters)
             balancer.declare(self.declares)
+            balancer.settle()
         except InvalidProblem:
             balancer.close()
             raise
@@ -171,7 +172,7 @@ def resolve(target: str, role: str | None = None, form: str | None = None) -> tu
     if homes:
         both = " and a ".join(one.name for one in homes)
         raise TargetNotFound(f"target {target!r} is both a {both}; say which with --role")
-    found = _look_up(target, [name for one in roles for name in one.catalogue])
+    found = look_up(target, [name for one in roles for name in one.catalogue])
     return _maker(target, found, role, form)
 
 
@@ -192,7 +193,7 @@ def _maker(name: str, found: Any, role: str | None, said: str | None = None) -> 
     return known, partial(_guarded_load, name, found) if isinstance(found, type) else lambda: found
 
 
-def _look_up(target: str, built_in: Iterable[str]) -> Any:
+def look_up(target: str, built_in: Iterable[str] = ()) -> Any:
     """Return the function, class or object that ``target`` names, not called."""
     place, colon, attribute = target.rpartition(":")
     if not colon or not place or not attribute:

@@ -17,6 +17,9 @@ from equipoise.balancers.wire import receive, send
 from equipoise.errors import TargetError, TargetNotFound
 from equipoise.roles import homes, role_named
 
+IMPORT_SECONDS = 300.0
+"""Time limit of finding a target: what it imports may be a whole framework."""
+
 START_SECONDS = 60.0
 MEMORY = 8 << 30
 
@@ -35,6 +38,8 @@ class Isolated(Balancer):
         Time limit of one call; the first of a process may take :data:`FIRST` times as long, for what is compiled then.
     memory
         Bytes of address space that the process may have.
+    hash_seed
+        Of Python's hashes in the process: the same on every run, whatever the environment sets.
 
     Raises
     ------
@@ -53,9 +58,12 @@ class Isolated(Balancer):
         *,
         call_seconds: float = CALL_SECONDS,
         memory: int = MEMORY,
+        hash_seed: int = 0,
     ) -> None:
         self.name, self.call_seconds, self._memory = target, call_seconds, memory
-        self._said = {"role": role, "form": form, "sizes": sizes}
+        self._hash_seed = hash_seed
+        self._twin: Isolated | None = None
+        self._said: dict[str, Any] = {"role": role, "form": form, "sizes": sizes}
         self._allowed: float | None = None
         self._left: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,8 +134,26 @@ class Isolated(Balancer):
         """Give the kept state back."""
         self._ask("restore_state")
 
+    def twin(self) -> Balancer | None:
+        """Return the same target in another process, which is kept and where Python's hashes have another seed.
+
+        None where no second one can be started.
+        """
+        try:
+            if self._twin is None:
+                other = self._hash_seed + 1
+                self._twin = Isolated(self.name, **self._said, memory=self._memory, hash_seed=other)
+            elif self._twin.name != self.name:
+                self._twin.take(self.name, self.role.name)
+        except TargetNotFound:
+            return None
+        self._twin.call_seconds = self.call_seconds
+        return self._twin
+
     def close(self) -> None:
-        """End the worker and whatever it started."""
+        """End the worker and whatever it started, and that of its twin."""
+        if self._twin is not None:
+            self._twin.close()
         process, self._process = self._process, None
         if process is None:
             return
@@ -144,6 +170,7 @@ class Isolated(Balancer):
         environment = {
             "OMP_NUM_THREADS": "1",
             **os.environ,
+            "PYTHONHASHSEED": str(self._hash_seed),
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
         self._process = subprocess.Popen(
@@ -162,7 +189,7 @@ class Isolated(Balancer):
         """Tell the worker which target it holds, and learn what that is."""
         self._first = True
         self._send({"do": "take", "target": self.name, "homes": homes(), **self._said})
-        reply = self._wait(START_SECONDS, "starting")
+        reply = self._wait(IMPORT_SECONDS, "starting")
         if "refused" in reply:
             self.close()
             raise TargetNotFound(reply["refused"])

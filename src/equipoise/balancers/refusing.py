@@ -37,7 +37,9 @@ def is_refusal(balancer: Balancer, error: TargetError) -> bool:
 def answers_something(balancer: Balancer) -> bool:
     """Whether the balancer, made anew, answers a boundary case of its role; they are tried in order of size."""
     for case in sorted(balancer.role.boundaries.values(), key=lambda case: case.size):
-        arguments = case.calls()[0]
+        if not (calls := balancer.calls(case)):
+            continue
+        arguments = calls[0]
         try:
             balancer.fresh()
             if balancer.takes(*arguments):

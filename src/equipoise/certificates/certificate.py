@@ -25,6 +25,7 @@ KINDS = {
     "scheduling": "SchedulingCertificate",
     "traffic": "TrafficCertificate",
     "placement": "PlacementCertificate",
+    "replication": "ReplicationCertificate",
 }
 """The class of each kind of file; its module in ``kinds`` has the kind's name and is imported when it is needed."""
 

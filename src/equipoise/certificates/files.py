@@ -64,7 +64,7 @@ def _content(path: str | PathLike[str]) -> bytes:
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise InvalidFile(f"{path} cannot be read: it is no regular file")
+            raise InvalidFile(f"{path} cannot be read: it is not a regular file")
         with open(path, "rb") as file:
             if (size := os.fstat(file.fileno()).st_size) > LARGEST_FILE:
                 raise InvalidFile(f"{path} has {size} bytes; a certificate has at most {LARGEST_FILE}")

@@ -13,6 +13,7 @@ from equipoise.checks.engine.report import Report
 from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
 from equipoise.errors import EquipoiseError, InvalidProblem, TargetError
+from equipoise.roles import role_named, said
 
 
 def check(
@@ -20,6 +21,7 @@ def check(
     role: str | None = None,
     max_gap: float | None = None,
     *,
+    as_: str | None = None,
     form: str | None = None,
     experts: int | None = None,
     top_k: int | None = None,
@@ -42,9 +44,13 @@ def check(
         A name as on the command line, a function, a class, or an object. It runs in a process of its own where another
         process can find it by name.
     role
-        "router", "scheduler", "placer", "predictor" or a registered one; None: told from the target's parameters.
+        "router", "scheduler", "placer", "predictor", "metric" or a registered one; None: told from the target's
+        parameters.
     max_gap
         Largest relative gap to the certified optimum, for instance 0.01.
+    as_
+        What it computes, of a role whose targets compute different things: for instance "max-vio" of a metric, which
+        tells the role too. It is one of the role's declarations.
     form
         Name of the call form that it has, where its parameters do not tell: ``equipoise list --forms``.
     experts, top_k
@@ -76,6 +82,7 @@ def check(
     if (experts is None) != (top_k is None):
         raise InvalidProblem("experts" if top_k is None else "top_k", "not given", "both experts and top_k, or neither")
     sizes = None if experts is None or top_k is None else (experts, top_k)
+    role, declares = said(as_, role, declares)
     tried = Target.of(target, role, form, sizes, accepts, declares)
     with tried.hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
         checks = select(balancer.role.name, exclude, checks_as_of)
@@ -112,7 +119,7 @@ def replay(
     saved = load(finding) if isinstance(finding, str) else finding
     entry = check_named(saved.check, select(saved.role), "finding", saved.role)
     said = form or (saved.form if target is None else None)
-    declares = saved.declares if target is None else ()
+    declares = [one for one in saved.declares if target is None or one in role_named(saved.role).kinds]
     held = Target.of(saved.target if target is None else target, saved.role, said, declares=declares)
     try:
         with held.hold(in_process=in_process, call_seconds=CALL_SECONDS) as balancer:

@@ -34,8 +34,6 @@ class Contract:
         Whether two answers, as the role reads them, are the same.
     show
         An answer as plain values, for a message.
-    calls
-        The calls of a case, for a balancer with these capabilities.
     before
         What is asked before a case's own calls, to see whether it is remembered; by default those calls themselves.
     prepare
@@ -57,8 +55,7 @@ class Contract:
     sequences: Family
     same: Callable[[Any, Any], bool] = np.array_equal
     show: Callable[[Any], Any] = lambda answer: answer
-    calls: Callable[[frozenset[str], Any], list[Call]] = lambda capabilities, case: case.calls()
-    before: Callable[[Any], list[Call]] | None = None
+    before: Callable[[Balancer, Any], list[Call]] | None = None
     prepare: Callable[[Balancer, Any], None] = lambda balancer, case: None
     readable: Callable[..., Any] | None = None
     layouts: Family | None = None
@@ -75,13 +72,9 @@ class Contract:
         balancer.fresh()
         self.prepare(balancer, case)
 
-    def calls_of(self, balancer: Balancer, case: Case) -> list[Call]:
-        """Return the calls of the case as this balancer takes them."""
-        return self.calls(balancer.capabilities, case)
-
     def answers(self, balancer: Balancer, case: Case) -> list[Any]:
         """Return its answers to the calls of the case."""
-        return [balancer.ask(*call) for call in self.calls_of(balancer, case)]
+        return [balancer.ask(*call) for call in balancer.calls(case)]
 
     def compare(self, wanted: Any, given: Any, when: str) -> None:
         """Fail if two answers differ."""
@@ -155,7 +148,7 @@ def answers(contract: Contract, balancer: Balancer, case: Case) -> None:
     """Every valid input gets an answer that can be read as one."""
     contract.fresh(balancer, case)
     read = contract.readable or role_named(contract.role).read
-    for call in contract.calls_of(balancer, case):
+    for call in balancer.calls(case):
         read(balancer.call(*call).value, *call)
 
 
@@ -163,7 +156,7 @@ def answers(contract: Contract, balancer: Balancer, case: Case) -> None:
 def leaves_its_input_alone(contract: Contract, balancer: Balancer, case: Case) -> None:
     """What it is given is the caller's: not written to."""
     contract.fresh(balancer, case)
-    for call in contract.calls_of(balancer, case):
+    for call in balancer.calls(case):
         if balancer.call(*call).changed_input:
             raise Failure("it writes into the input it was given")
 
@@ -172,7 +165,7 @@ def leaves_its_input_alone(contract: Contract, balancer: Balancer, case: Case) -
 def returns_memory_of_its_own(contract: Contract, balancer: Balancer, case: Case) -> None:
     """The answer is no view of the input, which the caller may reuse."""
     contract.fresh(balancer, case)
-    for call in contract.calls_of(balancer, case):
+    for call in balancer.calls(case):
         if balancer.call(*call).aliased_input:
             raise Failure("its answer shares memory with the input it was given")
 
@@ -181,20 +174,27 @@ def returns_memory_of_its_own(contract: Contract, balancer: Balancer, case: Case
 def keeps_quiet(contract: Contract, balancer: Balancer, case: Case) -> None:
     """Nothing is printed to standard output, where a caller's own results go."""
     contract.fresh(balancer, case)
-    for call in contract.calls_of(balancer, case):
+    for call in balancer.calls(case):
         if balancer.call(*call).printed:
             raise Failure("it prints to standard output")
 
 
 @clause("invariance", "sequences", unless=("random",))
 def is_deterministic(contract: Contract, balancer: Balancer, case: Case) -> None:
-    """The same calls from a fresh start get the same answers."""
-    runs = []
-    for _ in range(2):
-        contract.fresh(balancer, case)
-        runs.append(contract.answers(balancer, case))
-    for number, (first, second) in enumerate(zip(*runs, strict=True), 1):
-        contract.compare(first, second, f"asked again from a fresh start, in call {number}")
+    """The same calls from a fresh start get the same answers, in this process and in another one.
+
+    Ranks are processes: what depends on the seed of Python's hashes, or of a generator drawn at the start, is another
+    decision on every rank.
+    """
+    calls = balancer.calls(case)
+    places = {"from a fresh start": balancer, "in another process": balancer.twin()}
+    contract.fresh(balancer, case)
+    wanted = contract.answers(balancer, case)
+    for place, other in places.items():
+        if other is not None:
+            contract.fresh(other, case)
+            for number, (call, first) in enumerate(zip(calls, wanted, strict=True), 1):
+                contract.compare(first, other.ask(*call), f"asked again {place}, in call {number}")
 
 
 @clause("invariance", "layouts", unless=("random",))
@@ -203,7 +203,7 @@ def accepts_any_memory_layout(contract: Contract, balancer: Balancer, case: Case
     contract.fresh(balancer, case)
     plain = contract.answers(balancer, case)
     contract.fresh(balancer, case)
-    for call, wanted in zip(contract.calls_of(balancer, case), plain, strict=True):
+    for call, wanted in zip(balancer.calls(case), plain, strict=True):
         contract.compare(wanted, balancer.ask(*map(_column_major_and_read_only, call)), "given read-only columns")
 
 
@@ -218,8 +218,8 @@ def _column_major_and_read_only(value: Any) -> Any:
 @clause("state", "sequences", unless=("random",))
 def remembers_nothing(contract: Contract, balancer: Balancer, case: Case) -> None:
     """An answer depends on its own input, not on earlier calls, unless the balancer can be reset or says so."""
-    calls = contract.calls_of(balancer, case)
-    before = calls if contract.before is None else contract.before(case)
+    calls = balancer.calls(case)
+    before = calls if contract.before is None else contract.before(balancer, case)
     alone = []
     for call in calls:
         contract.fresh(balancer, case)

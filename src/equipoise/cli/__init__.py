@@ -1,4 +1,4 @@
-"""The command line: `equipoise audit | check | replay | place | export | study | solve | verify | list | doctor`."""
+"""The command line: `equipoise audit | check | replay | place | record | export | study | solve | verify | ...`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ COMMANDS = {
     "check": ("check", "check", "Find the smallest input that breaks a balancer."),
     "replay": ("check", "replay", "Run one saved counter-example again."),
     "place": ("place", "place", "Say how good a deployed map of experts is, and find a better one."),
+    "record": ("record", "record", "Record what the routers of a model do, as a trace."),
     "export": ("export", "export", "Write a map of experts as a serving framework reads it."),
     "study": ("study", "study", "Compare balancers over many instances and seeds, and write a report."),
     "solve": ("solve", "solve", "Solve an assignment problem and certify the optimum."),

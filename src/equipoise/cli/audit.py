@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from equipoise.cli.check import ACCEPTS, DECLARES, share
+from equipoise.cli.check import ACCEPTS, AS, DECLARES, share
 from equipoise.cli.show import format_option, progress, show, workers_options
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def _shown(value: Any) -> str:
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--role", help="What the targets are. [default: told from their parameters; router without a target]")
 @click.option("--form", "call_form", help="How the targets are called: a name of `list --forms`. [default: told]")
+@click.option("--as", "as_", metavar="KIND", help=AS)
 @click.option("--accepts", metavar="CONDITION", help=ACCEPTS)
 @click.option("--declares", multiple=True, metavar="NAME", help=DECLARES)
 @click.option(
@@ -63,7 +64,7 @@ def _shown(value: Any) -> str:
     default="recorded",
     show_default=True,
     help="'recorded'; 'drift' (routers) or 'generated' (predictors), which are made, not measured; or a file or a "
-    "folder of them: scores for routers, loads for all others (`equipoise list --formats`).",
+    "folder of them: scores for routers and metrics, loads for all others (`equipoise list --formats`).",
 )
 @role_options
 @click.option("--baseline", type=click.Path(dir_okay=False), help="Compare every gap with those stored in FILE.")
@@ -93,7 +94,8 @@ def audit(
 
     A router is compared with the certified optimum at its own peak load; a scheduler with the certified optimum on the
     placement that --placement makes; a placer with proved bounds; a predictor with what happened, beside the noise
-    that nobody can predict. Traces of schedulers, placers and predictors are records of loads. `equipoise list
+    that nobody can predict; a metric with its exact value. Traces of schedulers, placers and predictors are records
+    of loads. `equipoise list
     --formats` says which files are read.
 
     Instances that a target refuses are counted and not judged.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FORMATS = click.Choice(["table", "json", "markdown", "junit"])
 ACCEPTS = "Sizes of the inputs that a target takes, e.g. 'K < E and T*K % E == 0'. [default: as it says itself]"
 DECLARES = "What a target would say in its `capabilities`, e.g. drops; may be repeated."
+AS = "What a TARGET of a role that computes several things computes, e.g. max-vio of a metric; implies the role."
 MOST = click.FloatRange(0.1)
 
 
@@ -26,13 +27,14 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
     except ValueError:
         share = -1.0
     if not 0 <= share < float("inf"):
-        raise click.BadParameter(f"{value!r} is no share; allowed: for instance 1% or 0.01")
+        raise click.BadParameter(f"{value!r} is not a share; allowed: for instance 1% or 0.01")
     return share
 
 
 @click.command()
 @click.argument("target")
 @click.option("--role", help="What TARGET is: router, scheduler, ... [default: told from its parameters]")
+@click.option("--as", "as_", metavar="KIND", help=AS)
 @click.option("--accepts", metavar="CONDITION", help=ACCEPTS)
 @click.option("--declares", multiple=True, metavar="NAME", help=DECLARES)
 @click.option("--max-gap", callback=share, help="Largest relative gap to the certified optimum, e.g. 1%.")

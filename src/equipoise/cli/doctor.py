@@ -100,6 +100,7 @@ def _try(engine: Engine, time_limit: float | None) -> str:
         Limit,
         LimitedProblem,
         PlacementProblem,
+        ReplicationProblem,
         SchedulingProblem,
         TrafficProblem,
     )
@@ -114,6 +115,7 @@ def _try(engine: Engine, time_limit: float | None) -> str:
         TrafficProblem: TrafficProblem([[1, 0], [2, 1]], [[True, True], [True, True]], [2, 2], [[0, 1], [1, 0]]),
         CommunicationProblem: CommunicationProblem([[1, 0], [2, 1]], [[True, True], [False, True]], 1),
         PlacementProblem: PlacementProblem([3, 2], 4, 2, engine.form or "even"),
+        ReplicationProblem: ReplicationProblem([5, 1], [0, 1], 2, 1),
     }
     try:
         answer = claim(samples[engine.problem], engine.name, time_limit)

@@ -3,7 +3,8 @@
 ==============  ====  ==================================================================================
 form            file  content
 ==============  ====  ==================================================================================
-`vllm`          JSON  ``{"physical_to_logical_map": [L][P]}``, a row for each MoE layer; -1: an empty slot
+`vllm`          JSON  ``{"physical_to_logical_map": [L][P]}``, a row for each MoE layer; -1: an empty slot; read too
+                      without its key, as ``[L][P]`` alone
 `sglang`        JSON  the same with a row for every layer of the model: those without experts count up
 `ascend`        JSON  ``layer_list`` of ``device_list`` of ``device_expert``, a layer for each MoE layer
 `tensorrt-llm`  YAML  ``initial_global_assignments``: the slots of each layer under its number
@@ -28,7 +29,7 @@ import numpy.typing as npt
 from equipoise.arrays import frozen, whole_numbers
 from equipoise.deployment.yaml import read_yaml
 from equipoise.errors import InvalidFile, InvalidProblem, OracleError, TargetError
-from equipoise.files import read_arrays, write_whole
+from equipoise.files import LARGEST_JSON, read_arrays, reading, regular, size_of, write_whole
 from equipoise.traces.formats.source import open_source
 
 Integers = npt.NDArray[np.int64]
@@ -100,7 +101,7 @@ def tells_a_map(path: str | PathLike[str]) -> bool:
     """Whether a file has a key that tells a map, and is no record of loads or anything else."""
     if Path(path).is_dir():
         return False
-    content = _content(path) if _is_yaml(path) else open_source(path).content
+    content = _content(path) if _is_yaml(path) or _is_list(path) else open_source(path).content
     return any(key in content for key in READERS)
 
 
@@ -249,7 +250,7 @@ def _read_ascend(content: dict[str, Any]) -> ExpertMap:
 def _read_tensorrt(content: dict[str, Any]) -> ExpertMap:
     given = content["initial_global_assignments"]
     if not isinstance(given, dict) or not given:
-        raise InvalidProblem("initial_global_assignments", "no mapping", "the slots of each layer under its number")
+        raise InvalidProblem("initial_global_assignments", "not a mapping", "the slots of each layer under its number")
     numbers = [str(key) for key in given]
     if not all(number.isascii() and number.isdigit() and len(number) <= 4 for number in numbers):
         allowed = "whole numbers of at most four digits"
@@ -291,7 +292,7 @@ def _slots(given: Any, field: str) -> Integers:
 
 def _objects(given: Any, field: str) -> list[dict[str, Any]]:
     if not isinstance(given, list) or not given or not all(isinstance(entry, dict) for entry in given):
-        raise InvalidProblem(field, "no list of objects", "a list of objects, one or more")
+        raise InvalidProblem(field, "not a list of objects", "a list of objects, one or more")
     return given
 
 
@@ -306,7 +307,17 @@ def _is_yaml(path: str | PathLike[str]) -> bool:
     return Path(path).suffix.lower() in (".yaml", ".yml")
 
 
+def _is_list(path: str | PathLike[str]) -> bool:
+    """Whether a file is a JSON list: a map as vLLM takes it without its key."""
+    with regular(path) as file, reading(path):
+        return not _is_yaml(path) and file.read(512).lstrip()[:1] == b"["
+
+
 def _content(path: str | PathLike[str]) -> dict[str, Any]:
+    if _is_list(path):
+        with regular(path) as file, reading(path):
+            size_of(file, path, LARGEST_JSON)
+            return {"physical_to_logical_map": json.load(file)}
     if not _is_yaml(path):
         return read_arrays(path)
     try:
@@ -316,7 +327,7 @@ def _content(path: str | PathLike[str]) -> dict[str, Any]:
     except OSError as error:
         raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is no text: {error.reason}") from error
+        raise InvalidFile(f"{path} is not text: {error.reason}") from error
     except InvalidProblem as error:
         raise InvalidFile(f"{path}: {error}") from error
 

@@ -196,7 +196,7 @@ def _expect_valid(rows: Integers, loads: Integers, layers: tuple[int, ...], clus
     for layer, load, slots in zip(layers, loads, rows, strict=True):
         reason = cluster.problem(load, "even").violation(slots)
         if reason is not None:
-            raise TargetError(f"the map is no answer to the groups and nodes given: in layer {layer}, {reason}")
+            raise TargetError(f"the map does not keep to the groups and nodes given: in layer {layer}, {reason}")
 
 
 def _doubled(cluster: Cluster, slots: Integers) -> bool:

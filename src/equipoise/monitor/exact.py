@@ -122,12 +122,13 @@ def audit_batch(scores: Any, chosen: Any, top_k: int, bias: Any = None) -> dict[
     """Audit one routing, as :func:`equipoise.audit` would, and return what a monitor's record says about it."""
     from equipoise.audits.contender import Contender
     from equipoise.audits.router import judge
+    from equipoise.audits.run import choose
     from equipoise.balancers.in_process import InProcess
     from equipoise.roles.router import ROLE
     from equipoise.traces import Instance
 
     router = Contender("routing", InProcess("routing", ROLE, lambda: Given(chosen, bias)))
-    row = judge([router], [Instance("batch", scores, top_k, "batch")], {"passes": 1}, None)[0]
+    row = judge([router], [Instance("batch", scores, top_k, "batch")], choose("router", {"passes": 1})[1], None)[0]
     if row.error:
         return {"error": row.error}
     regret: Any = row.values["regret"]

@@ -5,13 +5,14 @@ from equipoise.problems.communication import CommunicationProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
 from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
 from equipoise.problems.placement import PlacementProblem
+from equipoise.problems.replication import ReplicationProblem
 from equipoise.problems.scheduling import SchedulingProblem
 from equipoise.problems.traffic import TrafficProblem, node_costs
 
 ScoredProblem = AssignmentProblem | LimitedProblem | GroupLimitedProblem
 """Routing: the score is maximised."""
 
-DeviceProblem = SchedulingProblem | TrafficProblem | PlacementProblem | CommunicationProblem
+DeviceProblem = SchedulingProblem | TrafficProblem | PlacementProblem | CommunicationProblem | ReplicationProblem
 """Loads on devices: a peak or a cost is minimised."""
 
 Problem = ScoredProblem | DeviceProblem
@@ -21,6 +22,7 @@ __all__ = [
     "Problem",
     "ScoredProblem",
     "PlacementProblem",
+    "ReplicationProblem",
     "TrafficProblem",
     "node_costs",
     "AssignmentProblem",

@@ -179,7 +179,7 @@ def record(
     InvalidProblem
         If the model has no router that is known, or an argument is out of range.
     InvalidFile
-        If the file exists and is no recording, or its folder cannot be written.
+        If the file exists and is not a recording, or its folder cannot be written.
     """
     for name, value in (("every", every), ("tokens", tokens), ("max_bytes", max_bytes)):
         if not isinstance(value, int) or value < 1:

@@ -1,4 +1,4 @@
-"""The roles that a balancer can have: router, scheduler, placer, predictor.
+"""The roles that a balancer can have: router, scheduler, placer, predictor, metric.
 
 A role is a value. Audits, checks, studies, the command line and the pytest door iterate over the roles and know none of
 them by name, so that a new role is a module here, a module in ``audits`` and a folder in ``checks``.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 from equipoise.errors import InvalidProblem
@@ -52,3 +53,24 @@ def role_named(name: str) -> Role:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise InvalidProblem("role", repr(name), ", ".join(sorted(known)) + hint)
     return known[name]
+
+
+def said(as_: str | None, role: str | None, declares: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the role and the declarations of a balancer of which somebody says what it computes.
+
+    >>> said("max-vio", None, ["logits"])
+    ('metric', ('logits', 'max-vio'))
+
+    Raises
+    ------
+    InvalidProblem
+        If nothing of the role, or of any, computes that.
+    """
+    if as_ is None:
+        return role, tuple(declares)
+    owners = {kind: one.name for one in all_roles().values() for kind in one.kinds if role in (None, one.name)}
+    if as_ not in owners:
+        near = get_close_matches(as_, owners, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InvalidProblem("--as", repr(as_), (", ".join(owners) or f"nothing for a {role}") + hint)
+    return owners[as_], (*declares, as_)

@@ -2,7 +2,8 @@
 
 A *placer* is called as ``placer(load[L, E], num_slots, num_groups, num_nodes, num_devices)`` and returns
 ``physical_to_logical[L, P]``: the expert in every slot, -1 for an empty one; slot p lies on device ``p // (P / G)``.
-The three tables that EPLB returns are read too, and must agree.
+The three tables that EPLB returns are read too, and must agree. One that takes ``live[G]``, booleans, is told which
+devices there are, and leaves the slots of all others empty; one that takes ``rank`` is told on which device it runs.
 """
 
 from __future__ import annotations
@@ -95,7 +96,15 @@ def _agree(placed: Integers, counts: Integers, log2phy: Any, logcnt: Any) -> Non
 
 @dataclass(frozen=True, eq=False)
 class PlacerCase(Case):
-    """Loads ``[L, E]`` in order of time, and the machine: slots, groups of experts, nodes, devices."""
+    """Loads ``[L, E]`` in order of time, and the machine: slots, groups of experts, nodes, devices.
+
+    Attributes
+    ----------
+    machines
+        Where the machine changes: slots, groups, nodes, devices of the later calls, again and again the same.
+    live
+        Where a placer is told which devices there are: ``[G]`` booleans of each call, again and again the same.
+    """
 
     AXES: ClassVar[dict[str, tuple[str, ...]]] = {"loads": ("L", "E")}
 
@@ -104,19 +113,27 @@ class PlacerCase(Case):
     num_groups: int
     num_nodes: int
     num_devices: int
+    machines: tuple[npt.NDArray[Any], ...] = ()
+    live: tuple[npt.NDArray[Any], ...] = ()
 
     def calls(self) -> list[tuple[Any, ...]]:
         """Return a call a load."""
-        return [(load, self.num_slots, self.num_groups, self.num_nodes, self.num_devices) for load in self.loads]
+        first = (self.num_slots, self.num_groups, self.num_nodes, self.num_devices)
+        later = [tuple(machine.tolist()) for machine in self.machines] or [first]
+        return [(load, *(later[(call - 1) % len(later)] if call else first)) for call, load in enumerate(self.loads)]
 
     @property
     def valid(self) -> bool:
-        """Whether every expert finds a slot, and slots, devices, nodes and groups divide each other."""
-        slots, groups, nodes, devices = self.num_slots, self.num_groups, self.num_nodes, self.num_devices
+        """Whether every expert finds a slot, and slots, devices, nodes and groups divide each other, in every call."""
         experts = self.load.shape[1]
-        if min(slots, groups, nodes, devices) < 1 or slots < experts:
-            return False
-        return not (slots % devices or devices % nodes or experts % groups or groups % nodes)
+        for _, slots, groups, nodes, devices in self.calls():
+            if min(slots, groups, nodes, devices) < 1 or slots < experts:
+                return False
+            if slots % devices or devices % nodes or experts % groups or groups % nodes:
+                return False
+            if any(len(live) != devices or live.sum() * (slots // devices) < experts for live in self.live):
+                return False
+        return True
 
     @property
     def load(self) -> npt.NDArray[Any]:
@@ -126,7 +143,9 @@ class PlacerCase(Case):
     def __repr__(self) -> str:
         machine = ("num_slots", "num_groups", "num_nodes", "num_devices")
         sizes = ", ".join(f"{name} = {getattr(self, name)}" for name in machine)
-        return "\n".join([sizes, *(shown("load", load) for load in self.loads)])
+        later = [f"later: {', '.join(machine)} = {', '.join(map(str, one.tolist()))}" for one in self.machines]
+        masks = [shown("live", live) for live in self.live]
+        return "\n".join([sizes, *later, *masks, *(shown("load", load) for load in self.loads)])
 
 
 def _case(load: list[int], slots: int, devices: int, groups: int = 1, nodes: int = 1) -> PlacerCase:
@@ -165,6 +184,7 @@ ROLE = Role(
         "flat": "it knows no groups and no nodes",
         "free split": "its replicas share as a scheduler decides: peaks are those of the best split",
         "ignores the load": "as round-robin does; its peak is not judged",
+        "limits replicas": "no expert gets more than a few replicas, however hot; other slots may go to idle ones",
         "exact": "its peak is the lowest there is",
         "shares devices": "replicas of an expert may meet on a device, though there are others (EPLB)",
         "uneven at zero load": "at zero load one expert may get every spare slot (EPLB)",

@@ -106,6 +106,7 @@ ROLE = Role(
     declarations={
         "changes totals": "experts are forecast alone; the total may change",
         "smooths": "an expert without any token may get some",
+        "seasonal": "it repeats what it saw some steps ago, also where there is no season",
         "depends on scale": "it knows thresholds or offsets in tokens",
         "direct": "another horizon, another model: a longer forecast need not begin with the shorter one",
         **BY_NAME,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import importlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from equipoise.balancers.balancer import Balancer
 
 _LARGEST = 1 << 26
+
+_NUMBER = re.compile(r"(?<=by )\d+(\.\d+)?$")
 
 RANDOM = {"random": "two runs may differ"}
 STATEFUL = {"stateful": "earlier calls matter, though there is no `reset()`"}
@@ -39,8 +42,13 @@ class Case(ABC):
         """Return the positional arguments of every call that the case asks for, in order of time."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values; floats travel as the bytes they are, beside numbers one can read."""
-        return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
+        """Return plain JSON values; floats travel as the bytes they are, beside numbers one can read.
+
+        What is None, or an empty tuple, is left out: files of before such a field stay as they are.
+        """
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        kept = {name: value for name, value in values if isinstance(value, np.ndarray) or value not in (None, ())}
+        return {name: _to_json(value) for name, value in kept.items()}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
@@ -52,7 +60,8 @@ class Case(ABC):
             If the document is not such a case.
         """
         names = {field.name for field in fields(cls)}
-        if set(document) != names:
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if not needed <= set(document) <= names:
             raise InvalidFile(f"a {cls.__name__} has the fields {sorted(names)}, not {sorted(document)}")
         return cls(**{name: _from_json(name, value) for name, value in document.items()})
 
@@ -110,7 +119,14 @@ class Role:
     attributes
         What a balancer may show beside its answers, for instance ``bias``.
     declarations
-        What a balancer may declare in ``capabilities``, or somebody for it, and what each means.
+        What a balancer may declare in ``capabilities``, or somebody for it, and what each means; an N stands for a
+        number.
+    kinds
+        Those declarations of which every balancer makes exactly one, also said with ``--as``: what it computes, where
+        balancers of the role compute different things. Empty: all compute the same.
+    calls
+        ``calls(capabilities, case)``: the calls of a case, as a balancer with these capabilities takes them; none where
+        the case is not for it.
     probe
         Finds out by a harmless call what cannot be read off the balancer; returns capabilities.
     audit, checks
@@ -131,6 +147,8 @@ class Role:
     catalogue: Mapping[str, Entry] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
     declarations: Mapping[str, str] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ()
+    calls: Callable[[frozenset[str], Any], list[tuple[Any, ...]]] = lambda capabilities, case: case.calls()
     probe: Callable[[Balancer], frozenset[str]] = lambda balancer: frozenset()
     must_take: tuple[str, ...] = ()
     audit: str = ""
@@ -149,10 +167,24 @@ class Role:
             If one is not, with the nearest one.
         """
         for name in (found := frozenset(names)):
-            if name not in self.declarations:
+            if with_any_number(name) not in self.declarations or name.endswith(" N"):
                 near = get_close_matches(name, self.declarations, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise InvalidProblem("declares", repr(name), f"for a {self.name} {', '.join(self.declarations)}{hint}")
+        return found
+
+    def kind_of(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the one of :attr:`kinds` that is among the names; nothing where the role has no kinds.
+
+        Raises
+        ------
+        InvalidProblem
+            If there is none, or more than one.
+        """
+        found = frozenset(names).intersection(self.kinds)
+        if self.kinds and len(found) != 1:
+            given = " and ".join(sorted(found)) or "not said"
+            raise InvalidProblem("--as", given, f"what the {self.name} computes, one of {', '.join(self.kinds)}")
         return found
 
     def __post_init__(self) -> None:
@@ -164,6 +196,11 @@ class Role:
 
     def __repr__(self) -> str:
         return f"<role {self.name}>"
+
+
+def with_any_number(declaration: str) -> str:
+    """Return what a declaration is called in :attr:`Role.declarations`: "scaled by 2.5" is a "scaled by N"."""
+    return _NUMBER.sub("N", declaration)
 
 
 def shown(name: str, array: npt.NDArray[Any]) -> str:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 NO_ROUTING = "gives no routing"
 
+UNIT = "scores in [0, 1]"
+"""What a router declares that is to be given nothing else."""
+
 
 class Router(Protocol):
     """Chooses K of E experts for every token."""
@@ -154,12 +157,14 @@ def _is_row(value: Any) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class RouterCase(Case):
-    """Batches of one layer, in order of time, and K."""
+    """Batches of one layer, in order of time, K, and how many groups of experts a token may use of how many, if any."""
 
     AXES: ClassVar[dict[str, tuple[str, ...]]] = {"batches": ("T", "E")}
 
     batches: tuple[npt.NDArray[Any], ...]
     top_k: int
+    num_groups: int | None = None
+    topk_groups: int | None = None
 
     def calls(self) -> list[tuple[Any, ...]]:
         """Return a call a batch."""
@@ -167,8 +172,10 @@ class RouterCase(Case):
 
     @property
     def valid(self) -> bool:
-        """Whether 1 <= K <= E."""
-        return 1 <= self.top_k <= int(self.scores.shape[1])
+        """Whether 1 <= K <= E, and groups are even and no fewer than a token may use."""
+        experts = int(self.scores.shape[1])
+        groups, used = self.num_groups or 1, self.topk_groups or 1
+        return 1 <= self.top_k <= experts and experts % groups == 0 and used <= groups
 
     @property
     def scores(self) -> npt.NDArray[Any]:
@@ -176,7 +183,8 @@ class RouterCase(Case):
         return self.batches[0]
 
     def __repr__(self) -> str:
-        return "\n".join([f"top_k = {self.top_k}", *(shown("scores", batch) for batch in self.batches)])
+        groups = [f"num_groups, topk_groups = {self.num_groups}, {self.topk_groups}"] * (self.num_groups is not None)
+        return "\n".join([f"top_k = {self.top_k}", *groups, *(shown("scores", batch) for batch in self.batches)])
 
 
 def _scores(tokens: int, experts: int) -> npt.NDArray[np.float32]:
@@ -237,7 +245,18 @@ ROLE = Role(
         "balances": "shown a batch again and again, it lowers the peak",
         "trains its scores": "gate weights follow what it learns",
         "group limited": "a token's experts lie in a limited number of groups",
+        "fixed bias": "its bias is loaded from outside, and no call moves it",
         "logits": "it takes logits, to which its own gate is applied",
+        UNIT: "it takes scores as a gate gives them; no others are tried",
+        "non-finite scores": "every token gets existing experts, also one with scores that are NaN or infinite",
+        "weights: raw scores": "the gate weights are the scores of the chosen experts",
+        "weights: sigmoid": "the gate weights are the sigmoid of the scores",
+        "weights: softmax": "the gate weights are the softmax of the scores, over all experts",
+        "weights: softmax of the chosen": "the gate weights are the softmax over the chosen experts alone",
+        "weights: normalised": "a token's gate weights are divided by their sum; after any of these",
+        "weights: scaled by N": "the gate weights are multiplied by the number N, last, as in `weights: scaled by 2.5`",
+        "half precision": "its gate works in bfloat16 or float16, to which scores are rounded",
+        "first come": "where an expert is full, the tokens that came first stay",
     },
     probe=_probe,
 )

@@ -3,7 +3,9 @@
 A *scheduler* is called as ``scheduler(load, hosts[E, G])`` and returns whole tokens: ``split[E, G]`` for ``load[E]``,
 ``split`` or ``flows[G, E, G]`` for ``load[G, E]``, where the first axis is the device on which tokens start. ``hosts``
 says which device holds a replica of which expert. A scheduler that declares "counts replicas" gets how many instead, as
-integers: two replicas on a device are two to share among, where every replica gets the same.
+integers: two replicas on a device are two to share among, where every replica gets the same. One that takes
+``live[G]``, booleans, is told which devices there are, and sends no token to others; one that takes ``rank`` is told on
+which device it runs.
 """
 
 from __future__ import annotations
@@ -130,22 +132,25 @@ def schedule_fault(
 class SchedulerCase(Case):
     """Loads on one placement, in order of time: each ``[E]``, or ``[G, E]`` by source device.
 
-    ``hosts`` is ``[E, G]``: booleans, or numbers of replicas, which only a scheduler that counts them is given.
+    ``hosts`` is ``[E, G]``: booleans, or numbers of replicas, which only a scheduler that counts them is given. Where
+    the machine changes, ``live`` says which of the devices ``[G]`` there are in each call, again and again the same.
     """
 
-    AXES: ClassVar[dict[str, tuple[str, ...]]] = {"loads": ("G", "E"), "hosts": ("E", "G")}
+    AXES: ClassVar[dict[str, tuple[str, ...]]] = {"loads": ("G", "E"), "hosts": ("E", "G"), "live": ("G",)}
 
     loads: tuple[npt.NDArray[Any], ...]
     hosts: npt.NDArray[Any]
+    live: tuple[npt.NDArray[Any], ...] = ()
 
     def calls(self) -> list[tuple[Any, ...]]:
-        """Return a call a load."""
-        return [(load, self.hosts) for load in self.loads]
+        """Return a call a load, on the devices that there are."""
+        machines = [np.ascontiguousarray(self.hosts[:, live]) for live in self.live] or [self.hosts]
+        return [(load, machines[call % len(machines)]) for call, load in enumerate(self.loads)]
 
     @property
     def valid(self) -> bool:
-        """Whether every expert has a host."""
-        return bool(self.hosts.any(axis=1).all())
+        """Whether every expert has a host, in every call."""
+        return all(bool(hosts.any(axis=1).all()) for _, hosts in self.calls())
 
     @property
     def load(self) -> npt.NDArray[Any]:
@@ -153,7 +158,22 @@ class SchedulerCase(Case):
         return self.loads[0]
 
     def __repr__(self) -> str:
-        return "\n".join([*(shown("load", load) for load in self.loads), shown("hosts", self.hosts)])
+        masks = [shown("live", live) for live in self.live]
+        return "\n".join([*(shown("load", load) for load in self.loads), shown("hosts", self.hosts), *masks])
+
+
+def _calls(capabilities: frozenset[str], case: SchedulerCase) -> list[tuple[Any, ...]]:
+    """Return the calls of a case.
+
+    A scheduler that takes loads only by source is told that the tokens of every expert start evenly on all devices.
+    """
+    found = []
+    for load, hosts in case.calls():
+        if "only by source" in capabilities and load.ndim == 1:
+            devices = hosts.shape[1]
+            load = (load + np.arange(devices)[:, None]) // devices
+        found.append((load, hosts_for(capabilities, hosts)))
+    return found
 
 
 def _case(load: list[int], hosts: npt.NDArray[np.bool_]) -> SchedulerCase:
@@ -202,8 +222,12 @@ ROLE = Role(
         COUNTS: "`hosts[E, G]` holds numbers of replicas, integers, and not booleans",
         "only by source": "takes `load[G, E]` alone; the tokens of the cases then start evenly on all devices",
         "ignores loads": "does not balance: the peak is not judged",
+        "hashes": "sends each token to a replica by a hash, by its row or by a draw: replicas share evenly on "
+        "thousands of tokens, and the peak of fewer is judged as that of draws",
+        "decides by rank": "with `rank`, it dispatches the tokens of that rank alone: ranks may differ",
         **STATEFUL,
         **RANDOM,
     },
+    calls=_calls,
     probe=_probe,
 )

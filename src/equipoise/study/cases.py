@@ -30,6 +30,8 @@ from equipoise.traces import (
     Instance,
     LoadInstance,
     LoadSeries,
+    LoadTrace,
+    ScoreTrace,
     drifting,
     generated_series,
     read_loads,
@@ -145,13 +147,14 @@ def _recorded_loads(entry: RecordedLoads, seeds: Seeds) -> Iterator[About]:
 
 def _scores_file(entry: ScoresFile, seeds: Seeds) -> Iterator[About]:
     about = {"path": entry.path, "sha256": _file_hash(entry.path), "top_k": entry.top_k}
-    for instance in read_trace(entry.path, entry.top_k):
+    about |= _said(gate=entry.gate, axes=entry.axes)
+    for instance in _scores_read(about):
         yield (instance.name, "file", about)
 
 
 def _loads_file(entry: LoadsFile, seeds: Seeds) -> Iterator[About]:
-    about = {"path": entry.path, "sha256": _file_hash(entry.path), "steps": entry.steps}
-    for instance in read_loads(entry.path).instances(entry.steps):
+    about = {"path": entry.path, "sha256": _file_hash(entry.path), "steps": entry.steps, **_said(axes=entry.axes)}
+    for instance in _loads_read(about).instances(entry.steps):
         yield (instance.name, "file", about)
 
 
@@ -170,9 +173,22 @@ def _recorded_series(entry: RecordedSeries, seeds: Seeds) -> Iterator[About]:
 
 
 def _series_file(entry: SeriesFile, seeds: Seeds) -> Iterator[About]:
-    for series in read_loads(entry.path).series(entry.path):
-        about = {"path": entry.path, "sha256": _file_hash(entry.path), "steps": len(series.loads)}
-        yield (series.name, "file", about)
+    about = {"path": entry.path, "sha256": _file_hash(entry.path), **_said(axes=entry.axes)}
+    for series in _loads_read(about).series(entry.path):
+        yield (series.name, "file", {**about, "steps": len(series.loads)})
+
+
+def _said(**settings: str | None) -> dict[str, Any]:
+    """Return what the description says of a file: a case of a file that needs no word is what it always was."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _scores_read(about: dict[str, Any]) -> ScoreTrace:
+    return read_trace(about["path"], about["top_k"], gate=about.get("gate"), axes=about.get("axes"))
+
+
+def _loads_read(about: dict[str, Any]) -> LoadTrace:
+    return read_loads(about["path"], axes=about.get("axes"))
 
 
 def _chosen(what: str, wanted: Any, present: Any) -> list[Any]:
@@ -226,7 +242,7 @@ _SERIES: dict[str, Callable[[Case], list[LoadSeries]]] = {
         case.made_of["steps"], case.made_of["tokens"], (case.made_of["experts"],), case.seed
     ),
     "recorded": lambda case: recorded().load_series(),
-    "file": lambda case: read_loads(case.made_of["path"]).series(case.made_of["path"]),
+    "file": lambda case: _loads_read(case.made_of).series(case.made_of["path"]),
 }
 
 _EXPAND: dict[type, Any] = {
@@ -244,8 +260,8 @@ _EXPAND: dict[type, Any] = {
 _BUILDERS: dict[tuple[str, str], Any] = {
     ("scores", "generated"): _make_scores,
     ("scores", "recorded"): lambda case: _named(case, _recorded_instances()),
-    ("scores", "file"): lambda case: _named(case, read_trace(case.made_of["path"], case.made_of["top_k"])),
+    ("scores", "file"): lambda case: _named(case, _scores_read(case.made_of)),
     ("loads", "generated"): _make_loads,
     ("loads", "recorded"): lambda case: _named(case, recorded().load_instances(case.made_of["steps"])),
-    ("loads", "file"): lambda case: _named(case, read_loads(case.made_of["path"]).instances(case.made_of["steps"])),
+    ("loads", "file"): lambda case: _named(case, _loads_read(case.made_of).instances(case.made_of["steps"])),
 }

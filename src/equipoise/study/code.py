@@ -49,7 +49,7 @@ def _parts(method: str, role: str) -> Iterator[tuple[str, bytes]]:
         try:
             words = shlex.split(method.removeprefix(PREFIX))
         except ValueError as error:
-            raise TargetNotFound(f"target {method!r} is no command: {error}") from error
+            raise TargetNotFound(f"target {method!r} is not a command: {error}") from error
         yield from ((word, _read(Path(word))) for word in words if Path(word).is_file())
         return
     if (entry := role_named(role).catalogue.get(method)) is not None:

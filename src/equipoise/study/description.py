@@ -61,6 +61,8 @@ class ScoresFile(Part, frozen=True, tag_field="kind", tag="file"):
 
     path: str
     top_k: Positive | None = None
+    gate: str | None = None
+    axes: str | None = None
 
 
 class GeneratedLoads(Part, frozen=True, tag_field="kind", tag="generated"):
@@ -84,6 +86,7 @@ class LoadsFile(Part, frozen=True, tag_field="kind", tag="file"):
 
     path: str
     steps: Positive = 1
+    axes: str | None = None
 
 
 class GeneratedSeries(Part, frozen=True, tag_field="kind", tag="generated"):
@@ -106,6 +109,7 @@ class SeriesFile(Part, frozen=True, tag_field="kind", tag="file"):
     """A record of loads, as `equipoise audit --role predictor --trace` reads it, a series a layer."""
 
     path: str
+    axes: str | None = None
 
 
 INSTANCES: dict[str, Any] = {
@@ -209,7 +213,7 @@ def read(path: str) -> Description:
     except OSError as error:
         raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is no text in UTF-8") from error
+        raise InvalidFile(f"{path} is not text in UTF-8") from error
     return decode(text, path)
 
 
@@ -218,7 +222,7 @@ def decode(text: str, path: str) -> Description:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidFile(f"{path} is no TOML: {error}") from error
+        raise InvalidFile(f"{path} is not TOML: {error}") from error
     found = _converted(table, _whole(), path, "")
     parts = {role: _part(role, getattr(found, role), path) for role in table if role in all_roles()}
     rest = {field.name: getattr(found, field.name) for field in msgspec.structs.fields(Description)[3:]}

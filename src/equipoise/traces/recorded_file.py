@@ -86,11 +86,11 @@ def read_recording(path: str | PathLike[str]) -> Layers:
     Raises
     ------
     InvalidFile
-        If the file cannot be read or is no recording.
+        If the file cannot be read or is not a recording.
     """
     arrays = read_arrays(path)
     if not is_recording(arrays):
-        raise InvalidFile(f"{path} is no recording; allowed: what equipoise.record writes")
+        raise InvalidFile(f"{path} is not a recording; allowed: what equipoise.record writes")
     return recorded_layers(path, arrays)
 
 

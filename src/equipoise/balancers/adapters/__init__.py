@@ -8,10 +8,13 @@ from equipoise.balancers.adapters.gshard import GshardGating
 from equipoise.balancers.adapters.hidden_states import HiddenStates
 from equipoise.balancers.adapters.lplb import LplbFunction, LplbProbabilities
 from equipoise.balancers.adapters.megatron import MegatronFunction
+from equipoise.balancers.adapters.megatron_loss import MegatronLoss
 from equipoise.balancers.adapters.megatron_router import MegatronRouter
+from equipoise.balancers.adapters.metric_tensors import TensorMetric
 from equipoise.balancers.adapters.sglang import SglangFunction
 from equipoise.balancers.adapters.tensors import TensorRouter
 from equipoise.balancers.adapters.token_dispatch import TokenDispatch
+from equipoise.balancers.adapters.transformers_loss import TransformersLoss
 from equipoise.balancers.adapters.tutel import TutelCritical
 from equipoise.balancers.adapters.vllm import VllmPolicy
 from equipoise.balancers.adapters.vllm_ascend import AscendPolicy
@@ -27,10 +30,13 @@ __all__ = [
     "LplbFunction",
     "LplbProbabilities",
     "MegatronFunction",
+    "MegatronLoss",
     "MegatronRouter",
     "SglangFunction",
+    "TensorMetric",
     "TensorRouter",
     "TokenDispatch",
+    "TransformersLoss",
     "TutelCritical",
     "VllmPolicy",
 ]

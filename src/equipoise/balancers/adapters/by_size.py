@@ -85,7 +85,10 @@ def _by_configuration(found: Any, configuration: type, experts: int, top_k: int)
 
 
 def _configuration(found: type, name: str) -> type | None:
-    """Return the class of the configuration that a module takes: by annotation, or by the beginning of its name."""
+    """Return the class of the configuration that a module takes: by annotation, or by the beginning of its name.
+
+    Of several, as of a model and of its text part, that which has a number of experts.
+    """
     known = vars(sys.modules[found.__module__])
     annotation = inspect.signature(found).parameters[name].annotation
     if isinstance(annotation, str):
@@ -93,8 +96,14 @@ def _configuration(found: type, name: str) -> type | None:
     if isinstance(annotation, type) and annotation is not inspect.Parameter.empty:
         return annotation
     candidates = [value for value in known.values() if isinstance(value, type) and value.__name__.endswith("Config")]
-    fitting = [one for one in candidates if found.__name__.startswith(one.__name__.removesuffix("Config"))]
+    fitting = [one for one in candidates if found.__name__.startswith(_stem(one))]
+    if len(fitting) > 1:
+        fitting = [one for one in fitting if any(hasattr(one(), name) for name in EXPERTS)] or fitting
     return max(fitting, key=lambda one: len(one.__name__), default=None)
+
+
+def _stem(configuration: type) -> str:
+    return configuration.__name__.removesuffix("Config").removesuffix("Text")
 
 
 def _adapt(found: Any) -> BySize:

@@ -15,20 +15,25 @@ from equipoise.roles.placer import Integers, read_placement
 class EplbFunction:
     """A placer from ``rebalance_experts(weight, num_replicas, num_groups, num_nodes, num_gpus)``.
 
-    Where it must be told ``enable_hierarchical``, as SGLang's, that is so where the groups divide over the nodes.
+    Where it must be told ``enable_hierarchical``, as SGLang's, that is so where the groups divide over the nodes; where
+    ``active_ranks``, all devices are.
     """
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
         self.function = function
         self.to_tensor = to_tensor
-        self._asks = any(p.name == "enable_hierarchical" for p in required_parameters(function))
+        self._asked = {parameter.name for parameter in required_parameters(function)}
 
     def __call__(
         self, load: npt.NDArray[Any], num_slots: int, num_groups: int, num_nodes: int, num_devices: int
     ) -> Integers:
         """Return ``physical_to_logical[L, P]`` for ``load[L, E]``."""
         load = np.asarray(load)
-        more = {"enable_hierarchical": bool(num_groups) and num_groups % num_nodes == 0} if self._asks else {}
+        known = {
+            "enable_hierarchical": bool(num_groups) and num_groups % num_nodes == 0,
+            "active_ranks": self.to_tensor(np.ones(num_devices, np.int32)),
+        }
+        more = {name: value for name, value in known.items() if name in self._asked}
         returned = self.function(self.to_tensor(load.copy()), num_slots, num_groups, num_nodes, num_devices, **more)
         return read_placement(returned, load, num_slots)
 

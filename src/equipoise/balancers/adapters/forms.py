@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, partial
@@ -40,6 +40,8 @@ class Form:
         ``adapt(found)``: the balancer that its role knows how to call.
     general
         Whether it fits much that has a form of its own: it is asked last.
+    told
+        Whether it says nothing about the role: only where that is told, it is asked at all.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Form:
     recognises: Callable[[Any, list[str]], bool]
     adapt: Callable[[Any], Any]
     general: bool = False
+    told: bool = False
 
 
 @cache
@@ -79,8 +82,8 @@ def form_named(name: str, role: str | None = None) -> Form:
 def form_of(found: Any, role: str | None = None) -> Form | None:
     """Return the form that a function, class or object has, of this role or of any; None for a plain one."""
     names = [parameter.name for parameter in parameters(found)]
-    fitting = (form for form in all_forms() if role in (None, form.role) and form.recognises(found, names))
-    return next(fitting, None)
+    asked = (form for form in all_forms() if role == form.role or (role is None and not form.told))
+    return next((form for form in asked if form.recognises(found, names)), None)
 
 
 def role_of(found: Any) -> Role | None:
@@ -88,6 +91,10 @@ def role_of(found: Any) -> Role | None:
     roles = all_roles()
     if (form := form_of(found)) is not None:
         return roles[form.role]
+    declared = getattr(found, "capabilities", ())
+    kinds = [role for role in roles.values() if isinstance(declared, Iterable) and {*declared} & {*role.kinds}]
+    if len(kinds) == 1:
+        return kinds[0]
     known = parameters(found)
     names = {parameter.name for parameter in known}
     required = {p.name for p in known if p.default is p.empty and p.kind in _POSITIONAL}
@@ -134,9 +141,13 @@ def as_given(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def to_tensor_of(function: Any) -> ToTensor:
     """Return what makes a torch tensor for a function or class of a module that uses torch, else :func:`as_given`."""
-    torch = sys.modules.get("torch")
-    used = torch is not None and (inspect.isbuiltin(function) or torch in _modules(function))
-    return torch.from_numpy if used else as_given  # type: ignore[union-attr]
+    used = "torch" in sys.modules and (inspect.isbuiltin(function) or uses(function, "torch"))
+    return sys.modules["torch"].from_numpy if used else as_given
+
+
+def uses(found: Any, name: str) -> bool:
+    """Whether the module that a function, method, partial, class or object is written in has a name for a module."""
+    return name in sys.modules and sys.modules[name] in _modules(found)
 
 
 def _modules(found: Any) -> list[Any]:

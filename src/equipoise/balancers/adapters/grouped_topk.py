@@ -1,4 +1,4 @@
-"""vLLM's and SGLang's ``grouped_topk``, ``biased_grouped_topk`` and ``fused_topk``."""
+"""vLLM's and SGLang's ``grouped_topk``, ``biased_grouped_topk``, ``fused_topk`` and ``select_experts``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from equipoise.balancers.adapters.router_answers import items_of, logits_of
 from equipoise.routing import Routing
 
 _BIASES = {"e_score_correction_bias", "correction_bias"}
+_LOGITS, _TOP_KS = {"gating_output", "router_logits"}, {"topk", "top_k"}
 
 
 class GroupedTopK:
@@ -30,8 +31,8 @@ class GroupedTopK:
         self._biased = next(iter(_BIASES & set(self._known)), None)
         self._gate = str(self._known.get("scoring_func") or ("sigmoid" if self._biased else "softmax"))
         self.num_groups, self.topk_groups = self._known.get("num_expert_group"), self._known.get("topk_group")
-        if self.num_groups:
-            self.capabilities = frozenset({"group limited"})
+        normalises = {"weights: normalised"} if "renormalize" in self._known else set()
+        self.capabilities = frozenset(normalises | ({"group limited"} if self.num_groups else set()))
         by_two_best = self._biased and "num_expert_group" in self._known  # without a bias groups go by their maximum
         if self.num_groups or not by_two_best:
             self.__signature__ = inspect.signature(lambda scores, top_k: None)
@@ -41,10 +42,12 @@ class GroupedTopK:
         tokens, experts = scores.shape
         given: dict[str, Any] = {
             "hidden_states": self.to_tensor(np.zeros((tokens, 1), np.float32)),
-            "gating_output": self.to_tensor(logits_of(scores, self._gate)),
-            "topk": top_k,
+            **dict.fromkeys(_LOGITS, self.to_tensor(logits_of(scores, self._gate))),
+            **dict.fromkeys(_TOP_KS, top_k),
             "renormalize": True,
         }
+        if self._known.get("use_grouped_topk") is None:
+            given["use_grouped_topk"] = bool(self.num_groups) or num_groups > 1
         if not self.num_groups:
             given |= {"num_expert_group": num_groups, "topk_group": topk_groups}
         if self._biased and self._known[self._biased] is None:
@@ -54,10 +57,16 @@ class GroupedTopK:
         return Routing(ids, weights)
 
 
+def _is_topk(found: Any, names: list[str]) -> bool:
+    known = set(names)
+    called = "gating_output" in known or {"hidden_states", "router_logits"} <= known
+    return called and bool(_TOP_KS & known) and not isinstance(found, type)
+
+
 FORM = Form(
     name="grouped-topk",
     role="router",
     example="grouped_topk(hidden_states, gating_output, topk, renormalize, ...) -> (weights, ids)",
-    recognises=lambda found, names: {"gating_output", "topk"} <= set(names) and not isinstance(found, type),
+    recognises=_is_topk,
     adapt=lambda found: GroupedTopK(found, to_tensor_of(found)),
 )

@@ -18,26 +18,33 @@ _RANDOM = ("use_rts", "top2_2nd_expert_sampling")
 
 
 class GshardGating:
-    """A router from ``gating(logits, capacity_factor, min_capacity, ...)``.
+    """A router from ``gating(logits, capacity_factor, min_capacity, ...)``, in float32 as DeepSpeed's gate calls it.
 
     It returns ``(l_aux, combine[T, E, C], dispatch[T, E, C], exp_counts)``; a token that finds its expert full is
-    dropped, and who comes first matters ("online"). The factor is 1 and the least capacity 0, unless a
-    ``functools.partial`` says otherwise.
+    dropped. The factor is 1, which makes the capacity ceil(T K / E), and the least capacity 0, unless a
+    ``functools.partial`` says otherwise. Tokens are served in turn ("online", "first come") but where the least
+    probable or random ones are dropped.
     """
-
-    capabilities = frozenset({"drops", "online"})
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
         self.function = function
         self.to_tensor = to_tensor
         self._known = defaults_of(function)
-        set_already = _set_by_partials(function)
+        said = _set_by_partials(function)
         settings: dict[str, Any] = {"capacity_factor": 1.0, "min_capacity": 0, **dict.fromkeys(_RANDOM, False)}
-        self._settings = {
-            name: value for name, value in settings.items() if name in self._known and name not in set_already
+        self._settings = {name: value for name, value in settings.items() if name in self._known and name not in said}
+        drops = self._known.get("drop_tokens") is not False
+        random = any(said.get(name) for name in _RANDOM)
+        in_turn = drops and not random and self._known.get("drop_policy") != "probs"
+        within = said.get("capacity_factor", 1) <= 1 and said.get("min_capacity", 0) <= 0
+        says = {
+            "drops": drops,
+            "respects capacity": drops and within,
+            "online": in_turn,
+            "first come": in_turn,
+            "random": random,
         }
-        if any(set_already.get(name) for name in _RANDOM):
-            self.capabilities = frozenset({"drops", "online", "random"})
+        self.capabilities = frozenset(name for name, holds in says.items() if holds)
         self._top_k = None if "k" in self._known else 2 if "2" in _name(function) else 1
 
     def accepts(self, tokens: int, experts: int, top_k: int) -> bool:
@@ -47,7 +54,8 @@ class GshardGating:
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Return the mask ``[T, E]`` of what was dispatched, and the weights it is combined with."""
         chosen = {} if self._top_k else {"k": top_k}
-        returned = self.function(self.to_tensor(logits_of(scores, "softmax")), **chosen, **self._settings)
+        logits = logits_of(scores, "softmax").astype(np.float32)
+        returned = self.function(self.to_tensor(logits), **chosen, **self._settings)
         items = items_of(returned, 3, "(l_aux, combine, dispatch, exp_counts)")
         combine, dispatch = numbers(items[1], "the combine weights"), numbers(items[2], "the dispatch mask")
         if dispatch.ndim != 3 or combine.shape != dispatch.shape:

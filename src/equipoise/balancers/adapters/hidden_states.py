@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, parameters, to_tensor_of
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, to_tensor_of
+from equipoise.balancers.adapters.modules import (
+    buffers_of,
+    fill,
+    gate_of,
+    gates,
+    groups_of,
+    is_half,
+    second_is_a_bias,
+    top_k_of,
+)
 from equipoise.balancers.adapters.router_answers import balancing_bias, is_parameter, items_of, logits_of, numbers
 from equipoise.errors import TargetError
 from equipoise.roles.router import choice_of
@@ -22,21 +31,23 @@ from equipoise.routing import Routing
 HIDDEN = ("hidden", "x", "input", "inp", "token")
 """How the first parameter of such a module begins."""
 
-TOP_K = ("top_k", "topk", "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk", "k")
-"""Where modules keep K."""
-
-GATES = ("score_func", "scoring_func", "score_function")
-"""Where modules keep the name of their gate."""
-
 
 class HiddenStates:
     """A router from a module ``module(hidden[T, H])`` with a weight ``[E, H]``, H at least E.
 
-    Where the module names its gate (:data:`GATES`) the logits are chosen so that the gate gives the scores; else the
-    scores are the logits. It returns ids and weights, in any order and with anything beside them; of logits alone the K
-    largest are taken. It stays in the mode that it was given in, so that one in training moves a bias of its own; with
-    buffers it can be reset, and takes ``training``. A bias that it takes as its second argument is kept here and moved
-    as torchtitan's optimizer hook does: against the sign of the overload, by :attr:`RATE`, and to a mean of zero.
+    Where the module says which gate it has, or calls one alone, the logits are chosen so that the gate gives the
+    scores; else, and in half precision, the scores are the logits. It returns ids and weights, in any order and with
+    anything beside them; of logits alone the K largest are taken. Hidden states go in as ``[1, T, H]`` where it takes
+    no others.
+
+    It stays in the mode that it was given in, so that one in training moves a bias of its own. One whose buffers move
+    in a call can be reset, and takes ``training``. A bias of its own that a call does not move balances nothing and is
+    not shown; beside a sigmoid, a bias of -1 there makes scores between -1 and 0. A bias that it takes as its second
+    argument is kept here and moved as torchtitan's optimizer hook does: against the sign of the overload, by
+    :attr:`RATE`, and to a mean of zero.
+
+    A module that has groups takes ``num_groups`` and ``topk_groups``; one that is made with several is "group limited".
+    Where groups are single experts and it raises, as those that rank groups by their two best do, that is a refusal.
     """
 
     RATE = 1e-3
@@ -44,34 +55,67 @@ class HiddenStates:
     def __init__(self, module: Any, to_tensor: ToTensor = as_given) -> None:
         self._given = module
         self.to_tensor = to_tensor
-        self._experts, self._width = next(gates(module))[1].shape
-        top_k = next((k for name in TOP_K if isinstance(k := getattr(module, name, None), int)), None)
+        weight = next(gates(module))[1]
+        self._experts, self._width = weight.shape
+        top_k = top_k_of(module)
         self.sizes = None if top_k is None else (self._experts, top_k)
-        self._gate = next((str(one) for name in GATES if (one := getattr(module, name, None)) is not None), "")
-        self.capabilities = frozenset() if self._gate else frozenset({"logits"})
-        self._takes_bias = any("bias" in name for name in _names(module)[1:2])
+        self._gate = "" if is_half(weight) else gate_of(module)
+        self._takes_bias = second_is_a_bias(module)
+        self._groups = groups_of(module)
+        limits = [getattr(module, name) for name in self._groups or ()]
+        limited = bool(limits and all(limits) and limits[0] > 1)
+        if limited:
+            self.num_groups, self.topk_groups = limits
+        says = {"logits": not self._gate, "half precision": is_half(weight), "group limited": limited}
+        self.capabilities = frozenset(name for name, holds in says.items() if holds)
+        self._three = self._constant = self._sinks = False
         self._forget()
-        stateful = any(True for _ in getattr(module, "buffers", tuple)())
+        self._try()
+        stateful = bool(buffers_of(module)) and not self._constant
         if self._takes_bias or stateful:
             self.reset = self._forget
-        if not stateful:
-            self.__signature__ = inspect.signature(lambda scores, top_k: None)
+        takes = {"scores", "top_k", *(["training"] if stateful else [])}
+        takes |= {"num_groups", "topk_groups"} if self._groups and not limited else set()
+        own = inspect.signature(self.__call__).parameters.values()
+        self.__signature__ = inspect.Signature([parameter for parameter in own if parameter.name in takes])
 
     def _forget(self) -> None:
         """Start from a copy of the module as it was given, with an identity for its weight."""
         self.module = copy.deepcopy(self._given)
         owner, self._weight = next(gates(self.module))
-        _fill(self._weight, np.eye(self._experts, self._width))
+        fill(self._weight, np.eye(self._experts, self._width))
         offset = getattr(owner, "bias", None)
         if getattr(offset, "shape", None) == (self._experts,) and (owner is not self.module or is_parameter(offset)):
-            _fill(owner.bias, np.zeros(self._experts))
+            fill(owner.bias, np.zeros(self._experts))
         self._updated = np.zeros(self._experts, np.float32) if self._takes_bias else None
+
+    def _try(self) -> None:
+        """Find out by one unbalanced batch whether hidden states have three axes, and whether a call moves buffers."""
+        scores = np.tile(np.linspace(0.9, 0.1, self._experts, dtype=np.float32), (2, 1))
+        before = buffers_of(self.module)
+        for self._three in (False, True):
+            try:
+                self._ask(scores)
+                break
+            except (ValueError, IndexError):
+                continue
+            except Exception:
+                break
+        else:
+            self._three = False
+        unbalanced = self.sizes is not None and self.sizes[1] < self._experts
+        same = all(np.array_equal(*pair) for pair in zip(before, buffers_of(self.module), strict=True))
+        self._constant = unbalanced and same
+        self._forget()
+        bias = balancing_bias(self.module, self._experts)
+        zero = bias is not None and not numbers(bias, "the bias").any()
+        self._sinks = self._constant and self._gate == "sigmoid" and self._updated is None and zero
 
     @property
     def bias(self) -> Any:
         """The bias that balances, ``[E]``."""
         found = balancing_bias(self.module, self._experts) if self._updated is None else self._updated
-        if found is None:
+        if found is None or (self._updated is None and self._constant):
             raise AttributeError("bias")
         return found
 
@@ -79,7 +123,15 @@ class HiddenStates:
         """Say whether E and K are those of the module."""
         return experts == self._experts and self.sizes in (None, (experts, top_k))
 
-    def __call__(self, scores: npt.NDArray[Any], top_k: int, *, training: bool | None = None) -> Any:
+    def __call__(
+        self,
+        scores: npt.NDArray[Any],
+        top_k: int,
+        *,
+        training: bool | None = None,
+        num_groups: int = 1,
+        topk_groups: int = 1,
+    ) -> Any:
         """Return ids, or a mask, and weights; with ``training`` after the module's own ``train(training)``."""
         tokens, experts = scores.shape
         if not self.accepts(tokens, experts, top_k):
@@ -87,19 +139,42 @@ class HiddenStates:
             raise TargetError(f"it is made for {own}, not for {experts} and K = {top_k}")
         if training is not None:
             self.module.train(training)
-        hidden = np.zeros((tokens, self._width), scores.dtype)
-        hidden[:, :experts] = logits_of(scores, self._gate)
-        tensor = self.to_tensor(hidden)
-        if hasattr(tensor, "to"):
-            tensor = tensor.to(self._weight.dtype)
-        more = [] if self._updated is None else [self.to_tensor(self._updated.copy())]
-        returned = self.module(tensor, *more)
+        given = [getattr(self.module, name) for name in self._groups or ()]
+        if self._groups and num_groups > 1:
+            self._set_groups([num_groups, topk_groups])
+        number = getattr(self.module, self._groups[0]) if self._groups else None
+        try:
+            returned = self._ask(scores)
+        except Exception as error:
+            if number != experts:
+                raise
+            raise TargetError("a group of one expert has no two best", "raises", on_purpose=True) from error
+        finally:
+            self._set_groups(given)
         routed = choice_of(plain_items(returned), tokens, experts, top_k)
         if routed is None:
             return _largest(returned, scores, top_k)
         if self._updated is not None:
             self._move(routed)
         return routed
+
+    def _ask(self, scores: npt.NDArray[Any]) -> Any:
+        """Return what the module returns for hidden states of which it makes these scores."""
+        if self._sinks:
+            sunk = bool(scores.size) and -1 <= scores.min() < 0 and scores.max() <= 0
+            fill(balancing_bias(self.module, self._experts), np.full(self._experts, -1.0 if sunk else 0.0))
+            scores = scores + 1 if sunk else scores
+        hidden = np.zeros((len(scores), self._width), scores.dtype)
+        hidden[:, : self._experts] = logits_of(scores, self._gate)
+        tensor = self.to_tensor(hidden[None] if self._three else hidden)
+        if hasattr(tensor, "to"):
+            tensor = tensor.to(self._weight.dtype)
+        more = [] if self._updated is None else [self.to_tensor(self._updated.copy())]
+        return self.module(tensor, *more)
+
+    def _set_groups(self, limits: list[Any]) -> None:
+        for name, value in zip(self._groups or (), limits, strict=True):
+            setattr(self.module, name, value)
 
     def _move(self, routed: Routing) -> None:
         assert self._updated is not None
@@ -121,32 +196,6 @@ def _largest(returned: Any, scores: npt.NDArray[Any], top_k: int) -> Routing:
     if logits.shape != scores.shape or logits.dtype.kind != "f":
         raise TargetError(f"it returned neither experts nor logits of shape {scores.shape}", "gives no routing")
     return Routing(np.argsort(-logits, axis=1, kind="stable")[:, :top_k])
-
-
-def gates(module: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the matrices ``[E, H]`` that a module can make logits with, each with the module or layer that has it."""
-    layers = [module, *(value for value in _parts(module) if value is not module)]
-    for layer in layers:
-        for name in ("weight", "gate_weight", "wg", "kernel"):
-            weight = getattr(layer, name, None)
-            if weight is not None and len(getattr(weight, "shape", ())) == 2 and weight.shape[0] <= weight.shape[1]:
-                yield layer, weight
-
-
-def _parts(module: Any) -> list[Any]:
-    if callable(listed := getattr(module, "modules", None)):
-        return list(listed())
-    return [value for value in vars(module).values() if hasattr(value, "weight")] if hasattr(module, "__dict__") else []
-
-
-def _fill(array: Any, values: npt.NDArray[Any]) -> None:
-    target = array.detach() if hasattr(array, "detach") else array
-    made = values.astype(target.dtype) if isinstance(target, np.ndarray) else target.new_tensor(values.tolist())
-    target[...] = made
-
-
-def _names(module: Any) -> list[str]:
-    return [parameter.name for parameter in parameters(module)]
 
 
 def _makes_its_logits(found: Any, names: list[str]) -> bool:

@@ -29,12 +29,21 @@ class MegatronRouter:
         self.to_tensor = to_tensor
         config = module.config
         self.sizes = int(config.num_moe_experts), int(module.topk)
-        self._gate = str(getattr(module, "score_function", "softmax"))
+        by_quantiles = getattr(module, "qb_beta", None) is not None  # which balances the logits themselves
+        self._gate = "" if by_quantiles else str(getattr(module, "score_function", "softmax"))
         self._rate = float(getattr(config, "moe_router_bias_update_rate", 1e-3))
         self.num_groups = getattr(config, "moe_router_num_groups", None)
         self.topk_groups = getattr(config, "moe_router_group_topk", None)
-        drops = getattr(config, "moe_expert_capacity_factor", None) is not None
-        self.capabilities = frozenset(["drops"] * drops + ["group limited"] * bool(self.num_groups))
+        factor = getattr(config, "moe_expert_capacity_factor", None)
+        by_position = factor is not None and getattr(config, "moe_token_drop_policy", "") == "position"
+        says = {
+            "drops": factor is not None,
+            "respects capacity": factor is not None and factor <= 1,
+            "online": by_position,
+            "first come": by_position,
+            "group limited": bool(self.num_groups),
+        }
+        self.capabilities = frozenset(name for name, holds in says.items() if holds)
         self.reset()
 
     def reset(self) -> None:

@@ -13,29 +13,34 @@ from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, paramet
 from equipoise.balancers.adapters.router_answers import is_parameter
 from equipoise.roles.router import ROLE
 
+_BFLOAT16 = inspect.Parameter("bfloat16", inspect.Parameter.KEYWORD_ONLY, default=False)
+
 
 class TensorRouter:
     """A router from a function, class or module that takes tensors; whatever else it has is its own.
 
-    A module is copied, so that the caller's stays as it is; one with buffers can be reset to what they were.
+    A module is copied, so that the caller's stays as it is; one with buffers can be reset to what they were. With
+    ``bfloat16`` the scores are given as a tensor of that type, which NumPy has not.
     """
 
     def __init__(self, router: Any, to_tensor: ToTensor = as_given) -> None:
         made = router() if isinstance(router, type) else router
         self.to_tensor = to_tensor
-        self.__signature__ = inspect.Signature(parameters(made))
+        known = [*parameters(made), *([] if to_tensor is as_given else [_BFLOAT16])]
+        self.__signature__ = inspect.Signature(sorted(known, key=lambda parameter: parameter.kind))
         self._given = made
         self._router = copy.deepcopy(made) if hasattr(made, "state_dict") else made
         if any(True for _ in getattr(made, "buffers", tuple)()) and not hasattr(made, "reset"):
             self.reset = self._reset
 
-    def __call__(self, scores: npt.NDArray[Any], top_k: int, **keywords: Any) -> Any:
+    def __call__(self, scores: npt.NDArray[Any], top_k: int, *, bfloat16: bool = False, **keywords: Any) -> Any:
         """Return what the router returns for tensors."""
         given = {
             name: self.to_tensor(value.copy()) if isinstance(value, np.ndarray) else value
             for name, value in keywords.items()
         }
-        return self._router(self.to_tensor(scores.copy()), top_k, **given)
+        tensor = self.to_tensor(scores.copy())
+        return self._router(tensor.bfloat16() if bfloat16 else tensor, top_k, **given)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, to_tensor_of
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, defaults_of, to_tensor_of
 from equipoise.balancers.adapters.router_answers import items_of, numbers
 from equipoise.routing import Routing
 
@@ -17,14 +17,17 @@ class TutelCritical:
     """A router from ``extract_critical(scores, top_k, ...)``, with the function's own capacity factor.
 
     It returns ``(experts, indices, locations, gates, capacity), loss``: K vectors ``[T]`` each. What lies at or beyond
-    the capacity of its expert is dropped.
+    the capacity of its expert, K ceil(T / E) times the factor, is dropped. A factor of 0 says that nothing is. Who
+    comes first is served first ("online", "first come") unless tokens are ranked by their scores.
     """
-
-    capabilities = frozenset({"drops", "online"})
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
         self.function = function
         self.to_tensor = to_tensor
+        known = defaults_of(function)
+        drops = known.get("capacity_factor") != 0
+        online = drops and not known.get("batch_prioritized_routing")
+        self.capabilities = frozenset(["drops"] * drops + ["online", "first come"] * online)
 
     def __call__(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Return ids ``[T, K]``, -1 for what is dropped, and the gates."""

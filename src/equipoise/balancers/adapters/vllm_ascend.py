@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, required_parameters, to_tensor_of
+from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, required_parameters, to_tensor_of, uses
 from equipoise.errors import TargetError
 from equipoise.roles.placer import Integers, read_integers, read_placement
 
@@ -78,7 +79,10 @@ def _is_policy(found: Any, names: list[str]) -> bool:
 def _adapt(found: Any) -> AscendPolicy:
     """Make the object of a class, with None for every configuration that it wants."""
     policy = found(*[None for _ in required_parameters(found)]) if isinstance(found, type) else found
-    return AscendPolicy(policy, to_tensor_of(found.rebalance_experts))
+    to_tensor = to_tensor_of(found.rebalance_experts)
+    if to_tensor is as_given and not uses(found.rebalance_experts, "numpy"):
+        to_tensor = getattr(sys.modules.get("torch"), "from_numpy", as_given)  # what the worker hands over
+    return AscendPolicy(policy, to_tensor)
 
 
 FORM = Form(

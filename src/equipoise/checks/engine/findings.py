@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from equipoise import __version__
-from equipoise.checks.engine.registry import CHECKS
+from equipoise.checks.engine.production import LARGEST, Production, Sizes
+from equipoise.checks.engine.registry import CHECKS, select
 from equipoise.errors import EquipoiseError, InvalidFile
 from equipoise.files import write_whole
 from equipoise.roles import role_named
@@ -26,6 +27,7 @@ PHASES = {
     "boundary": "a boundary case, made smaller",
     "search": "search",
     "sequence": "search among sequences of steps",
+    "production": "production sizes, made smaller",
 }
 """Where a finding came from, in words."""
 
@@ -53,6 +55,8 @@ class Finding:
         Name of the target's call form, where somebody has said it.
     declares
         What somebody has declared for the target.
+    recipe
+        Sizes and seed that its family makes the case of, where it is so made: a large one is not written out.
     """
 
     check: str
@@ -67,6 +71,7 @@ class Finding:
     origin: str = ""
     form: str | None = None
     declares: tuple[str, ...] = ()
+    recipe: tuple[Sizes, int] | None = None
 
     @property
     def behaviour(self) -> tuple[str, str, str]:
@@ -83,14 +88,22 @@ class Finding:
     @property
     def id(self) -> str:
         """Six hexadecimal digits: the hash of check, target and case."""
-        content = json.dumps([self.check, self.target, self.case.to_json()], sort_keys=True)
+        content = json.dumps([self.check, self.target, self._written_case()], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:6]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as JSON values."""
-        words = {name: value for name, value in asdict(self).items() if name not in ("case", "better")}
+        left_out = ("case", "better", "recipe")
+        words = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out}
         head = {"schema": SCHEMA, "id": self.id, "equipoise": __version__}
-        return head | words | {"declares": [*self.declares], "better": self.better, "case": self.case.to_json()}
+        return head | words | {"declares": [*self.declares], "better": self.better, "case": self._written_case()}
+
+    def _written_case(self) -> dict[str, Any]:
+        """Return the case, or what makes it again if it is large."""
+        if self.recipe is None or self.case.size <= LARGEST:
+            return self.case.to_json()
+        sizes, seed = self.recipe
+        return {"sizes": list(sizes), "seed": seed}
 
     def save(self, folder: Path = FOLDER) -> Path:
         """Write the finding, whole or not at all."""
@@ -147,11 +160,24 @@ def load(name: str, folder: Path = FOLDER) -> Finding:
         words = {key: str(content[key]) for key in ("check", "role", "target", "severity", "kind", "message")}
         found_by = {key: str(content[key]) for key in ("phase", "origin", "form") if content.get(key) is not None}
         declares = tuple(map(str, content.get("declares", ())))
-        case = role_named(words["role"]).case.from_json(content["case"])
+        case, recipe = _case(content["case"], words["check"], words["role"])
     except OSError as error:
         raise InvalidFile(f"no finding {name!r}: {path} cannot be read ({error.strerror})") from error
     except InvalidFile:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, EquipoiseError) as error:
         raise InvalidFile(f"{path} is no finding: {error}") from error
-    return Finding(**words, case=case, better=content.get("better"), declares=declares, **found_by)
+    return Finding(**words, case=case, better=content.get("better"), declares=declares, recipe=recipe, **found_by)
+
+
+def _case(document: dict[str, Any], check: str, role: str) -> tuple[Case, tuple[Sizes, int] | None]:
+    """Return the case, and what it was made of if it was made again."""
+    if set(document) != {"sizes", "seed"}:
+        return role_named(role).case.from_json(document), None
+    family = next((entry.cases for entry in select(role) if entry.name == check), None)
+    if not isinstance(family, Production):
+        raise InvalidFile(f"its case has to be made by {check!r}, which this version does not have")
+    sizes, seed = tuple(map(int, document["sizes"])), int(document["seed"])
+    if not family.has(sizes):
+        raise InvalidFile(f"the sizes {list(sizes)} are too large, or none of {check}")
+    return family.case(sizes, seed), (sizes, seed)

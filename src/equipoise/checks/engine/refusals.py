@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
-from typing import Any
 
 from equipoise.balancers.balancer import Balancer
 from equipoise.balancers.refusing import answers_something, is_refusal
@@ -43,12 +42,16 @@ class Refusals:
     """What a balancer took and what it refused, over all its checks."""
 
     balancer: Balancer
-    taken: set[Shape] = field(default_factory=set)
     refused: dict[Shape, list[str]] = field(default_factory=dict)
 
-    def accept(self, arguments: Sequence[Any]) -> None:
-        """Note a call that was answered."""
-        self.taken.add(tuple(self.balancer.role.shape(*arguments)))
+    def __post_init__(self) -> None:
+        """Begin with nothing taken."""
+        self.balancer.answered = frozenset()
+
+    @property
+    def taken(self) -> frozenset[Shape]:
+        """Sizes that were answered: not all that were tried, as a check need not ask for every case."""
+        return self.balancer.answered
 
     def refuses(self, error: TargetError) -> bool:
         """Whether this error refuses the sizes of its input; it is noted then."""
@@ -83,7 +86,7 @@ class Refusals:
         return sorted(counted, key=lambda refusal: -refusal.cases)
 
 
-def explain(role: Role, refused: set[Shape], taken: set[Shape]) -> list[tuple[str, list[Shape]]]:
+def explain(role: Role, refused: Set[Shape], taken: Set[Shape]) -> list[tuple[str, list[Shape]]]:
     """Return statements about sizes that hold of refused shapes and of no taken one, and the shapes of each.
 
     Of the simple statements the one that explains most is taken again and again, the first of equals. What none
@@ -102,7 +105,7 @@ def explain(role: Role, refused: set[Shape], taken: set[Shape]) -> list[tuple[st
     return found + [(words, [shape]) for words, shape in zip(sizes, left, strict=True)]
 
 
-def _statements(letters: Sequence[str], refused: set[Shape], taken: set[Shape]) -> Iterator[tuple[str, str]]:
+def _statements(letters: Sequence[str], refused: Set[Shape], taken: Set[Shape]) -> Iterator[tuple[str, str]]:
     """Yield simple statements about sizes in words and as conditions, the simplest first."""
     for a in letters:
         yield f"{a} = 1", f"{a} == 1"
@@ -115,6 +118,9 @@ def _statements(letters: Sequence[str], refused: set[Shape], taken: set[Shape]) 
         for c in (c for c in letters if c not in (a, b)):
             yield f"{a}*{b} not divisible by {c}", f"{a} * {b} % {c} != 0"
             yield f"{a}*{b} < {c}", f"{a} * {b} < {c}"
+    for a in letters:
+        for b, c in combinations((letter for letter in letters if letter != a), 2):
+            yield f"{a} > {b} + {c}", f"{a} > {b} + {c}"
     for place, a in enumerate(letters):
         for divisor in (2, 4, 8):
             yield f"{a} not divisible by {divisor}", f"{a} % {divisor} != 0"

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from equipoise.errors import InvalidProblem
 from equipoise.roles import role_named
+from equipoise.roles.role import with_any_number
 
 Severity = Literal["error", "warning"]
 
-PARTS = ("answers", "invariance", "quality", "state")
-"""Modules of a role's checks, in the order in which they run."""
+PARTS = ("answers", "weights", "groups", "values", "invariance", "quality", "state", "production")
+"""Modules of checks that a role may have, in the order in which they run."""
 
 
 SIZES: ContextVar[tuple[int, ...] | None] = ContextVar("sizes", default=None)
@@ -84,7 +85,8 @@ class Check:
     role
         Name of the role whose property it is.
     function
-        ``function(balancer, case, settings)``: raises :class:`Failure` where the property is broken.
+        ``function(balancer, case, settings)``: raises :class:`Failure` where the property is broken; may return a
+        statement, one sentence on what the balancer does where nothing is promised.
     cases
         Family of the cases it is tried on.
     part
@@ -101,7 +103,7 @@ class Check:
 
     name: str
     role: str
-    function: Callable[..., None]
+    function: Callable[..., str | None]
     cases: Family
     part: str
     since: str = "0.1"
@@ -116,11 +118,12 @@ class Check:
 
     def skipped(self, capabilities: frozenset[str]) -> str | None:
         """Say why the check says nothing about such a target; None if it does."""
+        shown = set(map(with_any_number, capabilities))
         for need in self.needs:
-            if not capabilities & set(need.split("|")):
+            if not shown & set(need.split("|")):
                 return f"the target lacks: {need.replace('|', ' or ')}"
         for exemption in self.unless:
-            if exemption in capabilities:
+            if exemption in shown:
                 return f"the target declares: {exemption}"
         return None
 
@@ -142,10 +145,10 @@ def check(
     needs: Iterable[str] = (),
     unless: Iterable[str] = (),
     severity: Severity = "error",
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+) -> Callable[[Callable[..., str | None]], Callable[..., str | None]]:
     """Register a function as a check under its own name."""
 
-    def add(function: Callable[..., None]) -> Callable[..., None]:
+    def add(function: Callable[..., str | None]) -> Callable[..., str | None]:
         part = function.__module__.rpartition(".")[2]
         register(Check(function.__name__, role, function, cases, part, since, tuple(needs), tuple(unless), severity))
         return function

@@ -31,6 +31,10 @@ class Outcome:
         Why the check says nothing about this target; None where it was tried.
     gave_up
         Whether a time limit struck before all cases were tried and nothing was found: neither passed nor failed.
+    slow
+        Which call took too long, where that is why it gave up.
+    statement
+        What the target does where it promises nothing, for information.
     """
 
     check: str
@@ -39,6 +43,8 @@ class Outcome:
     refused: int = 0
     skipped: str | None = None
     gave_up: bool = False
+    slow: str = ""
+    statement: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -53,7 +59,7 @@ class Outcome:
     def sentence(self) -> str:
         """The verdict and, of a check that says nothing, why."""
         if self.gave_up:
-            return f"gave up after {self.cases} cases"
+            return f"gave up after {self.cases} cases{': ' * bool(self.slow)}{self.slow}"
         return self.verdict if self.skipped is None else f"{self.verdict}: {self.skipped}"
 
 
@@ -71,6 +77,8 @@ class Report:
         As the run had it.
     refusals
         Inputs that the target refuses, for information.
+    misspelt
+        What it declares that its role nearly knows, each in a sentence.
     """
 
     target: str
@@ -78,6 +86,7 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     max_gap: float | None = None
     refusals: list[Refusal] = field(default_factory=list)
+    misspelt: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -89,6 +98,11 @@ class Report:
     def gave_up(self) -> list[Outcome]:
         """Checks that a time limit ended before they could say anything."""
         return [outcome for outcome in self.outcomes if outcome.gave_up]
+
+    @property
+    def statements(self) -> list[str]:
+        """What the target does where it promises nothing, in sentences."""
+        return [outcome.statement for outcome in self.outcomes if outcome.statement is not None]
 
     @property
     def ran(self) -> int:
@@ -134,7 +148,8 @@ class Report:
         ]
         head = {"schema": SCHEMA, "target": self.target, "role": self.role, "passed": self.passed}
         refusals = [asdict(refusal) for refusal in self.refusals]
-        return {**head, "gave_up": len(self.gave_up), "refusals": refusals, "checks": checks}
+        information = {"refusals": refusals, "statements": self.statements}
+        return {**head, "gave_up": len(self.gave_up), **information, "checks": checks}
 
     def json(self) -> str:
         """Return :meth:`to_dict` as text."""
@@ -149,9 +164,11 @@ class Report:
         totals = {name: str(verdicts.count(verdict)) for name, verdict in counted.items()}
         attributes = {"name": f"equipoise {self.role} {self.target}", "tests": str(len(verdicts)), **totals}
         suite = ElementTree.Element("testsuite", attributes)
-        if self.refusals:
+        information = [("refuses", self.refuses)] * bool(self.refusals) + [("states", one) for one in self.statements]
+        if information:
             properties = ElementTree.SubElement(suite, "properties")
-            ElementTree.SubElement(properties, "property", {"name": "refuses", "value": self.refuses})
+            for name, value in information:
+                ElementTree.SubElement(properties, "property", {"name": name, "value": value})
         for outcome in self.outcomes:
             case = ElementTree.SubElement(suite, "testcase", {"name": outcome.check, "classname": self.target})
             if outcome.skipped is not None:
@@ -168,5 +185,7 @@ class Report:
         counts = f"{self.ran} checks ran, {len(self.outcomes) - self.ran} skipped, "
         counts += f"{len(self.gave_up)} gave up, " * bool(self.gave_up) + f"{len(self.findings)} found something"
         refused = [f"\nrefuses: {self.refuses}"] if self.refusals else []
+        refused += [f"\nWarning: {sentence}" for sentence in self.misspelt]
+        stated = [f"\nnot promised: {one}" for one in self.statements]
         found = [f"\n{one.describe(self.max_gap)}" for one in self.findings]
-        return "\n".join([*lines, *refused, *found, f"\n{counts}"])
+        return "\n".join([*lines, *refused, *stated, *found, f"\n{counts}"])

@@ -30,6 +30,7 @@ class Battery:
         self.refusals = Refusals(balancer)
         self._reported: dict[Behaviour, str] = {}
         self._hangs: list[str] = []
+        self._slow = ""
 
     def run(self, entry: Check, deadline: float = float("inf")) -> Outcome:
         """Try one check, until the deadline of :func:`time.monotonic` at the latest."""
@@ -38,8 +39,11 @@ class Battery:
             return Outcome(entry.name, skipped=reason)
         if len(self._hangs) >= MOST_HANGS:
             return Outcome(entry.name, skipped=f"the target hangs: see {self._hangs[0]}")
+        if self._slow and entry.part == "production":
+            return Outcome(entry.name, skipped=f"the target is slow: see {self._slow}")
         known = {key for key, first in self._reported.items() if first != entry.name}
         outcome = run_check(self.balancer, entry, self.settings, known, deadline, self.refusals)
+        self._slow = self._slow or entry.name * bool(outcome.slow)
         finding = outcome.finding
         if finding is None:
             return outcome
@@ -65,4 +69,6 @@ def run_checks(
     for entry in checks:
         progress(entry)
         outcomes.append(battery.run(entry, deadline))
-    return Report(balancer.name, balancer.role.name, outcomes, settings.max_gap, battery.refusals.found())
+    return Report(
+        balancer.name, balancer.role.name, outcomes, settings.max_gap, battery.refusals.found(), balancer.misspelt
+    )

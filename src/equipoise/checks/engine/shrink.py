@@ -112,7 +112,8 @@ def _plainer(case: C, holds: Callable[[C], bool]) -> C:
 
 def _plain_arrays(array: Array) -> Iterator[Array]:
     if array.dtype.kind == "f":
-        candidates = [np.zeros_like(array), np.full_like(array, 0.5), *(np.round(array, digits) for digits in range(4))]
+        rounded = (np.round(array.astype(np.float64), digits) for digits in range(4))
+        candidates = [np.zeros_like(array), np.full_like(array, 0.5), *rounded]
     elif array.dtype.kind in "iu":
         candidates = [np.zeros_like(array), np.minimum(array, 1), np.minimum(array, 9), array // 1000, array // 10]
     else:

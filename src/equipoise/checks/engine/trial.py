@@ -1,6 +1,7 @@
 """Trying one check: known cases and boundaries first, then a search by Hypothesis; what is found is made smaller.
 
-What is tried is decided by counts and the seed, never by the clock: the same verdict on every machine.
+A check of production sizes is tried on those alone. What is tried is decided by counts and the seed, never by the
+clock: the same verdict on every machine.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 import time
 import warnings
 from collections.abc import Callable, Container, Iterator
+from dataclasses import replace
 from typing import Any
 
 import hypothesis
@@ -19,12 +21,14 @@ from hypothesis.errors import HypothesisWarning
 from equipoise.balancers.balancer import Balancer
 from equipoise.checks.engine.findings import PROPERTY, Finding
 from equipoise.checks.engine.known import known_cases
+from equipoise.checks.engine.production import Production, Sizes, lowest
 from equipoise.checks.engine.refusals import Refusals
 from equipoise.checks.engine.registry import Check, Failure
 from equipoise.checks.engine.report import Outcome
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.engine.shrink import shrunk
 from equipoise.errors import TargetError
+from equipoise.roles import role_named
 from equipoise.roles.role import Case
 
 Behaviour = tuple[str, str, str]
@@ -50,16 +54,23 @@ def run_check(
     known_refusals = Refusals(balancer) if refusals is None else refusals
     deadline = min(deadline, time.monotonic() + settings.seconds)
     trial = _Trial(balancer, entry, settings, reported, deadline, known_refusals)
-    with contextlib.suppress(_Enough):
-        for known in known_cases(entry.role):
-            if entry.cases.admits(known.case) and trial.attempt(known.case, known.phase, known.origin) is not None:
-                break
-    if not trial.over:
-        _search(trial)
-    if trial.found is not None and not trial.over:
-        trial.steps = settings.shrink_steps
+    if isinstance(entry.cases, Production):
+        _climb(trial, entry.cases)
+    else:
         with contextlib.suppress(_Enough):
-            shrunk(trial.found.case, trial.still_fails)
+            for known in known_cases(entry.role):
+                if entry.cases.admits(known.case) and trial.attempt(known.case, known.phase, known.origin) is not None:
+                    break
+        if not trial.over:
+            _search(trial)
+    if trial.found is not None and not trial.over:
+        if isinstance(entry.cases, Production):
+            smallest = f"smallest sizes that fail: {_sizes(trial.found)}"
+            trial.found = replace(trial.found, message=f"{trial.found.message}; {smallest}")
+        else:
+            trial.steps = settings.shrink_steps
+            with contextlib.suppress(_Enough):
+                shrunk(trial.found.case, trial.still_fails)
     if trial.found is None and trial.refused and not known_refusals.answers_something:
         trial.found = trial.first_refused
     if trial.found is None and not trial.gave_up:
@@ -69,7 +80,9 @@ def run_check(
         if trial.refused and trial.tried < FEWEST:
             few = f"too few cases, the target refuses {trial.refused} of {trial.tried + trial.refused}"
             return Outcome(entry.name, trial.tried, refused=trial.refused, skipped=f"{few}: {trial.first_refused}")
-    return Outcome(entry.name, trial.tried, trial.found, trial.refused, gave_up=trial.gave_up and trial.found is None)
+    gave_up = trial.gave_up and trial.found is None
+    told = (trial.slow, trial.statement)
+    return Outcome(entry.name, trial.tried, trial.found, trial.refused, None, gave_up, *told)
 
 
 FEWEST = 5
@@ -97,8 +110,11 @@ class _Trial:
         self.steps: int | None = None
         self.tried = self.refused = 0
         self.found: Finding | None = None
+        self.statement: str | None = None
         self.first_refused: Finding | None = None
         self.gave_up = self.over = False
+        self.slow = ""
+        self.recipe: tuple[Sizes, int] | None = None
 
     def attempt(self, case: Case, phase: str, origin: str = "") -> Failure | TargetError | None:
         """Try a case if the target takes it; return the failure, and keep the case if no smaller one has failed."""
@@ -109,10 +125,12 @@ class _Trial:
             if self.steps == 0:
                 raise _Enough
             self.steps -= 1
+        calls = self.balancer.calls(case)
         try:
-            if not self.balancer.takes(*case.calls()[0]):
+            if not calls or not self.balancer.takes(*calls[0]):
                 return None
-            self.entry.function(self.balancer, case, self.settings)
+            said = self.entry.function(self.balancer, case, self.settings)
+            self.statement = self.statement or said
         except (Failure, TargetError) as failure:
             if isinstance(failure, TargetError) and self.refusals.refuses(failure):
                 self.refused += 1
@@ -122,6 +140,9 @@ class _Trial:
             self.tried += 1
             finding = self._finding(failure, case, phase, origin)
             known = finding.kind != PROPERTY and finding.behaviour in self.reported
+            if finding.kind == "hangs" and phase == "production" and not known:  # it need not be fast
+                self.slow, self.gave_up, self.over = f"{failure} at {_sizes(finding)}", True, True
+                raise _Enough from failure
             self.over = known or finding.kind == "hangs"
             if self.found is None or (not known and case.size < self.found.case.size + (phase == self.found.phase)):
                 self.found = finding
@@ -129,7 +150,6 @@ class _Trial:
                 raise _Enough from failure
             return failure
         self.tried += 1
-        self.refusals.accept(case.calls()[0])
         return None
 
     def still_fails(self, case: Case) -> bool:
@@ -150,11 +170,38 @@ class _Trial:
         forbidden = self.refusals.forbidden(failure) if isinstance(failure, TargetError) else None
         must = f", but every {self.entry.role} must take inputs with {forbidden}" if forbidden else ""
         message, said = f"{failure}{must}", (self.balancer.form, tuple(sorted(self.balancer.declared)))
-        return Finding(*where, _kind(failure), message, case, failure.better, phase, origin, *said)
+        return Finding(*where, _kind(failure), message, case, failure.better, phase, origin, *said, self.recipe)
 
 
 def _kind(failure: Failure | TargetError) -> str:
     return failure.kind if isinstance(failure, TargetError) else PROPERTY
+
+
+def _climb(trial: _Trial, family: Production) -> None:
+    """Try production sizes until some fail; lower them then."""
+    seed, seconds = trial.settings.seed, trial.balancer.call_seconds
+
+    def asked(sizes: Sizes) -> Case:
+        trial.recipe = sizes, seed
+        trial.balancer.call_seconds = seconds * (1 + family.entries(sizes) / family.slow)
+        return family.case(sizes, seed)
+
+    try:
+        with contextlib.suppress(_Enough):
+            chosen = family.chosen(trial.settings.examples, seed)
+            failed = next((sizes for sizes in chosen if trial.attempt(asked(sizes), "production") is not None), None)
+            if failed is not None:
+                trial.steps = trial.settings.shrink_steps
+                lowest(failed, lambda sizes: (case := asked(sizes)).valid and trial.still_fails(case))
+    finally:
+        trial.balancer.call_seconds = seconds
+
+
+def _sizes(finding: Finding) -> str:
+    """Return the sizes of the case in the letters of its role, for a person."""
+    role = role_named(finding.role)
+    shape = role.shape(*finding.case.calls()[0])
+    return ", ".join(f"{letter} = {size:,}" for letter, size in zip(role.letters, shape, strict=True))
 
 
 def _search(trial: _Trial) -> None:

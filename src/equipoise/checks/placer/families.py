@@ -13,6 +13,9 @@ from equipoise.checks.engine.registry import family
 from equipoise.roles.placer import PlacerCase
 
 PRIMES = (17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 97, 127, 251, 509, 1021)
+HEAVY = 100
+"""Tokens of an expert that matters, also to a placer that adds a token or two to every load."""
+
 TWO_NODES: dict[str, Any] = {
     "nodes": st.just(2),
     "groups": st.integers(1, 2),
@@ -220,13 +223,78 @@ def sequences() -> st.SearchStrategy[PlacerCase]:
     return st.builds(build, strategies.drifting_loads(), st.integers(2, 4), st.integers(0, 2))
 
 
+def _machine(slots: int, devices: int) -> strategies.Integers:
+    """Return what a call on one node is asked for: slots, groups, nodes, devices."""
+    return np.array([slots, 1, 1, devices])
+
+
+@family(lambda case: bool(case.machines) and is_flat(case) and all(tuple(one[1:3]) == (1, 1) for one in case.machines))
+def changing_machines() -> st.SearchStrategy[PlacerCase]:
+    """A hot expert that moves, while devices come and go and have more or fewer slots."""
+
+    def on(loads: tuple[strategies.Integers, ...]) -> st.SearchStrategy[PlacerCase]:
+        experts = loads[0].shape[1]
+
+        def build(machines: list[tuple[int, int]]) -> PlacerCase:
+            sizes = [(devices * (-(-experts // devices) + spare), devices) for devices, spare in machines]
+            (slots, devices), *later = sizes
+            return PlacerCase(loads, slots, 1, 1, devices, machines=tuple(_machine(*one) for one in later))
+
+        sizes = st.tuples(st.integers(1, 6), st.integers(0, 2))
+        return st.lists(sizes, min_size=2, max_size=4, unique=True).map(build)
+
+    return strategies.drifting_loads(layers=st.integers(1, 2), experts=st.integers(2, 6), min_steps=2).flatmap(on)
+
+
+@family(lambda case: bool(case.live) and is_flat(case) and not case.machines and case.valid)
+def dead_devices() -> st.SearchStrategy[PlacerCase]:
+    """A hot expert that moves, while some devices die and come back; those that live have room for all experts."""
+
+    def on(loads: tuple[strategies.Integers, ...]) -> st.SearchStrategy[PlacerCase]:
+        experts = loads[0].shape[1]
+
+        def build(masks: list[list[bool]], spare: int) -> PlacerCase:
+            live = [np.array(mask) for mask in masks]
+            width = -(-experts // int(min(mask.sum() for mask in live))) + spare
+            return PlacerCase(loads, len(live[0]) * width, 1, 1, len(live[0]), live=tuple(live))
+
+        masks = st.integers(2, 5).flatmap(
+            lambda devices: st.lists(
+                st.lists(st.booleans(), min_size=devices, max_size=devices).filter(any), min_size=1, max_size=4
+            )
+        )
+        return st.builds(build, masks, st.integers(0, 2))
+
+    return strategies.drifting_loads(layers=st.integers(1, 2), experts=st.integers(1, 6)).flatmap(on)
+
+
+def _some_idle(case: PlacerCase) -> bool:
+    idle = all((layer == 0).any() and layer.max() >= HEAVY for layer in case.load)
+    return is_flat(case) and idle and case.num_devices > 1 and case.num_slots > experts_of(case)
+
+
+@family(_some_idle)
+def some_idle() -> st.SearchStrategy[PlacerCase]:
+    """A few experts have all the load, some have none, and there are spare slots."""
+
+    def build(heavy: list[int], idle: int, devices: int, spare: int, order: Any) -> PlacerCase:
+        load = np.array([heavy + [0] * idle])
+        order.shuffle(columns := list(range(load.shape[1])))
+        return PlacerCase((load[:, columns],), devices * (-(-load.shape[1] // devices) + spare), 1, 1, devices)
+
+    heavy = st.lists(st.integers(HEAVY, 9 * HEAVY), min_size=1, max_size=3)
+    return st.builds(
+        build, heavy, st.integers(1, 4), st.integers(2, 5), st.integers(1, 3), st.randoms(use_true_random=False)
+    ).filter(_some_idle)
+
+
 bind(
     Contract(
         role="placer",
         single=any_case,
         sequences=sequences,
         show=lambda slots: slots.tolist(),
-        remembers=("has reset",),
+        remembers=("has reset", "stateful"),
         names={"remembers_nothing": "without_reset_remembers_nothing"},
         notes={
             "answers": "A placement ``[L, P]`` of integers names existing experts, every one at least once; of three "

@@ -8,7 +8,7 @@ from equipoise.balancers.balancer import Balancer
 from equipoise.checks.engine.registry import Failure, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.placer import families
-from equipoise.checks.placer.quality import fresh_peaks, hold_to_bound, number, settled
+from equipoise.checks.placer.quality import asked, fresh_peaks, hold_to_bound, number, settled
 from equipoise.roles.placer import PlacerCase
 
 SCALE = 1024
@@ -60,6 +60,26 @@ def placer_places_layers_apart(balancer: Balancer, case: PlacerCase, settings: S
                 f"the peak of layer {kept} goes from {number(before[kept])} to {number(after[kept])} "
                 "when the other layers lose their load"
             )
+
+
+@check("placer", families.sequences, needs=("takes rank",))
+def placer_decides_alike_on_every_rank(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
+    """Asked as on rank r by the keyword ``rank``, it gives the same placements on every rank: the map is shared.
+
+    Each rank works it out for itself; where two differ, tokens go to replicas that are not there (sglang PR 32962).
+    Not even a placer that is "random" may differ here: ranks share its seed.
+    """
+    answers = []
+    for rank in range(case.num_devices):
+        balancer.fresh()
+        answers.append([asked(balancer, case, load, rank=rank) for load in case.loads])
+    for rank, given in enumerate(answers):
+        for call, (first, other) in enumerate(zip(answers[0], given, strict=True), 1):
+            if not np.array_equal(first, other):
+                raise Failure(
+                    f"in call {call} rank {rank} decides for {other.tolist()}, rank 0 for {first.tolist()}",
+                    first.tolist(),
+                )
 
 
 @check("placer", families.flat)

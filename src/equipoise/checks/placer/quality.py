@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -39,10 +40,11 @@ def place(balancer: Balancer, case: PlacerCase) -> Integers:
     return first
 
 
-def asked(balancer: Balancer, case: PlacerCase, load: npt.NDArray[Any]) -> Integers:
-    """Return ``physical_to_logical[L, P]`` for a load on the machine of the case."""
+def asked(balancer: Balancer, case: PlacerCase, load: npt.NDArray[Any], **told: Any) -> Integers:
+    """Return ``physical_to_logical[L, P]`` for a load on the first machine of the case."""
+    machine = case.num_slots, case.num_groups, case.num_nodes, case.num_devices
     try:
-        placed: Integers = balancer.ask(load, case.num_slots, case.num_groups, case.num_nodes, case.num_devices)
+        placed: Integers = balancer.ask(load, *machine, **told)
     except TargetError as error:
         if error.kind == NO_PLACEMENT:
             error.better = [[slot % load.shape[1] for slot in range(case.num_slots)]] * len(load)
@@ -50,12 +52,12 @@ def asked(balancer: Balancer, case: PlacerCase, load: npt.NDArray[Any]) -> Integ
     return placed
 
 
-def settled(balancer: Balancer, case: PlacerCase, load: npt.NDArray[Any] | None = None) -> Integers:
+def settled(balancer: Balancer, case: PlacerCase, load: npt.NDArray[Any] | None = None, **told: Any) -> Integers:
     """Return the placement after a placer that remembers has seen the load a few times; one call otherwise."""
     load = case.load if load is None else load
     for _ in range(SETTLING_CALLS - 1 if balancer.stateful else 0):
-        asked(balancer, case, load)
-    return asked(balancer, case, load)
+        asked(balancer, case, load, **told)
+    return asked(balancer, case, load, **told)
 
 
 def replicas_of(placed: Integers, case: PlacerCase) -> Integers:
@@ -152,6 +154,62 @@ def placer_relieves_a_hot_expert(balancer: Balancer, case: PlacerCase, settings:
                 f"in layer {layer} expert {expert} has the whole load of {int(load[expert])} tokens and lies on "
                 f"device {int(devices[0])} alone, with {case.num_slots - len(load)} spare slots",
                 dealt(even, case.num_slots, case.num_devices),
+            )
+
+
+@check("placer", families.some_idle, unless=("ignores the load", "limits replicas"))
+def placer_wastes_no_slot(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
+    """No slot is left to a spare replica of an idle expert, or empty, where a loaded expert there would lower the peak.
+
+    An empty slot is judged by the expert with the largest load per replica alone: greedy counts reach no other before
+    it, though they may find no device for a replica of one that is smaller. Judged on loads with a few heavy experts.
+    """
+    balancer.fresh()
+    width = case.num_slots // case.num_devices
+    for layer, (load, slots) in enumerate(zip(case.load, settled(balancer, case), strict=True)):
+        problem = layer_problem(balancer, case, load)
+        replicas = np.bincount(slots[slots >= 0], minlength=len(load))
+        share = np.where(replicas < case.num_devices, load / replicas, 0)
+        heaviest = np.flatnonzero(share == share.max())
+        spare = (slots >= 0) & ((load == 0) & (replicas > 1))[slots]
+        for slot in np.flatnonzero(spare | (slots < 0)).tolist():
+            device, able = slot // width, np.flatnonzero(share > 0) if spare[slot] else heaviest[: len(heaviest) == 1]
+            for expert in np.setdiff1d(able, slots[device * width : (device + 1) * width]):
+                other = slots.copy()
+                other[slot] = expert
+                if (less := peak_of(problem, other)) < (peak := peak_of(problem, slots)):
+                    idle = f"has a spare replica of expert {slots[slot]}, which has no load"
+                    raise Failure(
+                        f"in layer {layer} a slot of device {device} {idle if spare[slot] else 'is empty'}; one of "
+                        f"expert {expert} there would lower the peak from {number(peak)} to {number(less)} tokens",
+                        other.tolist(),
+                    )
+
+
+@check("placer", families.flat, unless=("ignores the load", "random"))
+def placer_is_no_worse_with_more_slots(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
+    """One more slot on every device raises no peak above what packing the heaviest first keeps at most.
+
+    That is the mean and the heaviest replica: greedy packings are not monotone, and may rise up to there. With "exact"
+    declared the peak may not rise at all.
+    """
+    wider = replace(case, num_slots=case.num_slots + case.num_devices)
+    machine = wider.num_slots, wider.num_groups, wider.num_nodes, wider.num_devices
+    if not balancer.takes(case.load, *machine):
+        return
+    before = fresh_peaks(balancer, case, case.load)
+    balancer.fresh()
+    placed = asked(balancer, wider, case.load)
+    after, replicas = peaks(balancer, wider, placed, case.load), replicas_of(placed, wider)
+    for layer, load in enumerate(case.load):
+        kept = Fraction(0)
+        if "exact" not in balancer.capabilities:
+            shares = (Fraction(*pair) for pair in zip(load.tolist(), replicas[layer].tolist(), strict=True))
+            kept = Fraction(int(load.sum()), case.num_devices) + max(shares)
+        if after[layer] > max(before[layer], kept):
+            raise Failure(
+                f"with {wider.num_slots} slots in place of {case.num_slots} the peak of layer {layer} is "
+                f"{number(after[layer])} tokens, not {number(before[layer])}"
             )
 
 

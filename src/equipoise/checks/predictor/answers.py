@@ -82,3 +82,24 @@ def predictor_gives_idle_experts_no_load(balancer: Balancer, case: PredictorCase
     idle = ~case.history.any(axis=0)
     wanted = np.where(idle, 0.0, given)
     compare(given, wanted, case, "after steps in which the expert had no token")
+
+
+@check("predictor", families.far_ahead)
+def predictor_stays_within_the_total_far_ahead(balancer: Balancer, case: PredictorCase, settings: Settings) -> None:
+    """Of as many tokens in every step, no expert is forecast more than all, however far ahead; nor less than none.
+
+    The total stays, unless "changes totals" is declared. A level with a trend leaves the range of shares in a few steps
+    if nothing bounds it (dynamo issues 14493 and 14513: forecasts below zero, and their product above it).
+    """
+    given, total = forecast(balancer, case), float(case.history[0].sum())
+    largest = given.max(axis=1)
+    if (over := (largest > total) & families.off(largest, np.full(case.horizon, total), total)).any():
+        step = int(np.argmax(over))
+        expert = int(given[step].argmax())
+        load = f"{largest[step]:.6g} tokens of expert {expert}"
+        raise Failure(f"step {step} of the forecast has {load}; every step so far had {total:.6g} of all")
+    sums = given.sum(axis=1)
+    lost = families.off(sums, np.full(case.horizon, total), total)
+    if lost.any() and "changes totals" not in balancer.capabilities:
+        step = int(np.argmax(lost))
+        raise Failure(f"step {step} of the forecast has {sums[step]:.6g} tokens; every step so far had {total:.6g}")

@@ -18,6 +18,9 @@ from equipoise.series import transient
 STEPS, HORIZON = 128, 64
 HORIZONS = st.integers(1, 6)
 
+FAR = 64
+"""Steps ahead from which a trend that nothing bounds has left what there is."""
+
 
 @family()
 def any_history() -> st.SearchStrategy[PredictorCase]:
@@ -70,6 +73,46 @@ def idle_expert() -> st.SearchStrategy[PredictorCase]:
     return cases.map(idle)
 
 
+def trend(case: PredictorCase) -> tuple[int, int] | None:
+    """Return the expert that falls at every step and the one that rises, where all others and the total stay."""
+    if len(case.history) < 2:
+        return None
+    steps = np.diff(case.history.astype(np.float64), axis=0)
+    falls, rises, stays = (np.flatnonzero(sign.all(axis=0)) for sign in (steps < 0, steps > 0, steps == 0))
+    moves = len(falls) == len(rises) == 1 and len(stays) == steps.shape[1] - 2 and not steps.sum(axis=1).any()
+    return (int(falls[0]), int(rises[0])) if moves else None
+
+
+@family(lambda case: case.horizon > 1 and trend(case) is not None)
+def trends() -> st.SearchStrategy[PredictorCase]:
+    """One expert loses some tokens to another at every step; all others stay."""
+
+    def build(steps: list[int], left: int, had: int, others: list[int], horizon: int) -> PredictorCase:
+        moved = np.concatenate([[0], np.cumsum(steps)])
+        moving = np.stack([left + moved[-1] - moved, had + moved], axis=1)
+        return PredictorCase(np.hstack([moving, np.tile(others, (len(moved), 1)).astype(np.int64)]), horizon)
+
+    tokens, stays = st.integers(0, 99), st.lists(st.integers(0, 99), max_size=3)
+    steps = st.lists(st.integers(1, 30), min_size=1, max_size=11)
+    return st.builds(build, steps, tokens, tokens, stays, st.integers(2, 30))
+
+
+@family(
+    lambda case: case.horizon >= FAR and bool(case.history.any()) and len(set(case.history.sum(axis=1).tolist())) == 1
+)
+def far_ahead() -> st.SearchStrategy[PredictorCase]:
+    """Every step has as many tokens, their shares stay or move, and the horizon is far beyond the history."""
+    still = strategies.stationary_histories(steps=st.integers(2, 12))
+    histories = st.one_of(still, trends().map(lambda case: case.history))
+    return st.builds(PredictorCase, histories, st.sampled_from((FAR, 2 * FAR)))
+
+
+@family(lambda case: len(case.history) == 2)
+def two_steps() -> st.SearchStrategy[PredictorCase]:
+    """S = 2."""
+    return st.builds(PredictorCase, strategies.load_histories(steps=st.just(2)), HORIZONS)
+
+
 def _stationary(case: PredictorCase) -> bool:
     steps = case.history
     fits = case.horizon == HORIZON and len(steps) == STEPS + HORIZON and steps.dtype.kind in "iu"
@@ -109,7 +152,7 @@ bind(
         sequences=any_history,
         same=lambda one, other: not off(one, other, float(one.max(initial=0))).any(),
         show=lambda forecast: forecast.round(6).tolist(),
-        before=lambda case: [(case.history[::-1] + 1, case.horizon + 1)],
+        before=lambda balancer, case: [(case.history[::-1] + 1, case.horizon + 1)],
         prepare=prepare,
         remembers=("stateful",),
         names={"remembers_nothing": "depends_on_the_history_alone"},

@@ -1,5 +1,5 @@
 """What a router must satisfy; importing this registers every check."""
 
-from equipoise.checks.router import answers, invariance, quality, state
+from equipoise.checks.router import answers, groups, invariance, production, quality, state, values, weights
 
-__all__ = ["answers", "invariance", "quality", "state"]
+__all__ = ["answers", "groups", "invariance", "production", "quality", "state", "values", "weights"]

@@ -1,4 +1,4 @@
-"""A router gives K distinct experts to every token, weights that fit them, and minds padding and groups."""
+"""A router gives K distinct experts to every token, and minds padding."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from equipoise.checks.engine.registry import Failure, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.router import families
 from equipoise.checks.router.families import plain_top_k, shown
-from equipoise.roles.router import RouterCase
+from equipoise.roles.router import UNIT, RouterCase
 
-NUM_GROUPS, TOPK_GROUPS = 4, 2
 K_EXPERTS = ("drops", "any number")
 """What a router declares that need not give every token exactly K experts."""
 
@@ -63,9 +62,9 @@ def router_breaks_ties(balancer: Balancer, case: RouterCase, settings: Settings)
     _k_distinct(balancer, case)
 
 
-@check("router", families.extreme, unless=K_EXPERTS)
+@check("router", families.extreme, unless=(*K_EXPERTS, UNIT))
 def router_survives_extreme_scores(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
-    """Finite scores of any size, negative ones too, still give K experts per token."""
+    """Finite scores of any size and sign still give K experts per token, unless declared "scores in [0, 1]"."""
     _k_distinct(balancer, case)
 
 
@@ -84,71 +83,3 @@ def padding(tokens: int) -> npt.NDArray[np.bool_]:
     """Return which tokens are real: every third is padding, from the second on."""
     real: npt.NDArray[np.bool_] = np.arange(tokens) % 3 != 1
     return real
-
-
-@check("router", families.grouped, needs=("takes topk_groups",))
-def router_stays_within_its_groups(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
-    """With ``topk_groups = M`` a token's experts lie in at most M groups."""
-    chosen = _grouped(balancer, case)
-    groups = chosen.reshape(len(chosen), NUM_GROUPS, -1).any(axis=2).sum(axis=1)
-    if (groups > TOPK_GROUPS).any():
-        token = int(np.argmax(groups))
-        raise Failure(f"token {token} uses {int(groups[token])} groups, not at most {TOPK_GROUPS}")
-
-
-@check("router", families.grouped, needs=("takes topk_groups",))
-def router_takes_the_best_of_its_groups(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
-    """Within the groups that a token uses it takes the best experts, also where all scores are negative.
-
-    Masked groups were given the score 0 and won against negative scores (DeepSeek-V3 issue 741, vllm PR 13474, sglang
-    PR 3705, transformers PR 45441).
-    """
-    chosen = _grouped(balancer, case)
-    width = chosen.shape[1] // NUM_GROUPS
-    for token, row in enumerate(chosen):
-        ranked = np.sort(case.scores[token].reshape(NUM_GROUPS, width), axis=1)[:, ::-1]
-        best = np.argsort(-ranked[:, :2].sum(axis=1), kind="stable")[:TOPK_GROUPS]
-        allowed = np.isin(np.arange(chosen.shape[1]) // width, best)
-        keys = np.where(allowed, case.scores[token], -np.inf)
-        expected = np.sort(np.argsort(-keys, kind="stable")[: case.top_k])
-        if not np.array_equal(np.flatnonzero(row), expected):
-            raise Failure(f"token {token} takes {np.flatnonzero(row).tolist()}", expected.tolist())
-
-
-def _grouped(balancer: Balancer, case: RouterCase) -> npt.NDArray[np.bool_]:
-    balancer.fresh()
-    mask: npt.NDArray[np.bool_] = balancer.ask(
-        case.scores, case.top_k, num_groups=NUM_GROUPS, topk_groups=TOPK_GROUPS
-    ).mask
-    return mask
-
-
-@check("router", families.sequences, needs=("returns weights",))
-def router_weights_are_finite_and_not_negative(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
-    """For scores in [0, 1] every gate weight is finite and not negative."""
-    balancer.fresh()
-    for batch in case.batches:
-        weights = balancer.ask(batch, case.top_k).weights
-        if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all()):
-            token, expert = np.argwhere(~(np.isfinite(weights) & (weights >= 0)))[0]
-            raise Failure(f"the weight of token {token} for expert {expert} is {weights[token, expert]}")
-
-
-@check("router", families.single_batches, needs=("returns weights",))
-def router_weights_follow_the_scores(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
-    """Of two experts chosen for a token, the one with the higher score does not get the lower weight."""
-    balancer.fresh()
-    routed = balancer.ask(case.scores, case.top_k)
-    weights = routed.weights
-    if weights is None:
-        return
-    for token, chosen in enumerate(routed.mask):
-        experts = np.flatnonzero(chosen)
-        order = experts[np.argsort(case.scores[token, experts], kind="stable")]
-        steps = np.diff(weights[token, order])
-        rises = np.diff(case.scores[token, order].astype(np.float64)) > 1e-6
-        if (rises & (steps < -1e-6)).any():
-            raise Failure(
-                f"token {token} has scores {case.scores[token, order].tolist()} "
-                f"but weights {weights[token, order].round(6).tolist()} for experts {order.tolist()}"
-            )

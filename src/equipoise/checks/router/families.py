@@ -79,7 +79,7 @@ def single_batches() -> st.SearchStrategy[RouterCase]:
 
 @family(from_a_gate)
 def sequences() -> st.SearchStrategy[RouterCase]:
-    """A few batches whose favourite expert moves, in any order, some of them again."""
+    """A few batches whose favourite expert moves, in any order, some of them again; or one that any step changes."""
     sizes = SIZES.get()
 
     def arranged(pair: Any, order: list[int]) -> RouterCase:
@@ -88,7 +88,12 @@ def sequences() -> st.SearchStrategy[RouterCase]:
             batches, top_k = [_widened(batch, sizes[0]) for batch in batches], sizes[1]
         return RouterCase(tuple(batches[index % len(batches)] for index in order), top_k)
 
-    return st.builds(arranged, strategies.drifting_batches(), st.lists(st.integers(0, 5), min_size=1, max_size=8))
+    order = st.lists(st.integers(0, 5), min_size=1, max_size=8)
+    drifting = st.builds(arranged, strategies.drifting_batches(), order)
+    if sizes is not None and sizes[1] >= sizes[0]:
+        return drifting
+    again = st.builds(lambda case, times: RouterCase(case.batches * times, case.top_k), loose(), st.integers(2, 8))
+    return st.one_of(drifting, again)
 
 
 def _widened(batch: npt.NDArray[Any], experts: int) -> npt.NDArray[Any]:
@@ -139,7 +144,7 @@ def tied() -> st.SearchStrategy[RouterCase]:
 @family()
 def extreme() -> st.SearchStrategy[RouterCase]:
     """Scores of very different sizes, near the ends of float32, some negative."""
-    ends = st.sampled_from([1e-38, 1e-30, 1.0, 1e30, 1e38, 0.0, -1.0, -1e30, -1e38])
+    ends = st.sampled_from([1e-42, 1e-38, 1e-30, 1.0, 1e30, 1e38, 0.0, -1.0, -1e30, -1e38])
     return _with_k(strategies.score_matrices(experts=_experts(1, 6), elements=ends), lambda batch: batch.shape[1])
 
 
@@ -182,6 +187,46 @@ def skewed() -> st.SearchStrategy[RouterCase]:
     return _with_k(scores, lambda batch: batch.shape[1] - 1).filter(_skewed)
 
 
+def _loose(case: RouterCase) -> bool:
+    tokens, experts = case.scores.shape
+    if case.top_k >= experts or not from_a_gate(case) or not distinct(case, 1):
+        return False
+    chosen = plain_top_k(case)
+    load = chosen.sum(axis=0)
+    most = int(np.argmax(load))
+    others = np.delete(load, most)
+    scores = case.scores.astype(np.float64)
+    margin = scores[:, most] - np.where(chosen, -np.inf, scores).max(axis=1)
+    few = int((margin <= 2.0**-9).sum())
+    in_order = bool((margin[: tokens - few] >= 0.6).all()) and (tokens - few) * experts > tokens * case.top_k + experts
+    lowest = others.max() + few < tokens and others.max() < load.mean()
+    return bool(load[most] == tokens and few and in_order and lowest)
+
+
+@family(_loose)
+def loose() -> st.SearchStrategy[RouterCase]:
+    """One batch of which all tokens choose one expert, the last few by less than 2^-9, the others by 0.6.
+
+    All other experts have less than the mean load: any step relieves the one. Before the few come, more than ceil(T K /
+    E) have chosen it: that they should go is seen without foresight.
+    """
+    sizes = SIZES.get()
+
+    def build(seed: int, tokens: int, experts: int, top_k: int, few: int) -> RouterCase:
+        rng = np.random.default_rng(seed)
+        top_k = min(top_k, experts // 2) if sizes is None else sizes[1]
+        turn = max(1, top_k - 1) * np.arange(tokens)[:, None]
+        rank = (np.arange(experts - 1) + turn) % (experts - 1)  # of the others
+        levels = np.where(rank < top_k - 1, 0.99, 0.25) - rank / (8 * experts) + rng.integers(0, 9, (tokens, 1)) / 2**10
+        favourite = np.full(tokens, 0.875)
+        levels[-few:][rank[-few:] == top_k - 1] = 0.875 - 2.0**-10
+        scores = np.insert(levels, int(rng.integers(0, experts)), favourite, axis=1)
+        return RouterCase((np.clip(scores, 0, 1).astype(np.float32),), top_k)
+
+    cases = st.builds(build, st.integers(0, 999), _tokens(8, 24), _experts(2, 6), _top_k(1, 3), st.integers(1, 3))
+    return cases.filter(_loose)
+
+
 def _balanced(case: RouterCase) -> bool:
     if not from_a_gate(case):
         return False
@@ -203,13 +248,44 @@ def balanced_already() -> st.SearchStrategy[RouterCase]:
     return st.builds(build, _experts(2, 6), st.integers(1, 4), _top_k(1, 6))
 
 
+def _coarse(case: RouterCase) -> bool:
+    if not from_a_gate(case) or (case.scores.astype(np.float32).view(np.uint32) & 0xFFFF).any():
+        return False
+    load = plain_top_k(case).sum(axis=0)
+    return bool(load.max() == load.min() and all(len(set(row)) == len(row) for row in case.scores.tolist()))
+
+
+@family(_coarse)
+def balanced_in_bfloat16() -> st.SearchStrategy[RouterCase]:
+    """The same in steps of 1/256, which bfloat16 holds exactly: margins of one unit in the last place."""
+
+    def build(experts: int, rounds: int, top_k: int) -> RouterCase:
+        distance = (np.arange(experts) - np.arange(experts * rounds)[:, None]) % experts
+        return RouterCase((((255 - distance) / 256).astype(np.float32),), min(top_k, experts))
+
+    return st.builds(build, _experts(2, 16), st.integers(1, 3), _top_k(1, 6))
+
+
+def _crowded(case: RouterCase) -> bool:
+    return case.top_k == 1 and _skewed(case)
+
+
+@family(_crowded)
+def crowded() -> st.SearchStrategy[RouterCase]:
+    """One batch that strongly prefers some experts; K = 1."""
+    if (SIZES.get() or (0, 1))[1] != 1:
+        return st.nothing()
+    scores = strategies.distinct_scores(tokens=_tokens(8, 24), experts=_experts(2, 5), skew=st.integers(2, 3))
+    return scores.map(lambda batch: RouterCase((batch,), 1)).filter(_crowded)
+
+
 def _exact_in_half(case: RouterCase) -> bool:
     with np.errstate(over="ignore"):
         exact = np.array_equal(case.scores, case.scores.astype(np.float16))
     return bool(exact) and distinct(case, 1) and from_a_gate(case)
 
 
-def _levels(seed: int, tokens: int, experts: int, among: int) -> npt.NDArray[np.int64]:
+def levels(seed: int, tokens: int, experts: int, among: int) -> npt.NDArray[np.int64]:
     """Return ``[T, E]`` whole numbers from 1, distinct within each token."""
     rng = np.random.default_rng(seed)
     return np.stack([rng.permutation(among)[:experts] for _ in range(tokens)]) + 1
@@ -220,20 +296,10 @@ def half_precision() -> st.SearchStrategy[RouterCase]:
     """Scores that float16 holds exactly, distinct within each token."""
 
     def build(seed: int, tokens: int, experts: int, top_k: int) -> RouterCase:
-        scores = (_levels(seed, tokens, experts, 1024) / 2048).astype(np.float32)
+        scores = (levels(seed, tokens, experts, 1024) / 2048).astype(np.float32)
         return RouterCase((scores,), min(top_k, experts))
 
     return st.builds(build, st.integers(0, 999), st.integers(1, 12), _experts(2, 6), _top_k(1, 6))
-
-
-@family(lambda case: case.scores.shape[1] == 8 and case.top_k == 3 and distinct(case, 1))
-def grouped() -> st.SearchStrategy[RouterCase]:
-    """Scores for eight experts in four groups, positive or all negative, distinct within each token."""
-
-    def build(seed: int, tokens: int, shift: float) -> RouterCase:
-        return RouterCase(((_levels(seed, tokens, 8, 64) / 128 - shift).astype(np.float32),), 3)
-
-    return st.builds(build, st.integers(0, 999), st.integers(1, 8), st.sampled_from([0.0, 1.0]))
 
 
 def _has_twins(case: RouterCase) -> bool:

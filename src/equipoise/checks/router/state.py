@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from equipoise.balancers.balancer import Balancer
@@ -9,6 +11,7 @@ from equipoise.checks.engine.registry import Failure, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.router import families
 from equipoise.checks.router.families import plain_top_k
+from equipoise.checks.router.quality import SETTLING_CALLS
 from equipoise.roles.router import RouterCase
 
 
@@ -30,9 +33,63 @@ def router_bias_is_one_finite_number_per_expert(balancer: Balancer, case: Router
             raise Failure(f"its bias is {bias if bias is not None else 'no array of E numbers'}")
 
 
+@check("router", families.loose, needs=("has bias",), unless=("fixed bias",))
+def router_bias_moves_apart(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
+    """Within 100 calls on a skewed batch the bias moves, and at once the most loaded expert's below the least loaded's.
+
+    The update was never called, and the bias stayed zero (NeMo Automodel PR 3207).
+    """
+    load = plain_top_k(case).sum(axis=0)
+    balancer.fresh()
+    for call in range(1, SETTLING_CALLS + 1):
+        routed = balancer.ask(case.scores, case.top_k)
+        if "group limited" in balancer.capabilities:
+            load = routed.load
+        most, least = int(np.argmax(load)), int(np.argmin(load))
+        bias = _bias(balancer, len(load))
+        if bias is None:
+            return
+        if np.ptp(bias):
+            if bias[most] < bias[least] or load[most] == load[least]:
+                return
+            raise Failure(
+                f"expert {most} has {int(load[most])} tokens and expert {least} {int(load[least])}, "
+                f"but after {call} calls the bias is {bias[most]:.6g} and {bias[least]:.6g}"
+            )
+    raise Failure(
+        f"the loads are {load.tolist()}, and after {SETTLING_CALLS} calls the bias is the same for all experts"
+    )
+
+
+@check("router", families.loose, needs=("has bias",), unless=("fixed bias",), severity="warning")
+def router_bias_holds_its_own_steps(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
+    """The type of the bias holds steps of its size also where the bias has come to 0.5, half of what scores may differ.
+
+    In bfloat16, 0.5 + 0.001 is 0.5: the bias stands still. The type is told from the numbers.
+    """
+    balancer.fresh()
+    moves = [np.zeros(case.scores.shape[1])]
+    for _ in range(16):
+        balancer.ask(case.scores, case.top_k)
+        bias = _bias(balancer, case.scores.shape[1])
+        if bias is None or not np.isfinite(bias).all():
+            return
+        moves.append(bias)
+    steps = np.abs(np.diff(moves, axis=0))
+    values = np.abs(moves)[np.abs(moves) > 0]
+    if not steps.any() or (values % (step := float(steps[steps > 0][0])) == 0).all():
+        return  # every number of bits may hold multiples of one step
+    for name, bits in (("bfloat16", 8), ("float16", 11)):
+        mantissas = np.frexp(values)[0] * 2**bits
+        if (mantissas == np.round(mantissas)).all() and step < 2.0 ** -(bits + 1):
+            raise Failure(f"its bias has {bits} bits, as {name}: steps of {step:.2g} are lost once it has come to 0.5")
+
+
 @check("router", families.skewed, needs=("has bias",))
 def router_overload_lowers_the_bias(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
     """From a fresh start, the most loaded expert's bias does not rise above the least loaded expert's.
+
+    Asked where the first routing is plain top-K: prices of the batch itself may be another way round.
 
     A public summary of Loss-Free reversed the sign of its update; Megatron-LM PR 6802 had both signs in one file.
     """
@@ -41,8 +98,10 @@ def router_overload_lowers_the_bias(balancer: Balancer, case: RouterCase, settin
     most, least = int(np.argmax(load)), int(np.argmin(load))
     if load[most] == load[least]:
         return
-    balancer.ask(case.scores, case.top_k)
+    routed = balancer.ask(case.scores, case.top_k)
     bias = _bias(balancer, case.scores.shape[1])
+    if not np.array_equal(routed.mask, plain_top_k(case)):
+        return
     if bias is not None and bias[most] > bias[least] + 1e-12:
         raise Failure(
             f"expert {most} wants {int(load[most])} tokens and expert {least} {int(load[least])}, "
@@ -72,19 +131,58 @@ def router_weights_do_not_depend_on_the_bias(balancer: Balancer, case: RouterCas
 
 @check("router", families.sequences, needs=("takes training",), unless=("random",))
 def router_evaluation_leaves_the_state_alone(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
-    """A call with ``training=False`` changes nothing for later calls (torchtitan PR 4412)."""
+    """A call with ``training=False`` changes nothing for later calls, nor the bias (torchtitan PR 4412)."""
     runs = []
     for evaluate in (False, True):
         balancer.fresh()
         masks = []
-        for batch in case.batches:
+        for step, batch in enumerate(case.batches, 1):
             if evaluate:
+                before = balancer.attribute("bias") if step > 1 else None  # some make it at the first call
                 balancer.ask(np.ascontiguousarray(batch[:, ::-1]), case.top_k, training=False)
+                if before is not None and not np.array_equal(before, after := balancer.attribute("bias")):
+                    raise Failure(f"evaluation before batch {step} moves the bias from {before} to {after}")
             masks.append(balancer.ask(batch, case.top_k, training=True).mask)
         runs.append(masks)
     for step, (without, with_evaluation) in enumerate(zip(*runs, strict=True), 1):
         if not np.array_equal(without, with_evaluation):
             raise Failure(f"evaluation in between changes how batch {step} is routed in training")
+
+
+@check("router", families.sequences, needs=("has bias",), unless=("random",))
+def router_bias_starts_over(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
+    """On the same batches a new router's bias, and one after ``reset()``, moves as before; a loaded state goes on.
+
+    One bias was shared by all layers, or what decides its next step was left out of the state.
+    """
+    balancer.fresh()
+    first = _path(balancer, case)
+    balancer.fresh()
+    _compare(first, _path(balancer, case), "of a new router")
+    if "has reset" in balancer.capabilities:
+        balancer.reset()
+        _compare(first, _path(balancer, case), "after reset()")
+    if "has state_dict" in balancer.capabilities:
+        balancer.save_state()
+        going_on = _path(balancer, case)
+        balancer.fresh()
+        balancer.restore_state()
+        _compare(going_on, _path(balancer, case), "after load_state_dict")
+
+
+def _path(balancer: Balancer, case: RouterCase) -> list[Any]:
+    """Return its bias after every call of the case."""
+    biases = []
+    for batch in case.batches:
+        balancer.ask(batch, case.top_k)
+        biases.append(_bias(balancer, batch.shape[1]))
+    return biases
+
+
+def _compare(wanted: list[Any], given: list[Any], whose: str) -> None:
+    for call, (one, other) in enumerate(zip(wanted, given, strict=True), 1):
+        if one is not None and other is not None and not np.allclose(one, other, 1e-5, 1e-9, equal_nan=True):
+            raise Failure(f"{whose} the bias after call {call} is {other.tolist()}, not {one.tolist()}")
 
 
 @check("router", families.sequences, needs=("has load",))

@@ -14,7 +14,7 @@ from equipoise.roles.scheduler import COUNTS, NO_SCHEDULE, Fault, SchedulerCase,
 def _never(fault: Fault, balancer: Balancer, case: SchedulerCase) -> None:
     """Fail at this fault alone: each has a check of its own."""
     balancer.fresh()
-    for load, hosts in families.calls(balancer.capabilities, case):
+    for load, hosts in balancer.calls(case):
         served = served_tokens(balancer.call(load, hosts).value, load, hosts)
         found = schedule_fault(served, load, hosts)
         if found is not None and found[0] == fault:

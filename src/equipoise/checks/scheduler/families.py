@@ -8,9 +8,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from equipoise import strategies
-from equipoise.checks.contract import Call, Contract, bind
+from equipoise.checks.contract import Contract, bind
 from equipoise.checks.engine.registry import family
-from equipoise.roles.scheduler import SchedulerCase, hosts_for, served_tokens
+from equipoise.roles.scheduler import SchedulerCase, served_tokens
+
+MANY = (8192, 9980, 12007, 16384)
+"""Tokens of an expert: powers of two, twenty times the modulus of LPLB's hash, a prime."""
 
 
 def _one(instance: tuple[strategies.Integers, strategies.Booleans]) -> SchedulerCase:
@@ -22,8 +25,8 @@ def _drawn(**options: Any) -> st.SearchStrategy[SchedulerCase]:
 
 
 def plain(case: SchedulerCase) -> bool:
-    """Whether no load is by source device."""
-    return all(load.ndim == 1 for load in case.loads)
+    """Whether no load is by source device, and the devices stay."""
+    return all(load.ndim == 1 for load in case.loads) and not case.live
 
 
 @family(plain)
@@ -132,6 +135,67 @@ def chains() -> st.SearchStrategy[SchedulerCase]:
     return st.builds(build, st.integers(1, 8), st.integers(1, 50), st.booleans())
 
 
+def _replicated(case: SchedulerCase) -> bool:
+    """Whether some expert has several hosts."""
+    return bool((case.hosts.sum(axis=1) > 1).any())
+
+
+def _many(case: SchedulerCase) -> bool:
+    several = case.load[case.hosts.sum(axis=1) > 1] if plain(case) else np.zeros(0)
+    return len(several) > 0 and several.min() >= min(MANY) and case.load.sum() <= 4 * max(MANY)
+
+
+@family(_many)
+def many_tokens() -> st.SearchStrategy[SchedulerCase]:
+    """Thousands of tokens of each expert, on some devices or on all, as many of each or not."""
+
+    def on(hosts: strategies.Booleans) -> st.SearchStrategy[SchedulerCase]:
+        number = st.sampled_from(MANY)
+        alike = number.map(lambda tokens: [tokens] * len(hosts))
+        loads = st.one_of(alike, st.lists(number, min_size=len(hosts), max_size=len(hosts)))
+        return loads.map(lambda load: SchedulerCase((np.array(load),), hosts))
+
+    few = {"experts": st.integers(1, 4), "devices": st.integers(2, 5)}
+    some = strategies.host_matrices(**few, replicas=st.integers(2, 5))
+    return st.one_of(strategies.host_matrices(**few, replicas=st.just(99)), some).flatmap(on)
+
+
+@family(lambda case: len(case.live) > 0 and all(load.ndim == 1 for load in case.loads) and case.valid)
+def changing_machines() -> st.SearchStrategy[SchedulerCase]:
+    """A few loads, while devices die and come back; every expert always has a host."""
+
+    def on(hosts: strategies.Booleans) -> st.SearchStrategy[SchedulerCase]:
+        experts, devices = hosts.shape
+        some = st.lists(st.booleans(), min_size=devices, max_size=devices).map(np.array)
+        one_less = st.integers(0, devices - 1).map(lambda dead: np.arange(devices) != dead)
+        mask = st.one_of(one_less, some).filter(lambda live: hosts[:, live].any(axis=1).all())
+        masks = st.lists(mask, min_size=2, max_size=4)
+        loads = st.lists(strategies.load_vectors(experts=st.just(experts)), min_size=2, max_size=4)
+        return st.builds(lambda load, live: SchedulerCase(tuple(load), hosts, tuple(live)), loads, masks)
+
+    hosts = strategies.host_matrices(devices=st.integers(2, 5), replicas=st.integers(2, 5))
+    return hosts.flatmap(on)
+
+
+def _uneven(case: SchedulerCase) -> bool:
+    return case.load.ndim == 2 and _replicated(case) and int((case.load > 0).any(axis=1).sum()) == 1
+
+
+@family(_uneven)
+def uneven_sources() -> st.SearchStrategy[SchedulerCase]:
+    """All tokens start on one device; experts have several hosts."""
+
+    def build(pair: tuple[strategies.Integers, strategies.Booleans], source: int) -> SchedulerCase:
+        load, hosts = pair
+        starts = np.zeros((hosts.shape[1], len(load)), np.int64)
+        starts[-1 - source % hosts.shape[1]] = load
+        return SchedulerCase((starts,), hosts)
+
+    hosts = strategies.host_matrices(devices=st.integers(2, 5), replicas=st.integers(2, 5))
+    drawn = st.builds(build, strategies.scheduling_instances(hosts=hosts), st.integers(0, 4))
+    return drawn.filter(_uneven)
+
+
 @family(lambda case: case.load.ndim == 2)
 def by_source() -> st.SearchStrategy[SchedulerCase]:
     """One load by the device on which its tokens start, any hosts."""
@@ -143,18 +207,6 @@ def by_source() -> st.SearchStrategy[SchedulerCase]:
     return strategies.scheduling_instances().flatmap(start)
 
 
-def calls(capabilities: frozenset[str], case: SchedulerCase) -> list[Call]:
-    """Return the calls of a case.
-
-    A scheduler that takes loads only by source is told that the tokens of every expert start evenly on all devices.
-    """
-    devices = case.hosts.shape[1]
-    spread = "only by source" in capabilities
-    starts = np.arange(devices)[:, None]
-    loads = [(load + starts) // devices if spread and load.ndim == 1 else load for load in case.loads]
-    return [(load, hosts_for(capabilities, case.hosts)) for load in loads]
-
-
 bind(
     Contract(
         role="scheduler",
@@ -162,7 +214,6 @@ bind(
         sequences=sequences,
         same=lambda one, other: np.array_equal(one.split, other.split),
         show=lambda schedule: schedule.split.tolist(),
-        calls=calls,
         readable=served_tokens,
         notes={
             "answers": "Numbers, one for each expert and device. vLLM's maps came back with the wrong type (PR 18343); "

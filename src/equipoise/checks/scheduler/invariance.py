@@ -1,4 +1,4 @@
-"""What must not matter to a scheduler: the width of the integers."""
+"""What must not matter to a scheduler: the width of the integers, the rank that asks."""
 
 from __future__ import annotations
 
@@ -22,3 +22,21 @@ def scheduler_ignores_the_integer_type(balancer: Balancer, case: SchedulerCase, 
     )
     if not np.array_equal(wide, narrow):
         raise Failure(f"for int64 it answers {wide.tolist()}, for int32 {narrow.tolist()}")
+
+
+@check("scheduler", families.sequences, needs=("takes rank",), unless=("decides by rank",))
+def scheduler_decides_alike_on_every_rank(balancer: Balancer, case: SchedulerCase, settings: Settings) -> None:
+    """Asked as on rank r by the keyword ``rank``, it gives the same schedules on every rank, unless "decides by rank".
+
+    Where every rank runs the same tokens on its own experts, a token of which two ranks decide differently is served
+    twice or never (sglang PR 32962). Not even a scheduler that is "random" may differ here: ranks share its seed.
+    """
+    first: list[list[list[int]]] = []
+    for rank in range(case.hosts.shape[1]):
+        balancer.fresh()
+        calls = balancer.calls(case)
+        splits = [balancer.ask(*call, rank=rank).split.tolist() for call in calls]
+        first = first or splits
+        for call, (wanted, given) in enumerate(zip(first, splits, strict=True), 1):
+            if wanted != given:
+                raise Failure(f"in call {call} rank {rank} decides for {given}, rank 0 for {wanted}", wanted)

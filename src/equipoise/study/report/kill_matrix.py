@@ -50,7 +50,7 @@ def read_kill_matrix(path: str) -> dict[str, Matrix]:
     except OSError as error:
         raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidFile(f"{path} is no kill matrix: {error}") from error
+        raise InvalidFile(f"{path} is not a kill matrix: {error}") from error
 
 
 def _from_page(page: str, path: str) -> dict[str, Matrix]:
@@ -66,7 +66,7 @@ def _from_page(page: str, path: str) -> dict[str, Matrix]:
         }
         found[part.split("\n", 1)[0].lower().removesuffix("s")] = Matrix(checks, miniatures)
     if not any(matrix.miniatures for matrix in found.values()):
-        raise InvalidFile(f"{path} is no kill matrix: it has no table of miniatures under a heading of a role")
+        raise InvalidFile(f"{path} is not a kill matrix: it has no table of miniatures under a heading of a role")
     return found
 
 

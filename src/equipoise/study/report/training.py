@@ -51,7 +51,7 @@ def read_training(folder: str) -> list[TrainingRun]:
             perplexity = arrays.get("validation_perplexity")
             about = (int(run["experts"]), str(run["method"]), int(run["seed"]))
         except (KeyError, ValueError, TypeError) as error:
-            raise InvalidFile(f"{described.parent} is no finished training run: {error}") from error
+            raise InvalidFile(f"{described.parent} is not a finished training run: {error}") from error
         found.append(TrainingRun(*about, series, None if perplexity is None else float(perplexity)))
     if not found:
         raise InvalidFile(f"{folder} holds no finished training run; allowed: folders with run.json and metrics.npz")

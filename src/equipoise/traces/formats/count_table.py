@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from array import array
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from equipoise.traces.formats import counts
 from equipoise.traces.formats.counts import LARGEST_COUNT, MOST_COUNTS, MOST_EXPERTS, Counts, Integers
 from equipoise.traces.formats.source import Asked, Source
 
+FIRST_BYTES = 1 << 16
 LONG = ("step", "layer", "expert", "count")
 NUMBER = re.compile(r"\s*(\d{1,18})(?:\.0*)?\s*", re.ASCII)
 
@@ -26,8 +28,21 @@ class _Table(NamedTuple):
 
 
 def fits(source: Source) -> bool:
-    """Return whether the file is text that is no JSON."""
-    return source.container == "text"
+    """Return whether the file is text that begins as a table does: a number stands in one of its first two lines."""
+    if source.container != "text":
+        return False
+    with regular(source.path) as file, reading(source.path):
+        start = io.StringIO(file.read(FIRST_BYTES).decode("utf-8-sig", "replace"), newline="")
+        lines = islice((cells for cells in csv.reader(start) if any(cell.strip() for cell in cells)), 2)
+        return any(_is_number(cell) for cells in lines for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def read(source: Source, asked: Asked) -> Counts:

@@ -30,7 +30,7 @@ def read_history(source: Source, asked: Asked) -> Counts:
     """Return the counts of a list of ``{"logical_expert_load": [L][E]}``."""
     steps = source.content["load_history"]
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-        raise InvalidProblem("load_history", "no list of objects", "a list of {'logical_expert_load': [L][E]}")
+        raise InvalidProblem("load_history", "not a list of objects", "a list of {'logical_expert_load': [L][E]}")
     return counts.of_array([step.get("logical_expert_load") for step in steps], "the load", asked.axes)
 
 

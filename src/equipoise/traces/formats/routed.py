@@ -105,7 +105,7 @@ def _decoded(given: Any) -> Integers:
             content = base64.b64decode(given, validate=True)
         except ValueError as error:
             allowed = "lists, or an NPY file in base 64"
-            raise InvalidProblem("routed_experts", "text that is no base 64", allowed) from error
+            raise InvalidProblem("routed_experts", "text that is not base 64", allowed) from error
         with reading("routed_experts"):
             given = read_array(io.BytesIO(content), "routed_experts", len(content))
     array = as_numpy(given, "routed_experts")

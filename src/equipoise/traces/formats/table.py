@@ -229,7 +229,9 @@ def _format(source: Source, kind: Kind) -> Format:
         if kind in one.kinds:
             return one
     allowed = ", ".join(one.name for one in FORMATS if kind in one.kinds)
-    if fitting:
+    if source.container == "text" and not fitting:
+        what = "is text without a table of numbers"
+    elif fitting:
         what = f"holds {fitting[0].kinds[0]}"
     else:
         what = f"is a record of {', '.join(map(repr, source.content)) or 'nothing'} ({source.container})"

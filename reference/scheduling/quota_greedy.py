@@ -1,8 +1,8 @@
-"""UltraEP-style scheduling (arXiv 2606.04101; reconstructed from its abstract: quotas, binary search, greedy).
+"""The lowest quota per device that a greedy can keep, by binary search. Ours, after the abstract of UltraEP.
 
 The least quota per device at which a greedy filling succeeds is found by binary search. The greedy serves experts with
 few hosts first (and among those the heaviest), each from the host with the most room left. A quota is of a device,
-however many replicas are there. UltraEP also chooses the replicas; here they are given.
+however many replicas are there. UltraEP (arXiv 2606.04101) as released is another algorithm: it chooses the replicas.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 
 
-def ultraep(load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
+def quota_greedy(load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
     """Return ``split[E, G]`` for ``load[E]`` (or ``[G, E]``, summed); O(E G log load)."""
     load = np.asarray(load, np.int64)
     load = load if load.ndim == 1 else load.sum(axis=0)
@@ -31,7 +31,7 @@ def ultraep(load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Integers:
     return split
 
 
-ultraep.capabilities = frozenset({"approximate"})  # type: ignore[attr-defined]
+quota_greedy.capabilities = frozenset({"approximate"})  # type: ignore[attr-defined]
 
 
 def filled(load: Integers, hosts: npt.NDArray[np.bool_], quota: int) -> Integers | None:

@@ -1,0 +1,1 @@
+"""Published metrics of balance, and the auxiliary losses."""
