@@ -30,7 +30,8 @@ SETTINGS = Settings(max_gap=1.0, examples=20, shrink_steps=0)
 HEAD = """# Which check catches which fault
 
 Every faulty miniature in `tests/miniature_<role>s.py`, and of every role the kinds in `tests/miniatures.py`, was made
-for one check, which must catch it (`tests/test_checks.py`); no check is without one. *Also caught by*: the other checks
+for one check, which must catch it; no check is without one. `tests/test_checks.py` tries the first of every check, and
+in nightly runs (`EQUIPOISE_PROFILE=nightly`) all. *Also caught by*: the other checks
 of the role that fail on it, on all known cases and {examples} drawn ones each; `--max-gap` is {gap:.0%}. What raises,
 hangs or crashes fails every check that meets it. *Not tried*: new since the others were.
 

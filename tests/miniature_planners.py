@@ -50,8 +50,10 @@ ANSWERS = levelled, another
 @faulty("planner_serves_no_negative_tokens")
 def takes_more_than_is_there(load, home, slots):
     split = levelled(load, home, slots)
-    split[0, home[0]] -= split[0].sum() + 1
-    split[0, (home[0] + 1) % len(slots)] += split[0].sum() * 0 + at_home(load, home, slots)[0].sum() + 1
+    total = split[0].sum()
+    split[0] = 0
+    split[0, home[0]] = -1
+    split[0, (home[0] + 1) % len(slots)] += total + 1
     return split
 
 

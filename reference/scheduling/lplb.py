@@ -140,10 +140,11 @@ def _program(
     weight = (load / load.max()).astype(np.float32)
     held = hosts[replicated]
     row, device = (np.repeat(index, held[held > 0]) for index in np.nonzero(held))
-    own = replicated // max(1, len(hosts) // devices)
-    own = np.where(hosts[replicated, np.minimum(own, devices - 1)] > 0, own, np.argmax(held > 0, axis=1))
-    first = np.r_[True, row[1:] * devices + device[1:] != row[:-1] * devices + device[:-1]] & (device == own[row])
-    order = np.argsort(~first, kind="stable")
+    own = np.minimum(replicated // max(1, len(hosts) // devices), devices - 1)
+    own = np.where(hosts[replicated, own] > 0, own, np.argmax(held > 0, axis=1))
+    _, first = np.unique(row * devices + device, return_index=True)
+    original = np.isin(np.arange(len(row)), first) & (device == own[row])
+    order = np.argsort(~original, kind="stable")
     row, device = row[order], device[order]
     pair = np.stack([replicated[row], device], axis=1)
     count = len(pair)

@@ -75,7 +75,7 @@ def parametrize_with_checks(
         in a process of their own, and so do functions and classes that can be imported from their module. Other
         objects (instances, local functions) run in this process, where nothing stops one that hangs; failures say so.
     role
-        "router", "scheduler", "placer", "predictor", "metric" or a registered one; None: told from the target's
+        Name of a role that ships or is registered; None: told from the target's
         parameters, else "router".
     as_, form, accepts, declares
         What is said of all of them from outside, as for :func:`equipoise.check`: what they compute, how they are

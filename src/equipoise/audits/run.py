@@ -62,7 +62,7 @@ def audit(
         One or more: names (built-in, ``package.module:attribute``, ``file.py:attribute``, ``cmd:COMMAND``), functions,
         classes or objects. None of them: all built-in balancers of the role that take any input.
     role
-        "router", "scheduler", "placer", "predictor", "metric" or a registered one; None: told from the targets.
+        Name of a role that ships or is registered; None: told from the targets.
     as_
         What the targets that do not ship with Equipoise compute: see :func:`equipoise.check`.
     form
@@ -233,11 +233,8 @@ def _refused(name: str, role: str, own: RoleAudit, flags: Sequence[str]) -> Inva
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return InvalidProblem("option", repr(name), ", ".join(option.name for option in own.flags) + hint)
     if role not in owners:
-        return InvalidProblem(
-            _flag(name),
-            f"given for a {role}",
-            f"only for {' and '.join(filter(None, [', '.join(owners[:-1]), owners[-1]]))}",
-        )
+        listed = ", ".join(owners[:-1]) + " and " * (len(owners) > 1) + owners[-1]
+        return InvalidProblem(_flag(name), f"given for a {role}", f"only for {listed}")
     if flags:
         return InvalidProblem(_flag(name), f"given with {_flag(flags[0])}", f"only without {_flag(flags[0])}")
     variant = next(flag for flag, one in own.variants.items() if name in {option.name for option in one.options})

@@ -44,7 +44,7 @@ def check(
         A name as on the command line, a function, a class, or an object. It runs in a process of its own where another
         process can find it by name.
     role
-        "router", "scheduler", "placer", "predictor", "metric" or a registered one; None: told from the target's
+        Name of a role that ships or is registered; None: told from the target's
         parameters.
     max_gap
         Largest relative gap to the certified optimum, for instance 0.01.

@@ -1,4 +1,4 @@
-"""The roles that a balancer can have: router, scheduler, placer, predictor, metric.
+"""The roles that a balancer can have: one module each, and what is registered.
 
 A role is a value. Audits, checks, studies, the command line and the pytest door iterate over the roles and know none of
 them by name, so that a new role is a module here, a module in ``audits`` and a folder in ``checks``.

@@ -12,10 +12,10 @@ from equipoise.problems import ReplicationProblem
 from equipoise.roles.planner import Integers, Plan, PlannerCase
 
 
-def problem_of(case: PlannerCase, load: Integers) -> ReplicationProblem:
-    """Return the problem of one batch."""
-    total = load if load.ndim == 1 else load.sum(axis=0)
-    return ReplicationProblem(total, case.home, len(case.slots), case.slots)
+def problem_of(balancer: Balancer, case: PlannerCase, load: Integers) -> ReplicationProblem:
+    """Return the problem of a batch ``load[E]``, without limits of slots for a planner that ignores them."""
+    slots = len(case.home) if "ignores slots" in balancer.capabilities else case.slots
+    return ReplicationProblem(load, case.home, len(case.slots), slots)
 
 
 def plans(balancer: Balancer, case: PlannerCase) -> list[tuple[Integers, Plan]]:
@@ -26,12 +26,9 @@ def plans(balancer: Balancer, case: PlannerCase) -> list[tuple[Integers, Plan]]:
 
 
 def allowed(balancer: Balancer, case: PlannerCase) -> None:
-    """Fail at whatever a plan breaks; the slots count unless the planner ignores them."""
+    """Fail at whatever a plan breaks."""
     for load, plan in plans(balancer, case):
-        problem = problem_of(case, load)
-        if "ignores slots" in balancer.capabilities:
-            problem = ReplicationProblem(load, case.home, len(case.slots), len(case.home))
-        if (fault := problem.violation(plan.copies, plan.split)) is not None:
+        if (fault := problem_of(balancer, case, load).violation(plan.copies, plan.split)) is not None:
             raise Failure(fault)
 
 

@@ -22,7 +22,7 @@ from equipoise.solvers.solve import solve
 def planner_is_no_worse_than_no_copies(balancer: Balancer, case: PlannerCase, settings: Settings) -> None:
     """The fullest device has no more tokens than if every token stayed at home."""
     for load, plan in plans(balancer, case):
-        stay = int(problem_of(case, load).home_load.max())
+        stay = int(problem_of(balancer, case, load).home_load.max())
         if plan.peak > stay:
             raise Failure(f"the fullest device gets {plan.peak} tokens; without any copy it would get {stay}")
 
@@ -35,9 +35,7 @@ def planner_is_near_the_optimum(balancer: Balancer, case: PlannerCase, settings:
     expert alone would: half of what the best single copy saves.
     """
     for load, plan in plans(balancer, case):
-        problem = problem_of(case, load)
-        if "ignores slots" in balancer.capabilities:
-            problem = ReplicationProblem(load, case.home, len(case.slots), len(case.home))
+        problem = problem_of(balancer, case, load)
         if settings.max_gap is None and "exact" not in balancer.capabilities:
             _closes_something(problem, plan.peak)
             continue
