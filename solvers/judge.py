@@ -55,7 +55,8 @@ def judge(problem: Problem, claim: Claim, solver: str, deadline: float | None = 
     Where time runs out, and where engines agree beyond what is proved (then the evidence is "cross-checked"), the
     bounds remain the proved ones.
     """
-    for candidate in CERTIFY[type(problem)](problem, claim, deadline):
+    certify = next(CERTIFY[kind] for kind in type(problem).__mro__ if kind in CERTIFY)
+    for candidate in certify(problem, claim, deadline):
         certificate = candidate.certificate
         verdict = Verdict(False, "nothing is known") if certificate is None else certificate.verify()
         if verdict.valid:

@@ -56,7 +56,7 @@ def solve(
     _check(problem)
     if time_limit is not None and (not math.isfinite(time_limit) or time_limit <= 0):
         raise InvalidProblem("time_limit", repr(time_limit), "a positive number of seconds")
-    prices = None if start is None else _prices(start, problem)
+    prices = None if start is None else start_prices(start, problem)
     started = time.monotonic()
     earlier: tuple[str, ...] = ()
     for engine in engines_to_try(solver, problem):
@@ -90,7 +90,7 @@ def _check(problem: object) -> None:
         raise TypeError(f"solve takes a problem, not {type(problem).__name__}; state one first: {example}")
 
 
-def _prices(start: Solution | npt.ArrayLike, problem: Problem) -> Prices:
+def start_prices(start: Solution | npt.ArrayLike, problem: Problem) -> Prices:
     """Prices in units of the scores from what a caller gives as a start."""
     allowed = "a solved AssignmentProblem's solution, or finite prices [E]"
     if not isinstance(problem, AssignmentProblem):

@@ -77,13 +77,17 @@ def grid_of(scores: npt.NDArray[Any]) -> Grid:
     ``(E + 1) * range * 2**g <= 2**61`` if that is less; ``range`` spans the scores and zero. Exchange prices are sums
     of at most ``E + 1`` score differences, hence fit too.
     """
-    low, high = _exact(scores.min()), _exact(scores.max())
-    span = max(high, Fraction(0)) - min(low, Fraction(0))
-    finest = _exact_exponent(scores)
-    exponent = min(finest, _largest_exponent(span * (scores.shape[1] + 1), PRICE_BITS)) if span else 0
-    error = Fraction(0) if exponent >= finest else Fraction(1, 2) * Fraction(2) ** -exponent
+    low, high = scores.min().item(), scores.max().item()
+    exponent, error = grid_from(low, high, scores.shape[1], _exact_exponent(scores))
     lazy = GridRows(scores, exponent)
     return Grid(lazy if scores.size > _LAZY else lazy[:], exponent, error)
+
+
+def grid_from(low: float, high: float, experts: int, finest: int) -> tuple[int, Fraction]:
+    """Return the exponent of that grid and its error, from the least and largest score and the exact exponent."""
+    span = max(Fraction(high), Fraction(0)) - min(Fraction(low), Fraction(0))
+    exponent = min(finest, _largest_exponent(span * (experts + 1), PRICE_BITS)) if span else 0
+    return exponent, Fraction(0) if exponent >= finest else Fraction(1, 2) * Fraction(2) ** -exponent
 
 
 def to_grid(numbers: npt.NDArray[Any], exponent: int) -> npt.NDArray[np.int64]:
@@ -124,10 +128,6 @@ def _shift_down(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.int64]:
     number = values.dtype.type
     rounded: npt.NDArray[Any] = (values >> number(bits)) + ((values >> number(bits - 1)) & number(1))
     return rounded.astype(np.int64, copy=False)
-
-
-def _exact(number: Any) -> Fraction:
-    return Fraction(number.item())
 
 
 def _largest_exponent(size: Fraction, bits: int) -> int:

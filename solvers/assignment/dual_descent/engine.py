@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -38,7 +39,7 @@ from equipoise.solvers.assignment.dual_descent.limits import FAR
 from equipoise.solvers.assignment.dual_descent.passes import Form, gather, unproved
 from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, Supply, repair
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
-from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows
+from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows, refined
 from equipoise.solvers.assignment.dual_descent.tuning import TUNING, Tuning
 from equipoise.solvers.claim import Claim
 
@@ -97,16 +98,20 @@ class DualDescent:
         self, problem: AssignmentProblem, start: npt.NDArray[np.float64] | None = None, tuning: Tuning = TUNING
     ) -> None:
         self.tuning = tuning
-        self.rows = Rows.of(problem, tuning)
-        self.start = None if start is None else self.rows.refined(start, problem.grid.exponent)
-        self.tokens, self.experts = self.rows.scores.shape
+        self.rows = self.read(problem)
+        self.start = None if start is None else refined(start, problem.grid.exponent + self.rows.shift)
+        self.tokens, self.experts = len(problem.tokens), problem.num_experts
         self.top_k, self.drop = problem.top_k, problem.drop
         self.capacity = np.minimum(problem.capacity, self.tokens)
         self.price = np.zeros(self.experts + 1, np.int64)
         self.form = Form(self.top_k, self.drop, 0 if self.drop else -FAR)
         self.floor = Floor.of(self.capacity, self.tokens * self.top_k, self.drop, tuning)
         self.order = np.random.default_rng(tuning.seed).permutation(self.tokens)
-        self.work = max(tuning.work, tuning.looks * self.rows.scores.size)
+        self.work = max(tuning.work, tuning.looks * problem.size)
+
+    def read(self, problem: AssignmentProblem) -> Any:
+        """Choose how the passes read the scores."""
+        return Rows.of(problem, self.tuning)
 
     def solve(self) -> Proof | None:
         """Return experts and prices on the grid, or None if no proof was found."""

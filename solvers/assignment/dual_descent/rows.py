@@ -55,16 +55,22 @@ class Rows(NamedTuple):
             scale, largest = 1.0, float(np.abs(scores.astype(float)).max())
         scores = np.ascontiguousarray(scores).view()
         scores.flags.writeable = False  # another type for the compiler otherwise
-        used = int(np.ceil(np.log2(largest * scale + 2)))
-        guard = int(np.ceil(np.log2(problem.num_experts + 2)))
-        bits = min(tuning.noise_bits, VALUE_BITS - used - guard)
-        shift, mask = (bits + guard, 2**bits - 1) if bits >= 2 else (0, 0)
-        factor = np.random.default_rng(problem.num_experts).integers(1, 2**32, problem.num_experts)
+        shift, mask, factor = tie_breaker(largest * scale, problem.num_experts, tuning)
         return cls(scores, scale, shift, mask, factor)
 
-    def refined(self, prices: npt.NDArray[np.float64], exponent: int) -> Integers:
-        """Prices in units of the scores as refined integers, cut off where they could not be exact."""
-        return np.clip(np.ldexp(prices, exponent + self.shift), 0, FAR // 4).astype(np.int64)
+
+def refined(prices: npt.NDArray[np.float64], exponent: int) -> Integers:
+    """``prices * 2**exponent``, cut off where they could not be exact."""
+    return np.clip(np.ldexp(prices, exponent), 0, FAR // 4).astype(np.int64)
+
+
+def tie_breaker(largest: float, experts: int, tuning: Tuning) -> tuple[int, int, Integers]:
+    """Return ``shift, mask, factor`` for grid integers up to ``largest``: as much noise as leaves prices exact."""
+    used = int(np.ceil(np.log2(largest + 2)))
+    guard = int(np.ceil(np.log2(experts + 2)))
+    bits = min(tuning.noise_bits, VALUE_BITS - used - guard)
+    factor = np.random.default_rng(experts).integers(1, 2**32, experts)
+    return (bits + guard, 2**bits - 1, factor) if bits >= 2 else (0, 0, factor)
 
 
 def _grid_value(score: Any, scale: Any) -> Any:

@@ -60,13 +60,17 @@ class AssignmentProblem:
         drop: bool = False,
         mask: npt.ArrayLike | None = None,
     ) -> None:
-        array = _scores(scores)
-        _set(self, "scores", array)
-        _set(self, "top_k", _whole("top_k", top_k, 1, array.shape[1], f"1 to E={array.shape[1]}"))
+        _set(self, "scores", _scores(scores))
+        self._state(top_k, capacity, drop, mask)
+
+    def _state(self, top_k: int, capacity: npt.ArrayLike | None, drop: bool, mask: npt.ArrayLike | None) -> None:
+        """Check and set all but the scores."""
+        experts = self.num_experts
+        _set(self, "top_k", _whole("top_k", top_k, 1, experts, f"1 to E={experts}"))
         if not isinstance(drop, bool | np.bool_):
             raise InvalidProblem("drop", _brief(drop), "True or False")
         _set(self, "drop", bool(drop))
-        _set(self, "mask", _mask(mask, len(array)))
+        _set(self, "mask", _mask(mask, self.num_tokens))
         _set(self, "capacity", self._capacity(capacity))
         if not self.drop and self.shortage > 0:
             raise InvalidProblem(
@@ -83,7 +87,7 @@ class AssignmentProblem:
         Where ``T * K / E`` is not an integer, some tokens get fewer than K experts.
         """
         whole = cls(scores, top_k, mask=mask)
-        return cls(whole.scores, top_k, whole.demand // whole.num_experts, drop=True, mask=whole.mask)
+        return cls(scores, top_k, whole.demand // whole.num_experts, drop=True, mask=whole.mask)
 
     def with_capacity(self, capacity: npt.ArrayLike | None, *, drop: bool | None = None) -> Self:
         """Return the same tokens under other capacities (and, if given, the other form)."""
@@ -92,14 +96,24 @@ class AssignmentProblem:
         return other
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """``(T, E)``, padding included."""
+        return self.scores.shape[0], self.scores.shape[1]
+
+    @property
     def num_tokens(self) -> int:
         """T, padding included."""
-        return len(self.scores)
+        return self.shape[0]
 
     @property
     def num_experts(self) -> int:
         """E."""
-        return int(self.scores.shape[1])
+        return self.shape[1]
+
+    @property
+    def dtype(self) -> str:
+        """Type of the scores."""
+        return str(self.scores.dtype)
 
     @cached_property
     def tokens(self) -> npt.NDArray[np.intp]:
@@ -142,7 +156,7 @@ class AssignmentProblem:
         text = str(limits[0]) if len(limits) == 1 else f"{limits[0]}..{limits[-1]}"
         extra = ", drop=True" * self.drop + (f", {len(self.tokens)} real" if self.mask is not None else "")
         shape = f"T={self.num_tokens}, E={self.num_experts}, K={self.top_k}"
-        return f"AssignmentProblem({shape}, {self.scores.dtype}, capacity={text}{extra})"
+        return f"{type(self).__name__}({shape}, {self.dtype}, capacity={text}{extra})"
 
     def _capacity(self, given: Any) -> npt.NDArray[np.int64]:
         experts = self.num_experts

@@ -53,16 +53,16 @@ def check_assignment(
     if reason is not None:
         return Verdict(False, reason)
     real = np.ones(scores.shape[0], bool) if mask is None else mask
-    infeasible = _infeasible(scores.shape, top_k, capacity, drop, real, experts)
-    sums = _sums(scores, top_k, drop, real, None if infeasible else experts, prices)
+    broken = infeasible(scores.shape, top_k, capacity, drop, real, experts)
+    sums = _sums(scores, top_k, drop, real, None if broken else experts, prices)
     if sums is None:
         return Verdict(False, "scores goes beyond 2^61")
     value, dual = sums[0], sums[1] + sum(int(limit) * int(price) for limit, price in zip(capacity, prices, strict=True))
     slip = int(real.sum()) * top_k * error
     lower = value * unit - slip
     upper = None if (prices < 0).any() else dual * unit + slip
-    if infeasible:
-        return Verdict(False, infeasible, None, upper)
+    if broken:
+        return Verdict(False, broken, None, upper)
     if upper is None:
         return Verdict(False, f"the price of expert {int(np.argmax(prices < 0))} is negative", lower)
     if value != dual:
@@ -85,7 +85,7 @@ def _bad_numbers(scores: Integers, capacity: Integers, prices: Integers) -> str 
     return "a capacity is negative" if (capacity < 0).any() else None
 
 
-def _infeasible(
+def infeasible(
     shape: tuple[int, ...], top_k: int, capacity: Integers, drop: bool, real: npt.NDArray[np.bool_], experts: Integers
 ) -> str | None:
     """Say which constraint the assignment breaks first."""
