@@ -144,6 +144,8 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
         return 0
     wide = np.float64 if scores.dtype.itemsize == 8 else np.float32
     word, one = (np.uint64, np.uint64(1)) if wide is np.float64 else (np.uint32, np.uint32(1))
+    if (bound := _least_step(scores, wide)) is not None:
+        return 1 - int(np.frexp(bound)[1])
     below_exponent = word(2 ** np.finfo(wide).nmant - 1)
 
     def least_bit(block: slice) -> float:
@@ -157,6 +159,24 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
 
     last_bit = min(by_blocks(least_bit, *scores.shape))
     return 0 if last_bit == np.inf else 1 - int(np.frexp(last_bit)[1])
+
+
+def _least_step(scores: npt.NDArray[Any], wide: type[np.floating[Any]]) -> np.floating[Any] | None:
+    """Spacing of floats at the least positive score, where no score is negative and that spacing is needed.
+
+    No score has a last bit below it, and one in the same binade with an odd mantissa has just that: most matrices are
+    settled by a look at their few least scores.
+    """
+    least = scores.min()
+    if not least > 0:
+        return None
+    end = np.ldexp(1.0, int(np.frexp(float(least))[1]))
+
+    def attained(block: slice) -> bool:
+        few = scores[block][scores[block] < end].astype(wide)
+        return bool((few.view(np.uint64 if wide is np.float64 else np.uint32) & np.uint8(1)).any())
+
+    return np.spacing(wide(least)) if any(by_blocks(attained, *scores.shape)) else None
 
 
 def _chunks(*arrays: npt.NDArray[Any]) -> Any:

@@ -105,6 +105,18 @@ class Core:
         inner = ByToken(starts(length[keep]), node[arcs], value[arcs], held[arcs], places[keep])
         return core_of(self.tokens, self.chosen, self.member[keep], inner, self.fixed + left), arcs
 
+    def replaced(self, other: Core) -> Core:
+        """Return this core of all tokens with the tokens of ``other``, few of them, as they are there."""
+        self.chosen[other.tokens] = other.chosen
+        again = np.zeros(len(self.chosen), np.bool_)
+        again[other.tokens] = True
+        kept, _ = self.part(~again[self.member])
+        pairs = list(zip(kept.by_token, other.by_token, strict=True))
+        start = np.append(pairs[0][0], pairs[0][1][1:] + pairs[0][0][-1])
+        by_token = ByToken(start, *(np.concatenate(pair) for pair in pairs[1:]))
+        fixed = load_of(self.chosen, len(self.fixed)) - held_by(by_token, len(self.fixed))
+        return core_of(self.tokens, self.chosen, np.append(kept.member, other.tokens[other.member]), by_token, fixed)
+
 
 def core_of(tokens: Integers, chosen: Array, member: Integers, by_token: ByToken, fixed: Integers) -> Core:
     """Make a core from its arcs by token."""
@@ -119,6 +131,11 @@ def starts(length: Integers) -> Integers:
 def load_of(chosen: Array, experts: int) -> Integers:
     """Tokens per expert."""
     return np.bincount(chosen.ravel() + 1, minlength=experts + 1)[1:]
+
+
+def held_by(by_token: ByToken, experts: int) -> Integers:
+    """Tokens per expert that hold it by an arc."""
+    return np.bincount(by_token.node[by_token.held], minlength=experts + 1)[:experts]
 
 
 @nb.njit(cache=True)

@@ -3,8 +3,8 @@
 1. Descent on a sample finds rough prices; larger samples, and only their arcs near a decision, refine them.
 2. A pass over all tokens leaves a core. Sweeps over it, then descent on the tokens next to a price, bring the loads
    near balance; shortest augmenting paths do the rest, exactly.
-3. A pass with the new prices proves them: no token prefers an expert it does not have. If some do, a new core is
-   gathered around these prices and the last two steps are repeated, in the end on everything.
+3. A pass with the new prices proves them: no token prefers an expert it does not have. If a few do, they are added to
+   the core and it is settled again; if many do, a new core is gathered around these prices, in the end of everything.
 
 Capacity that stays free lies where the price is least. Where there is little of it, descent first balances as if there
 were none; then a floor is raised under the prices until the experts on it leave just that much room.
@@ -104,6 +104,7 @@ class DualDescent:
         self.top_k, self.drop = problem.top_k, problem.drop
         self.capacity = np.minimum(problem.capacity, self.tokens)
         self.price = np.zeros(self.experts + 1, np.int64)
+        self.dual = math.inf
         self.form = Form(self.top_k, self.drop, 0 if self.drop else -FAR)
         self.floor = Floor.of(self.capacity, self.tokens * self.top_k, self.drop, tuning)
         self.order = np.random.default_rng(tuning.seed).permutation(self.tokens)
@@ -119,27 +120,52 @@ class DualDescent:
             return np.tile(np.arange(self.experts, dtype=np.int32), (self.tokens, 1)), np.zeros(self.experts, np.int64)
         tuning = self.tuning
         core, windows = self.approach()
-        wrong = self.tokens
+        dual, price = math.inf, self.price.copy()
         for step in range(tuning.passes):
-            if wrong > self.experts and step < tuning.descents:
-                inner = self.calm(core)
-                wrong = self.unproved(core)
-                settled = wrong <= self.experts and self.settle(inner)
-            else:
-                settled = self.settle(core)
+            if self.dual > dual:  # the core was too narrow: it led away from the optimum
+                self.price[:] = price
+                windows = Windows(*(np.minimum(tuning.wider * window + 1, FAR // 2) for window in windows))
+                core = self.gather(core.tokens, windows, core.chosen)
+            dual, price = self.dual, self.price.copy()
+            small, wrong = self.prove(self.calm(core), windows)
+            if wrong == 0:
+                return small.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
             if self.work <= 0:
                 return None
-            if settled:
-                wrong = self.unproved(core)
-                if wrong == 0:
-                    return core.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
             if step < tuning.widenings:
-                ranks = tuning.last * tuning.wider**step + tuning.per_wrong * wrong // self.experts
-                windows = self.widen(core, self.edges(core), np.full(self.experts, ranks), windows)
+                windows = self.around(small, tuning.last * tuning.wider**step, wrong, windows)
             else:
                 windows = self.everything()
             core = self.gather(core.tokens, windows, core.chosen)
         return None
+
+    def prove(self, core: Core, windows: Windows) -> tuple[Core, int]:
+        """Settle the core, and add to it the tokens whose sets this does not prove, until none is left or too many.
+
+        Returns the core and how many tokens hold no top-K set; if that is 0, what they hold is an optimum.
+        """
+        tuning, settled, wrong, price = self.tuning, False, self.tokens, self.price.copy()
+        for _ in range(tuning.additions):
+            left = self.unproved(core)
+            if settled and len(left) == 0:
+                return core, 0
+            if len(left) > wrong // 2 + self.experts or self.work <= 0:
+                self.price[:] = price  # a core too narrow can lead far astray
+                break
+            wrong, price = len(left), self.price.copy()
+            if wrong:
+                near = self.around(core, tuning.last, 0, windows)
+                core = core.replaced(self.gather(left, near, core.chosen[left]))
+            if wrong > self.experts:
+                core, settled = self.calm(core), False
+            else:
+                settled = self.settle(core)
+        return core, max(1, wrong)
+
+    def around(self, core: Core, ranks: int, wrong: int, windows: Windows) -> Windows:
+        """Windows of so many ranks around the prices, and more where many tokens are wrong."""
+        ranks += self.tuning.per_wrong * wrong // self.experts
+        return self.widen(core, self.edges(core), np.full(self.experts, ranks), windows)
 
     def approach(self) -> tuple[Core, Windows]:
         """Find prices from ever larger samples; return the core of all tokens and its windows."""
@@ -263,12 +289,14 @@ class DualDescent:
         return core.part(near(core.by_token, self.price, edge, windows, self.tuning))
 
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
-        """Pass over ``tokens`` with the current prices."""
-        return gather(self.rows, self.form, self.price, tokens, windows, given, self.tuning)
+        """Pass over ``tokens`` with the current prices; ``dual`` becomes the bound that these prove, rounded."""
+        core, worth = gather(self.rows, self.form, self.price, tokens, windows, given, self.tuning)
+        self.dual = worth + float(self.capacity @ self.price[:-1].astype(np.float64))
+        return core
 
-    def unproved(self, core: Core) -> int:
-        """Pass over all tokens: how many hold no top-K set under the current prices."""
-        return int(unproved(self.rows, self.form, self.price, core.chosen, self.tuning))
+    def unproved(self, core: Core) -> Integers:
+        """Pass over all tokens: those that hold no top-K set under the current prices."""
+        return np.flatnonzero(unproved(self.rows, self.form, self.price, core.chosen, self.tuning))
 
     def edges(self, core: Core) -> Array:
         """Boundaries of the core's tokens under the current prices."""

@@ -18,6 +18,7 @@ from equipoise.solvers.assignment.dual_descent.core import (
     Windows,
     core_of,
     gathered,
+    held_by,
     load_of,
     starts,
     within,
@@ -46,32 +47,31 @@ class Form(NamedTuple):
 
 def gather(
     rows: Rows, form: Form, price: Integers, tokens: Integers, windows: Windows, given: Array | None, tuning: Tuning
-) -> Core:
-    """Top-K sets of ``tokens`` under ``price[E + 1]``, and the core within ``windows``.
+) -> tuple[Core, float]:
+    """Top-K sets of ``tokens`` under ``price[E + 1]``, the core within ``windows``, and what the sets are worth.
 
-    A token keeps its ``given[n, K]`` set where that is a top-K set too.
+    A token keeps its ``given[n, K]`` set where that is a top-K set too. The worth, a sum of reduced values, is rounded.
     """
     chosen = np.empty((len(tokens), form.top_k), np.int32) if given is None else given
-    edge, count = _decide(rows, form, price, tokens, windows, chosen, given is not None, tuning)
+    edge, count, worth = _decide(rows, form, price, tokens, windows, chosen, given is not None, tuning)
     member = np.flatnonzero(count)
     start = starts(count[member] + form.drop)
     by_token = _fill(rows, form, price, tokens, windows, chosen, edge, member, start, tuning)
     experts = len(price) - 1
-    fixed = load_of(chosen, experts) - np.bincount(by_token.node[by_token.held], minlength=experts + 1)[:-1]
-    return core_of(tokens, chosen, member, by_token, fixed)
+    fixed = load_of(chosen, experts) - held_by(by_token, experts)
+    return core_of(tokens, chosen, member, by_token, fixed), float(worth.sum())
 
 
 @nb.njit(cache=True, parallel=True)
-def unproved(rows: Any, form: Any, price: Any, chosen: Any, tuning: Any) -> int:
-    """Count the tokens whose ``chosen[T, K]`` is no top-K set under ``price[E + 1]``; none is a proof.
+def unproved(rows: Any, form: Any, price: Any, chosen: Any, tuning: Any) -> Any:
+    """Mark the tokens whose ``chosen[T, K]`` is no top-K set under ``price[E + 1]``; none is a proof.
 
     ``worst`` is the least reduced score in the set: no expert outside may have more, nor may no expert at all.
     """
     top_k, nothing = form.top_k, form.nothing
     block, experts = tuning.block, len(price) - 1
-    blocks = (len(chosen) + block - 1) // block
-    wrong = np.zeros(blocks, np.int64)
-    for i in nb.prange(blocks):
+    wrong = np.empty(len(chosen), np.bool_)
+    for i in nb.prange((len(chosen) + block - 1) // block):
         reduced = np.empty(experts, np.int64)
         for t in range(i * block, min(len(chosen), (i + 1) * block)):
             reduced_row(rows, t, price, reduced)
@@ -83,18 +83,23 @@ def unproved(rows: Any, form: Any, price: Any, chosen: Any, tuning: Any) -> int:
                 better += reduced[e] > worst
             for k in range(top_k):
                 better -= chosen[t, k] >= 0 and reduced[chosen[t, k]] > worst
-            wrong[i] += better != 0 or worst < nothing
-    return wrong.sum()
+            wrong[t] = better != 0 or worst < nothing
+    return wrong
 
 
 @nb.njit(cache=True, parallel=True)
 def _decide(rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen: Any, keep: bool, tuning: Any) -> Any:
-    """Write every token's top-K set; return its boundary, and how many arcs it has in the core, 0 if none is near."""
+    """Write every token's top-K set; return its boundary, its arcs in the core (0 if none is near), and blocks' worth.
+
+    A block's worth is the sum of the reduced values of its tokens' sets.
+    """
     top_k, nothing = form.top_k, form.nothing
     below, above = windows
     block, groups, experts = tuning.block, tuning.groups, len(below)
     edge, count = np.empty(len(tokens), BOUNDARY), np.empty(len(tokens), np.int64)
-    for i in nb.prange((len(tokens) + block - 1) // block):
+    blocks = (len(tokens) + block - 1) // block
+    worth = np.zeros(blocks)
+    for i in nb.prange(blocks):
         reduced = np.empty(experts, np.int64)
         spare = np.empty(experts + 1, np.int64)
         best = np.empty(top_k + 1, np.int64)
@@ -104,6 +109,8 @@ def _decide(rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen:
             inside, outside = max(best[top_k - 1], nothing), max(best[top_k], nothing)
             edge[t].inside = inside
             edge[t].outside = outside
+            for k in range(top_k):
+                worth[i] += max(best[k], nothing)
             if not keep or not _as_good(reduced, best, nothing, chosen[t]):
                 _choose(reduced, best[top_k - 1], nothing, chosen[t])
             near = 0
@@ -117,7 +124,7 @@ def _decide(rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen:
                     near += within(reduced[e], True, inside, outside, below[e], above[e]) - 1
                     arcs += gathered(reduced[e], True, inside, outside, below[e], above[e]) - 1
             count[t] = arcs if near > 0 else 0
-    return edge, count
+    return edge, count, worth
 
 
 @nb.njit(cache=True)

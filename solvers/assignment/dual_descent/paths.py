@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
+import numpy.typing as npt
 
 from equipoise.solvers.assignment.dual_descent.limits import FAR
 from equipoise.solvers.assignment.dual_descent.rows import Integers
@@ -64,6 +65,30 @@ class Tree(NamedTuple):
     token: Integers
 
 
+class Arcs(NamedTuple):
+    """The contracted graph, row by row: the cheapest move from node v to node w, ``[E + 1, E + 1]`` each.
+
+    Prices are left out, so that a row holds until a token that v holds, or held, moves. Rows are made when a search
+    first needs them.
+
+    Attributes
+    ----------
+    cost
+        ``value[v] - value[w]`` of the token that loses least; ``2 * FAR``, and beyond every distance, if none can move.
+    entry
+        Its arc of v, as a place in :class:`ByNode`.
+    enter
+        Its arc of w.
+    known
+        ``[E + 1]`` the rows that hold.
+    """
+
+    cost: Integers
+    entry: npt.NDArray[np.int32]
+    enter: npt.NDArray[np.int32]
+    known: npt.NDArray[np.bool_]
+
+
 class Heap(NamedTuple):
     """Nodes by distance, then by number, hence deterministic.
 
@@ -91,9 +116,15 @@ def repair(by_token: Any, by_node: Any, price: Any, supply: Any, most: int) -> i
     scratch = np.empty((8, nodes), np.int64)
     tree = Tree(scratch[0], scratch[1], scratch[2], scratch[3], scratch[4])
     heap, sinks = Heap(scratch[5], scratch[6]), scratch[7]
+    arcs = Arcs(
+        np.empty((nodes, nodes), np.int64),
+        np.empty((nodes, nodes), np.int32),
+        np.empty((nodes, nodes), np.int32),
+        np.zeros(nodes, np.bool_),
+    )
     searches = 0
     while balance.max() > 0:
-        found = _search(by_token, by_node, price, supply, tree, heap, sinks)
+        found = _search(by_token, by_node, arcs, price, supply, tree, heap, sinks)
         if found == 0:
             return NO_ROOM
         far = tree.dist[sinks[found - 1]]
@@ -108,7 +139,7 @@ def repair(by_token: Any, by_node: Any, price: Any, supply: Any, most: int) -> i
                 amount = _amount(by_token.held, supply, tree, sinks[i])
                 if amount == 0:
                     break
-                _augment(by_token.held, supply, tree, sinks[i], amount)
+                _augment(by_token, arcs.known, supply, tree, sinks[i], amount)
                 moved = True
         if not moved:
             return NO_ROOM
@@ -119,9 +150,28 @@ def repair(by_token: Any, by_node: Any, price: Any, supply: Any, most: int) -> i
 
 
 @nb.njit(cache=True)
-def _search(by_token: Any, by_node: Any, price: Any, supply: Any, tree: Any, heap: Any, sinks: Any) -> int:
-    """Dijkstra from all overfull nodes to every underfull one that can be reached; return how many, nearest first."""
+def _row(by_token: Any, by_node: Any, arcs: Any, v: int) -> None:
+    """Make row v of the contracted graph."""
     start, node, value, held, _ = by_token
+    cost, entry, enter = arcs.cost[v], arcs.entry[v], arcs.enter[v]
+    dump = len(cost) - 1
+    cost[:] = 2 * FAR
+    for i in range(by_node.start[v], by_node.start[v + 1]):
+        if not held[by_node.arc[i]]:
+            continue
+        mine, token = by_node.value[i], by_node.token[i]
+        for other in range(start[token], start[token + 1]):
+            w = node[other]
+            if mine - value[other] < cost[w] and (not held[other] or w == dump):
+                cost[w] = mine - value[other]
+                entry[w] = i
+                enter[w] = other
+    arcs.known[v] = True
+
+
+@nb.njit(cache=True)
+def _search(by_token: Any, by_node: Any, arcs: Any, price: Any, supply: Any, tree: Any, heap: Any, sinks: Any) -> int:
+    """Dijkstra from all overfull nodes to every underfull one that can be reached; return how many, nearest first."""
     balance, dist, parent = supply.balance, tree.dist, tree.parent
     dump = len(price) - 1
     size = 0
@@ -145,24 +195,19 @@ def _search(by_token: Any, by_node: Any, price: Any, supply: Any, tree: Any, hea
             if found == wanted:
                 return found
         base = dist[e]
-        for i in range(by_node.start[e], by_node.start[e + 1]):
-            arc = by_node.arc[i]
-            if not held[arc]:
-                continue
-            token = by_node.token[i]
-            leave = base + (by_node.value[i] - price[e])
-            for other in range(start[token], start[token + 1]):
-                f = node[other]
-                if held[other] and f != dump:
-                    continue
-                length = leave - (value[other] - price[f])
-                if length < dist[f] and heap.spot[f] != SETTLED:
-                    dist[f] = length
-                    parent[f] = e
-                    tree.leave[f] = arc
-                    tree.enter[f] = other
-                    tree.token[f] = token
-                    size = _push(heap, size, dist, f)
+        if not arcs.known[e]:
+            _row(by_token, by_node, arcs, e)
+        cost = arcs.cost[e]
+        for f in range(dump + 1):
+            length = base - price[e] + cost[f] + price[f]
+            if length < dist[f]:
+                i = arcs.entry[e, f]
+                dist[f] = length
+                parent[f] = e
+                tree.leave[f] = by_node.arc[i]
+                tree.enter[f] = arcs.enter[e, f]
+                tree.token[f] = by_node.token[i]
+                size = _push(heap, size, dist, f)
         if e == dump:
             for f in range(dump):
                 length = base + price[f] - price[dump]
@@ -198,8 +243,9 @@ def _amount(held: Any, supply: Any, tree: Any, sink: int) -> int:
 
 
 @nb.njit(cache=True)
-def _augment(held: Any, supply: Any, tree: Any, sink: int, amount: int) -> None:
-    """Move ``amount`` units along the path to ``sink``."""
+def _augment(by_token: Any, known: Any, supply: Any, tree: Any, sink: int, amount: int) -> None:
+    """Move ``amount`` units along the path to ``sink``; rows that this changes are no longer ``known``."""
+    start, node, _, held, _ = by_token
     balance, dummies, free = supply
     dump = len(balance) - 1
     v = sink
@@ -213,6 +259,9 @@ def _augment(held: Any, supply: Any, tree: Any, sink: int, amount: int) -> None:
                 dummies[v] += amount
         else:
             token = tree.token[v]
+            for arc in range(start[token], start[token + 1]):
+                known[node[arc]] &= not held[arc]
+            known[v] = False
             free[token] += (v == dump) - (e == dump)
             held[tree.leave[v]] = e == dump and free[token] > 0
             held[tree.enter[v]] = v != dump or free[token] > 0

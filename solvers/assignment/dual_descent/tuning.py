@@ -53,8 +53,6 @@ class Tuning(NamedTuple):
     """Ranks on either side of a price that still matter after such a sweep, at least."""
     per_excess: int = 8
     """Such ranks for every token of mean excess per expert: a surplus often passes through several experts."""
-    descents: int = 6
-    """Gathered cores that are descended on; after that, only repair is left."""
 
     # The price floor
     tight: int = 64
@@ -73,6 +71,8 @@ class Tuning(NamedTuple):
     """Such ranks for every token per expert that the proving pass found without a top-K set."""
     wider: int = 4
     """Times as many ranks in each further attempt of either."""
+    additions: int = 12
+    """Proving passes whose wrong tokens are added to a core, before all tokens are gathered again."""
     widenings: int = 8
     """Such passes, after which all arcs are gathered: what is then settled is an optimum."""
     passes: int = 10

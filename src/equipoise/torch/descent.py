@@ -46,6 +46,7 @@ class Block(NamedTuple):
     node: npt.NDArray[np.int32]
     value: Integers
     held: npt.NDArray[np.bool_]
+    worth: npt.NDArray[np.float64]
 
 
 class TensorDescent(DualDescent):
@@ -77,23 +78,25 @@ class TensorDescent(DualDescent):
         if given is not None:
             given[:] = chosen
             chosen = given
+        worth = sum(float(block.worth) for block in found)
+        self.dual = worth + float(self.capacity @ self.price[:-1].astype(np.float64))
         by_token = self._by_token(found, (chosen[member] < 0).sum(axis=1))
         fixed = (
             load_of(chosen, self.experts) - np.bincount(by_token.node[by_token.held], minlength=self.experts + 1)[:-1]
         )
         return core_of(tokens, chosen, member, by_token, fixed)
 
-    def unproved(self, core: Core) -> int:
-        """Pass over all tokens: how many hold no top-K set under the current prices."""
-        price, wrong = self._on_device(self.price[:-1]), 0
+    def unproved(self, core: Core) -> Integers:
+        """Pass over all tokens: those that hold no top-K set under the current prices."""
+        price, wrong = self._on_device(self.price[:-1]), []
         for part in blocks(self.rows.scores):
             reduced = self.rows.refined(self._tokens(part)) - price
             chosen = self._on_device(core.chosen[part]).long()
             worth = self._worth(reduced, chosen)
             worst = worth.min(dim=1, keepdim=True).values
             better = (reduced > worst).sum(dim=1) - ((worth > worst) & (chosen >= 0)).sum(dim=1)
-            wrong += int(((better != 0) | (worst[:, 0] < self.form.nothing)).sum())
-        return wrong
+            wrong.append(torch.nonzero((better != 0) | (worst[:, 0] < self.form.nothing))[:, 0] + part.start)
+        return np.concatenate([found.cpu().numpy() for found in wrong])
 
     def _decide(
         self, tokens: torch.Tensor, price: torch.Tensor, limits: list[torch.Tensor], kept: torch.Tensor | None
@@ -116,7 +119,8 @@ class TensorDescent(DualDescent):
         token, node = torch.nonzero(arcs, as_tuple=True)
         sent = (chosen.int(), torch.nonzero(member)[:, 0], arcs.sum(dim=1)[member], node.int())
         value = reduced[token, node] + price[node]
-        return Block(*(tensor.cpu().numpy() for tensor in (*sent, value, mine[token, node])))
+        worth = best[:, :top_k].clamp(min=nothing).double().sum()
+        return Block(*(tensor.cpu().numpy() for tensor in (*sent, value, mine[token, node], worth)))
 
     def _worth(self, reduced: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """Reduced scores of the chosen experts, and what no expert is worth."""
