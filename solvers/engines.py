@@ -14,6 +14,7 @@ from equipoise.problems import (
     CommunicationProblem,
     GroupLimitedProblem,
     LimitedProblem,
+    MigrationProblem,
     PlacementProblem,
     ReplicationProblem,
     SchedulingProblem,
@@ -110,6 +111,7 @@ _TRAFFIC = "equipoise.solvers.traffic."
 _COMMUNICATION = "equipoise.solvers.communication."
 _PLACEMENT = "equipoise.solvers.placement."
 _REPLICATION = "equipoise.solvers.replication."
+_MIGRATION = "equipoise.solvers.migration."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 100_000, "network flow"),
@@ -165,6 +167,11 @@ ENGINES = (
     Engine("ortools-cpsat", _REPLICATION + "cpsat", ReplicationProblem, "ortools", 200, "CP-SAT"),
     Engine("ortools-highs", _REPLICATION + "linear", ReplicationProblem, "ortools", 200, "HiGHS"),
     Engine("pulp-cbc", _REPLICATION + "cbc", ReplicationProblem, "pulp", 100, "CBC"),
+    Engine("cross-check", _MIGRATION + "cross_check", MigrationProblem, "pulp", 300, "CP-SAT or HiGHS, and CBC"),
+    Engine("move-search", _MIGRATION + "search", MigrationProblem, "numba", 2**40, "search"),
+    Engine("ortools-cpsat", _MIGRATION + "cpsat", MigrationProblem, "ortools", 300, "CP-SAT", "even"),
+    Engine("ortools-highs", _MIGRATION + "linear", MigrationProblem, "ortools", 300, "HiGHS", "free"),
+    Engine("pulp-cbc", _MIGRATION + "cbc", MigrationProblem, "pulp", 300, "CBC"),
 )
 """In the order of preference."""
 

@@ -18,6 +18,7 @@ from equipoise.problems import (
     CommunicationProblem,
     GroupLimitedProblem,
     LimitedProblem,
+    MigrationProblem,
     PlacementProblem,
     Problem,
     ReplicationProblem,
@@ -31,6 +32,7 @@ from equipoise.solvers.claim import Candidate, Claim
 from equipoise.solvers.communication.certify import certify as of_communication
 from equipoise.solvers.group_limited.certify import certify as of_group_limited
 from equipoise.solvers.limited.certify import certify as of_limited
+from equipoise.solvers.migration.certify import certify as of_migration
 from equipoise.solvers.placement.certify import certify as of_placement
 from equipoise.solvers.replication.certify import certify as of_replication
 from equipoise.solvers.scheduling.certify import certify as of_scheduling
@@ -45,6 +47,7 @@ CERTIFY: dict[type, Callable[[Any, Claim, float | None], Iterable[Candidate]]] =
     PlacementProblem: of_placement,
     CommunicationProblem: of_communication,
     ReplicationProblem: of_replication,
+    MigrationProblem: of_migration,
 }
 """For every kind of problem: what can be made of a claim by a deadline (of ``time.monotonic``), best first."""
 

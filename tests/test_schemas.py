@@ -17,6 +17,7 @@ from equipoise import (
     GroupLimitedProblem,
     Limit,
     LimitedProblem,
+    MigrationProblem,
     PlacementProblem,
     ReplicationProblem,
     SchedulingProblem,
@@ -43,6 +44,7 @@ PROBLEMS = {
     "communication": CommunicationProblem(SOURCES, HOSTS, 1),
     "placement": PlacementProblem([9, 4, 3], 6, 3),
     "replication": ReplicationProblem([9, 4, 3], [0, 1, 2], 3, 1),
+    "migration": MigrationProblem(PlacementProblem([9, 4, 3], 6, 3), [0, 1, 1, 2, 2, 0], 1),
 }
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
+    from equipoise.problems import MigrationProblem as MigrationProblem
     from equipoise.problems import PlacementProblem as PlacementProblem
     from equipoise.problems import ReplicationProblem as ReplicationProblem
     from equipoise.problems import SchedulingProblem as SchedulingProblem
@@ -60,6 +61,12 @@ if TYPE_CHECKING:
     from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
+    from equipoise.solvers.migration.frontier import fewest_moves as fewest_moves
+    from equipoise.solvers.migration.frontier import migration_frontier as migration_frontier
+    from equipoise.solvers.migration.relabel import Relabelling as Relabelling
+    from equipoise.solvers.migration.relabel import relabel as relabel
+    from equipoise.solvers.migration.rounds import Transfers as Transfers
+    from equipoise.solvers.migration.rounds import transfers as transfers
     from equipoise.solvers.replication.frontier import replication_frontier as replication_frontier
     from equipoise.solvers.scheduling.push_relabel.batch import Schedules as Schedules
     from equipoise.solvers.scheduling.push_relabel.batch import schedule_batch as schedule_batch
@@ -87,6 +94,7 @@ _HOME = {
     "Limit": "problems",
     "LimitedProblem": "problems",
     "Margin": "solvers.assignment.margin",
+    "MigrationProblem": "problems",
     "Monitor": "monitor",
     "Placer": "roles.placer",
     "Metric": "roles.metric",
@@ -96,6 +104,7 @@ _HOME = {
     "Routing": "routing",
     "Placement": "deployment.answer",
     "PlacementProblem": "problems",
+    "Relabelling": "solvers.migration.relabel",
     "Report": "checks.engine.report",
     "Scheduler": "roles.scheduler",
     "Schedules": "solvers.scheduling.push_relabel.batch",
@@ -105,6 +114,7 @@ _HOME = {
     "SolverNotAvailable": "errors",
     "TargetError": "errors",
     "TargetNotFound": "errors",
+    "Transfers": "solvers.migration.rounds",
     "TrafficProblem": "problems",
     "Verdict": "certificates.check.verdict",
     "audit": "audits.run",
@@ -112,9 +122,11 @@ _HOME = {
     "check": "checks.check",
     "device_limits": "problems",
     "expert_choice_optimum": "solvers.assignment.frontier",
+    "fewest_moves": "solvers.migration.frontier",
     "flip_margins": "flips",
     "frontier": "solvers.assignment.frontier",
     "margin": "solvers.assignment.margin",
+    "migration_frontier": "solvers.migration.frontier",
     "node_costs": "problems",
     "place": "deployment.place",
     "read_loads": "traces",
@@ -122,10 +134,12 @@ _HOME = {
     "read_trace": "traces",
     "record": "recorder",
     "recorded": "traces",
+    "relabel": "solvers.migration.relabel",
     "replication_frontier": "solvers.replication.frontier",
     "sequence_limits": "problems",
     "schedule_batch": "solvers.scheduling.push_relabel.batch",
     "solve": "solvers.solve",
+    "transfers": "solvers.migration.rounds",
     "write_map": "deployment.maps",
 }
 

@@ -26,6 +26,7 @@ KINDS = {
     "traffic": "TrafficCertificate",
     "placement": "PlacementCertificate",
     "replication": "ReplicationCertificate",
+    "migration": "MigrationCertificate",
 }
 """The class of each kind of file; its module in ``kinds`` has the kind's name and is imported when it is needed."""
 

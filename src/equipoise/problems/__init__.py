@@ -4,6 +4,7 @@ from equipoise.problems.assignment import AssignmentProblem
 from equipoise.problems.communication import CommunicationProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
 from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
+from equipoise.problems.migration import MigrationProblem
 from equipoise.problems.placement import PlacementProblem
 from equipoise.problems.replication import ReplicationProblem
 from equipoise.problems.scheduling import SchedulingProblem
@@ -12,7 +13,9 @@ from equipoise.problems.traffic import TrafficProblem, node_costs
 ScoredProblem = AssignmentProblem | LimitedProblem | GroupLimitedProblem
 """Routing: the score is maximised."""
 
-DeviceProblem = SchedulingProblem | TrafficProblem | PlacementProblem | CommunicationProblem | ReplicationProblem
+DeviceProblem = (
+    SchedulingProblem | TrafficProblem | PlacementProblem | CommunicationProblem | ReplicationProblem | MigrationProblem
+)
 """Loads on devices: a peak or a cost is minimised."""
 
 Problem = ScoredProblem | DeviceProblem
@@ -21,6 +24,7 @@ __all__ = [
     "DeviceProblem",
     "Problem",
     "ScoredProblem",
+    "MigrationProblem",
     "PlacementProblem",
     "ReplicationProblem",
     "TrafficProblem",
