@@ -24,6 +24,7 @@ from equipoise import (
     TrafficProblem,
     solve,
 )
+from equipoise.certificates import problem_files
 from equipoise.certificates.certificate import KINDS
 from equipoise.checks.engine import known
 from study_cases import SMALL
@@ -76,6 +77,7 @@ def documents(tmp_path_factory):
     check = written(1, "check", "routers:worst", "--examples", 5)
     found = {
         "equipoise-problem-1": [problem],
+        "equipoise-problem-2": [problem_files.plain(one) for one in PROBLEMS.values()],
         "equipoise-solution-1": [written(0, "solve", "problem.json", "-o", "proof.json")],
         "equipoise-verdict-1": [written(0, "verify", "proof.json")],
         "equipoise-certificate-1": [json.loads((folder / "proof.json").read_text())],

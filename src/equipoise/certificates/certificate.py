@@ -80,6 +80,9 @@ class Certificate(codec.Record, ABC):
     STATEMENT: ClassVar[type[Statement]]
     """What is stated of such problems."""
 
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+    """Fields that a problem file must have, though the problem can be stated in other ways."""
+
     statement: Any = field(default=None, kw_only=True)
     recorded: str | None = field(default=None, kw_only=True)
 
@@ -90,6 +93,11 @@ class Certificate(codec.Record, ABC):
         envelope = [problem, ("format", str, files.FORMAT), ("version", int, files.VERSION), ("kind", str, cls.KIND)]
         fields = [("problem_sha256", str), *codec.parts(cls), *envelope]
         return codec.strict(cls.__name__.replace("Certificate", "File"), fields, str(cls.__doc__).partition("\n")[0])
+
+    @classmethod
+    def problem(cls, **fields: Any) -> Any:
+        """Return the problem that the fields of a problem file state; raises :class:`InvalidProblem`."""
+        return cls.PROBLEM(**fields)
 
     @property
     def digest(self) -> str:

@@ -99,6 +99,7 @@ def _try(engine: Engine, time_limit: float | None) -> str:
         GroupLimitedProblem,
         Limit,
         LimitedProblem,
+        MigrationProblem,
         PlacementProblem,
         ReplicationProblem,
         SchedulingProblem,
@@ -116,6 +117,7 @@ def _try(engine: Engine, time_limit: float | None) -> str:
         CommunicationProblem: CommunicationProblem([[1, 0], [2, 1]], [[True, True], [False, True]], 1),
         PlacementProblem: PlacementProblem([3, 2], 4, 2, engine.form or "even"),
         ReplicationProblem: ReplicationProblem([5, 1], [0, 1], 2, 1),
+        MigrationProblem: MigrationProblem(PlacementProblem([3, 2], 4, 2, engine.form or "even"), [0, -1, 1, -1], 1),
     }
     try:
         answer = claim(samples[engine.problem], engine.name, time_limit)
