@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from equipoise.problems import TrafficProblem as TrafficProblem
     from equipoise.problems import device_limits as device_limits
     from equipoise.problems import node_costs as node_costs
+    from equipoise.problems import null_limit as null_limit
+    from equipoise.problems import placement_by_links as placement_by_links
     from equipoise.problems import sequence_limits as sequence_limits
     from equipoise.recorder import record as record
     from equipoise.roles.metric import Metric as Metric
@@ -128,7 +130,9 @@ _HOME = {
     "margin": "solvers.assignment.margin",
     "migration_frontier": "solvers.migration.frontier",
     "node_costs": "problems",
+    "null_limit": "problems",
     "place": "deployment.place",
+    "placement_by_links": "problems",
     "read_loads": "traces",
     "read_map": "deployment.maps",
     "read_trace": "traces",

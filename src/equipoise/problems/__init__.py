@@ -3,12 +3,12 @@
 from equipoise.problems.assignment import AssignmentProblem
 from equipoise.problems.communication import CommunicationProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
-from equipoise.problems.limited import Limit, LimitedProblem, device_limits, sequence_limits
+from equipoise.problems.limited import Limit, LimitedProblem, device_limits, null_limit, sequence_limits
 from equipoise.problems.migration import MigrationProblem
 from equipoise.problems.placement import PlacementProblem
 from equipoise.problems.replication import ReplicationProblem
 from equipoise.problems.scheduling import SchedulingProblem
-from equipoise.problems.traffic import TrafficProblem, node_costs
+from equipoise.problems.traffic import TrafficProblem, node_costs, placement_by_links
 
 ScoredProblem = AssignmentProblem | LimitedProblem | GroupLimitedProblem
 """Routing: the score is maximised."""
@@ -29,6 +29,8 @@ __all__ = [
     "ReplicationProblem",
     "TrafficProblem",
     "node_costs",
+    "null_limit",
+    "placement_by_links",
     "AssignmentProblem",
     "CommunicationProblem",
     "GroupLimitedProblem",
