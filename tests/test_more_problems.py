@@ -4,16 +4,19 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from equipoise import (
     AssignmentProblem,
     InvalidProblem,
     LimitedProblem,
+    PlacementProblem,
     SchedulingProblem,
     device_limits,
+    layer_budget,
     null_limit,
+    place_unequal,
     placement_by_links,
     solve,
 )
@@ -46,12 +49,9 @@ def test_activated_experts_are_read_by_as_few_on_a_device_as_any_choice_of_repli
 def test_shared_tokens_fill_up_what_routed_experts_and_base_loads_leave(drawn, shared, base):
     load, hosts = drawn
     plain = SchedulingProblem(load, hosts, base_load=[base, *[0] * (hosts.shape[1] - 1)])
+    assume(int(load.sum()) <= 7)
     best = None
-    choices = [
-        np.flatnonzero(row).tolist() for tokens, row in zip(load, hosts, strict=True) for _ in range(min(tokens, 3))
-    ]
-    if int(load.sum()) > 7 or (load > 3).any():
-        return
+    choices = [np.flatnonzero(row).tolist() for tokens, row in zip(load, hosts, strict=True) for _ in range(tokens)]
     for chosen in product(*choices):
         held = plain.base_load + np.bincount(np.array(chosen, int), minlength=hosts.shape[1])
         for _ in range(shared):
@@ -102,6 +102,44 @@ def test_a_capacity_per_rank_drops_what_costs_least(scores, room):
     assert (solution.objective, solution.evidence) == (best, "certified")
 
 
+@given(rows(2, 3, st.integers(0, 9)), st.integers(0, 3))
+@settings(max_examples=12)
+def test_slots_over_layers_are_divided_as_the_best_of_all_divisions(loads, spare):
+    budget = layer_budget(loads, 2, 2 * (4 + spare))
+    peaks = [
+        {k: solve(PlacementProblem(load, 2 * k, 2, distinct=False)).objective for k in range(2, 3 + spare)}
+        for load in loads
+    ]
+    best = min(peaks[0][a] + peaks[1][b] for a, b in product(range(2, 3 + spare), repeat=2) if a + b <= 4 + spare)
+    assert budget.lower <= best == budget.objective
+    assert budget.slots.sum() <= 2 * (4 + spare)
+    assert sum(one.objective for one in budget.placements) == best
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2))
+@settings(max_examples=30)
+def test_placement_on_unequal_devices_is_feasible_and_its_bound_holds(load, fast, more, spare):
+    slots = [len(load) // 2 + more, len(load) // 2 + spare]
+    assume(sum(slots) >= len(load))
+    found = place_unequal(load, slots, [fast, 1])
+    best = min(
+        solve(SchedulingProblem(load, np.array(hosts), speed=[fast, 1], fractional=True)).objective
+        for hosts in product([(True, False), (False, True), (True, True)], repeat=len(load))
+        if (np.array(hosts).sum(axis=0) <= slots).all()
+    )
+    assert found.bound.objective <= best <= found.schedule.objective
+    assert found.schedule.evidence == found.bound.evidence == "certified"
+    assert (found.hosts.sum(axis=0) <= slots).all()
+    assert not found.optimal or found.schedule.objective == best
+
+
+def test_a_fast_device_gets_more_and_twice_the_speeds_take_half_the_time():
+    found = place_unequal([40, 30, 20, 10], [3, 2], [3, 1])
+    assert found.optimal
+    assert found.schedule.objective == 25
+    assert place_unequal([40, 30, 20, 10], [3, 2], [6, 2]).schedule.objective * 2 == 25
+
+
 def test_what_does_not_fit_is_refused_by_name():
     plain = AssignmentProblem([[1, 2]], 1)
     with pytest.raises(InvalidProblem, match="without drop"):
@@ -114,3 +152,9 @@ def test_what_does_not_fit_is_refused_by_name():
         placement_by_links([[1, 2, 3], [3, 4, 5]], [[0, 1], [1, 0]], 1)
     with pytest.raises(InvalidProblem, match="source_load"):
         SchedulingProblem(source_load=[[1]], hosts=[[1]]).with_shared(3)
+    with pytest.raises(InvalidProblem, match="8 or more"):
+        layer_budget([[1, 2, 3], [1, 2, 3]], 2, 6)
+    with pytest.raises(InvalidProblem, match="multiple of the devices"):
+        layer_budget([[1, 2, 3]], 2, 5)
+    with pytest.raises(InvalidProblem, match="slots"):
+        place_unequal([1, 2, 3], [1, 1], [1, 1])

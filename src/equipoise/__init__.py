@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from equipoise.solvers.assignment.frontier import frontier as frontier
     from equipoise.solvers.assignment.margin import Margin as Margin
     from equipoise.solvers.assignment.margin import margin as margin
+    from equipoise.solvers.layers.budget import LayerBudget as LayerBudget
+    from equipoise.solvers.layers.budget import layer_budget as layer_budget
     from equipoise.solvers.migration.frontier import fewest_moves as fewest_moves
     from equipoise.solvers.migration.frontier import migration_frontier as migration_frontier
     from equipoise.solvers.migration.relabel import Relabelling as Relabelling
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
     from equipoise.solvers.scheduling.push_relabel.batch import schedule_batch as schedule_batch
     from equipoise.solvers.solve import available_solvers as available_solvers
     from equipoise.solvers.solve import solve as solve
+    from equipoise.solvers.unequal.search import UnequalPlacement as UnequalPlacement
+    from equipoise.solvers.unequal.search import place_unequal as place_unequal
     from equipoise.traces import read_loads as read_loads
     from equipoise.traces import read_trace as read_trace
     from equipoise.traces import recorded as recorded
@@ -93,6 +97,7 @@ _HOME = {
     "GroupLimitedProblem": "problems",
     "InvalidFile": "errors",
     "InvalidProblem": "errors",
+    "LayerBudget": "solvers.layers.budget",
     "Limit": "problems",
     "LimitedProblem": "problems",
     "Margin": "solvers.assignment.margin",
@@ -118,6 +123,7 @@ _HOME = {
     "TargetNotFound": "errors",
     "Transfers": "solvers.migration.rounds",
     "TrafficProblem": "problems",
+    "UnequalPlacement": "solvers.unequal.search",
     "Verdict": "certificates.check.verdict",
     "audit": "audits.run",
     "available_solvers": "solvers.solve",
@@ -127,11 +133,13 @@ _HOME = {
     "fewest_moves": "solvers.migration.frontier",
     "flip_margins": "flips",
     "frontier": "solvers.assignment.frontier",
+    "layer_budget": "solvers.layers.budget",
     "margin": "solvers.assignment.margin",
     "migration_frontier": "solvers.migration.frontier",
     "node_costs": "problems",
     "null_limit": "problems",
     "place": "deployment.place",
+    "place_unequal": "solvers.unequal.search",
     "placement_by_links": "problems",
     "read_loads": "traces",
     "read_map": "deployment.maps",
