@@ -12,6 +12,7 @@ from equipoise.errors import SolverNotAvailable
 from equipoise.problems import (
     AssignmentProblem,
     CommunicationProblem,
+    FewExpertsProblem,
     GroupLimitedProblem,
     LimitedProblem,
     MigrationProblem,
@@ -106,6 +107,7 @@ class Engine:
 _ASSIGNMENT = "equipoise.solvers.assignment."
 _LIMITED = "equipoise.solvers.limited."
 _GROUPS = "equipoise.solvers.group_limited."
+_FEW = "equipoise.solvers.few_experts."
 _SCHEDULING = "equipoise.solvers.scheduling."
 _TRAFFIC = "equipoise.solvers.traffic."
 _COMMUNICATION = "equipoise.solvers.communication."
@@ -139,6 +141,10 @@ ENGINES = (
     Engine("ortools-cpsat", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
     Engine("ortools-cpsat-plain", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT", method="plain"),
     Engine("pulp-cbc", _GROUPS + "cbc", GroupLimitedProblem, "pulp", 2_000, "CBC"),
+    Engine("cross-check", _FEW + "cross_check", FewExpertsProblem, "pulp", 500, "CP-SAT and CBC"),
+    Engine("exchange-search", _FEW + "search", FewExpertsProblem, "ortools", 2**40, "search"),
+    Engine("ortools-cpsat", _FEW + "cpsat", FewExpertsProblem, "ortools", 500, "CP-SAT"),
+    Engine("pulp-cbc", _FEW + "cbc", FewExpertsProblem, "pulp", 500, "CBC"),
     Engine("ortools-flow", _SCHEDULING + "flow", SchedulingProblem, "ortools", 100_000, "network flow"),
     Engine(
         "push-relabel",

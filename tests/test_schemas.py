@@ -14,6 +14,7 @@ from command_line import run
 from equipoise import (
     AssignmentProblem,
     CommunicationProblem,
+    FewExpertsProblem,
     GroupLimitedProblem,
     Limit,
     LimitedProblem,
@@ -40,6 +41,7 @@ PROBLEMS = {
     "assignment": ASSIGNMENT,
     "limited": LimitedProblem(ASSIGNMENT, [Limit(12, experts=[0, 1])]),
     "group-limited": GroupLimitedProblem(AssignmentProblem(SCORES, 2, 12), 2, 1),
+    "few-experts": FewExpertsProblem(ASSIGNMENT.with_capacity(12), 2),
     "scheduling": SchedulingProblem([9, 4, 3], HOSTS),
     "traffic": TrafficProblem(SOURCES, HOSTS, [8, 8, 8], 1 - np.eye(3, dtype=int)),
     "communication": CommunicationProblem(SOURCES, HOSTS, 1),

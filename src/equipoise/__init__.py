@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from equipoise.monitor import Monitor as Monitor
     from equipoise.problems import AssignmentProblem as AssignmentProblem
     from equipoise.problems import CommunicationProblem as CommunicationProblem
+    from equipoise.problems import FewExpertsProblem as FewExpertsProblem
     from equipoise.problems import GroupLimitedProblem as GroupLimitedProblem
     from equipoise.problems import Limit as Limit
     from equipoise.problems import LimitedProblem as LimitedProblem
@@ -91,6 +92,7 @@ _HOME = {
     "CommunicationProblem": "problems",
     "EquipoiseError": "errors",
     "ExpertMap": "deployment.maps",
+    "FewExpertsProblem": "problems",
     "FlipMargins": "flips",
     "Frontier": "solvers.assignment.frontier",
     "FrontierPoint": "solvers.assignment.frontier",

@@ -109,7 +109,7 @@ class Solution:
     def prices(self) -> npt.NDArray[np.float64] | None:
         """``[E]`` prices of the experts' capacities in units of the scores; None for problems without scores."""
         proof: Any = self.proof
-        if not isinstance(self.problem, ScoredProblem) or proof is None:
+        if not isinstance(self.problem, ScoredProblem) or not hasattr(proof, "prices"):
             return None
         with np.errstate(over="ignore"):  # prices of the largest scores can leave the floats
             prices: npt.NDArray[np.float64] = np.ldexp(proof.prices.astype(np.float64), -proof.exponent)

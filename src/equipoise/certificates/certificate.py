@@ -21,6 +21,7 @@ KINDS = {
     "assignment": "AssignmentCertificate",
     "limited": "LimitedCertificate",
     "group-limited": "GroupLimitedCertificate",
+    "few-experts": "FewExpertsCertificate",
     "communication": "CommunicationCertificate",
     "scheduling": "SchedulingCertificate",
     "traffic": "TrafficCertificate",

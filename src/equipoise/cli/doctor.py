@@ -96,6 +96,7 @@ def _try(engine: Engine, time_limit: float | None) -> str:
     from equipoise.problems import (
         AssignmentProblem,
         CommunicationProblem,
+        FewExpertsProblem,
         GroupLimitedProblem,
         Limit,
         LimitedProblem,
@@ -112,6 +113,7 @@ def _try(engine: Engine, time_limit: float | None) -> str:
         AssignmentProblem: plain,
         LimitedProblem: LimitedProblem(plain, [Limit(6, experts=[0, 1])]),
         GroupLimitedProblem: GroupLimitedProblem(plain.with_capacity(6), 2, 1),
+        FewExpertsProblem: FewExpertsProblem(plain.with_capacity(6), 3),
         SchedulingProblem: SchedulingProblem([3, 2], [[True, True], [False, True]]),
         TrafficProblem: TrafficProblem([[1, 0], [2, 1]], [[True, True], [True, True]], [2, 2], [[0, 1], [1, 0]]),
         CommunicationProblem: CommunicationProblem([[1, 0], [2, 1]], [[True, True], [False, True]], 1),

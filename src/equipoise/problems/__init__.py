@@ -2,6 +2,7 @@
 
 from equipoise.problems.assignment import AssignmentProblem
 from equipoise.problems.communication import CommunicationProblem
+from equipoise.problems.few_experts import FewExpertsProblem
 from equipoise.problems.group_limited import GroupLimitedProblem
 from equipoise.problems.limited import Limit, LimitedProblem, device_limits, null_limit, sequence_limits
 from equipoise.problems.migration import MigrationProblem
@@ -10,7 +11,7 @@ from equipoise.problems.replication import ReplicationProblem
 from equipoise.problems.scheduling import SchedulingProblem
 from equipoise.problems.traffic import TrafficProblem, node_costs, placement_by_links
 
-ScoredProblem = AssignmentProblem | LimitedProblem | GroupLimitedProblem
+ScoredProblem = AssignmentProblem | LimitedProblem | GroupLimitedProblem | FewExpertsProblem
 """Routing: the score is maximised."""
 
 DeviceProblem = (
@@ -33,6 +34,7 @@ __all__ = [
     "placement_by_links",
     "AssignmentProblem",
     "CommunicationProblem",
+    "FewExpertsProblem",
     "GroupLimitedProblem",
     "Limit",
     "LimitedProblem",
