@@ -49,7 +49,7 @@ def original(checkout: Path) -> Any:
 
 def main(checkout: Path) -> None:
     policy, random = original(checkout), np.random.default_rng(0)
-    same = changed = tried = 0
+    same = level = changed = tried = 0
     while tried < CASES:
         devices, width, layers = int(random.choice([2, 4, 8])), int(random.integers(2, 6)), int(random.integers(1, 4))
         experts = int(random.integers(max(devices, devices * width // 2), devices * width + 1))
@@ -66,7 +66,18 @@ def main(checkout: Path) -> None:
         tried += 1
         changed += bool((wanted.reshape(tables.shape) != tables).any())
         same += bool((np.sort(wanted, axis=2) == np.sort(ours, axis=2)).all())
-    print(f"the same experts on every device in {same} of {tried} cases, of which {changed} change the table")
+        level += bool(np.allclose(peaks(load, wanted), peaks(load, ours), rtol=1e-9))
+    print(f"{tried} cases, of which {changed} change the table")
+    print(f"the same experts on every device in {same}, the same peak of every layer in {level}")
+
+
+def peaks(load: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """Return ``[L]``: peak of every layer, replicas sharing evenly."""
+    found = []
+    for row, table in zip(load, tables, strict=True):
+        share = row / np.maximum(1, np.bincount(table.ravel(), minlength=len(row)))
+        found.append(share[table].sum(axis=1).max())
+    return np.array(found)
 
 
 if __name__ == "__main__":

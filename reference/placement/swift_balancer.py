@@ -17,7 +17,7 @@ For every layer whose peak over mean is 1.01 or more, with replicas that share e
 Open in the original, which iterates over sets: the order of equal pairs; here the lower index first. The mean is that
 of the first layer, as there. Its first table is given; here slot p holds expert p mod E. Weights are float32 after
 step 1. Source: vllm-project/vllm-ascend, policy_swift_balancer.py at 182b75e,
-which ``benchmarks/faithful/swift_balancer.py`` runs beside ours.
+which ``benchmarks/faithful/swift_balancer.py`` runs beside ours: pairs that are equally good are where they differ.
 """
 
 from __future__ import annotations
