@@ -40,6 +40,10 @@ PARTS = {
     "planners": Part(COPIES, partial(equipoise.audit, role="planner"), ("relative_excess",)),
     "placers": Part(DEVICES, partial(equipoise.audit, role="placer"), ("even_excess", "split_excess")),
 }
+PARTS["moves"] = Part(
+    DEVICES,
+    partial(equipoise.audit, ["eplb", "eplb-relabelled", "swift-balancer", "round-robin"], role="placer", moves=True),
+)
 DEEPSEEK = {
     "deepseek schedulers": Part(DEVICES, partial(equipoise.audit, role="scheduler", trace=PREFILL)),
     "deepseek planners": Part(COPIES, partial(equipoise.audit, role="planner", trace=PREFILL)),

@@ -23,6 +23,7 @@ import equipoise
 from equipoise.audits.measures import Measure
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.audits.run import role_audit
+from equipoise.certificates import problem_files
 from equipoise.certificates.certificate import KINDS, certificate_type
 from equipoise.monitor.records import End, Exact, Step
 from equipoise.roles import all_roles
@@ -293,6 +294,12 @@ def certificate() -> Schema:
     return {"anyOf": references, "$defs": definitions}
 
 
+def problem() -> Schema:
+    """A problem file of any kind."""
+    references, definitions = typed(*(problem_files.structure(kind) for kind in KINDS))
+    return {"anyOf": references, "$defs": definitions}
+
+
 def monitor() -> Schema:
     """A line of a monitored run."""
     references, definitions = typed(Step, Exact, End)
@@ -304,6 +311,7 @@ def schemas() -> dict[str, Schema]:
     found = {
         "equipoise-placement-1": PLACEMENT,
         "equipoise-problem-1": PROBLEM,
+        "equipoise-problem-2": problem(),
         "equipoise-solution-1": SOLUTION,
         "equipoise-certificate-1": certificate(),
         "equipoise-verdict-1": VERDICT,

@@ -29,12 +29,13 @@ class Claim:
         None without one; else ``weights[real tokens, E]`` (booleans, or floats in [0, 1] from an LP) of a routing
         problem, ``split[E, G]`` of a scheduling or communication problem, ``flows[G, E, G]`` of a traffic problem,
         ``counts[E, G]`` (slots of each device that hold each expert) of a placement problem, ``copies[E, G]`` of a
-        replication problem.
+        replication problem; of a migration problem what a placement problem has.
     duals
         What the engine knows of a proof: dual values of the capacities ``[E]`` in units of the scores (of limits
         after them); the devices ``[G]`` that prove a peak, as booleans; the multipliers ``[3, G]`` of the loads, of
         what devices send and of what they receive; the weights of devices, slots, experts and all copies of a
-        replication problem. They bound the optimum even when time runs out.
+        replication problem, of devices, slots and moves of a migration problem. They bound the optimum even when time
+        runs out.
     message
         The engine's own message.
     denominator

@@ -12,8 +12,10 @@ from equipoise.errors import SolverNotAvailable
 from equipoise.problems import (
     AssignmentProblem,
     CommunicationProblem,
+    FewExpertsProblem,
     GroupLimitedProblem,
     LimitedProblem,
+    MigrationProblem,
     PlacementProblem,
     ReplicationProblem,
     SchedulingProblem,
@@ -105,11 +107,13 @@ class Engine:
 _ASSIGNMENT = "equipoise.solvers.assignment."
 _LIMITED = "equipoise.solvers.limited."
 _GROUPS = "equipoise.solvers.group_limited."
+_FEW = "equipoise.solvers.few_experts."
 _SCHEDULING = "equipoise.solvers.scheduling."
 _TRAFFIC = "equipoise.solvers.traffic."
 _COMMUNICATION = "equipoise.solvers.communication."
 _PLACEMENT = "equipoise.solvers.placement."
 _REPLICATION = "equipoise.solvers.replication."
+_MIGRATION = "equipoise.solvers.migration."
 
 ENGINES = (
     Engine("ortools-flow", _ASSIGNMENT + "flow", AssignmentProblem, "ortools", 100_000, "network flow"),
@@ -137,6 +141,10 @@ ENGINES = (
     Engine("ortools-cpsat", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT"),
     Engine("ortools-cpsat-plain", _GROUPS + "cpsat", GroupLimitedProblem, "ortools", 500, "CP-SAT", method="plain"),
     Engine("pulp-cbc", _GROUPS + "cbc", GroupLimitedProblem, "pulp", 2_000, "CBC"),
+    Engine("cross-check", _FEW + "cross_check", FewExpertsProblem, "pulp", 500, "CP-SAT and CBC"),
+    Engine("exchange-search", _FEW + "search", FewExpertsProblem, "ortools", 2**40, "search"),
+    Engine("ortools-cpsat", _FEW + "cpsat", FewExpertsProblem, "ortools", 500, "CP-SAT"),
+    Engine("pulp-cbc", _FEW + "cbc", FewExpertsProblem, "pulp", 500, "CBC"),
     Engine("ortools-flow", _SCHEDULING + "flow", SchedulingProblem, "ortools", 100_000, "network flow"),
     Engine(
         "push-relabel",
@@ -165,6 +173,11 @@ ENGINES = (
     Engine("ortools-cpsat", _REPLICATION + "cpsat", ReplicationProblem, "ortools", 200, "CP-SAT"),
     Engine("ortools-highs", _REPLICATION + "linear", ReplicationProblem, "ortools", 200, "HiGHS"),
     Engine("pulp-cbc", _REPLICATION + "cbc", ReplicationProblem, "pulp", 100, "CBC"),
+    Engine("cross-check", _MIGRATION + "cross_check", MigrationProblem, "pulp", 300, "CP-SAT or HiGHS, and CBC"),
+    Engine("move-search", _MIGRATION + "search", MigrationProblem, "numba", 2**40, "search"),
+    Engine("ortools-cpsat", _MIGRATION + "cpsat", MigrationProblem, "ortools", 300, "CP-SAT", "even"),
+    Engine("ortools-highs", _MIGRATION + "linear", MigrationProblem, "ortools", 300, "HiGHS", "free"),
+    Engine("pulp-cbc", _MIGRATION + "cbc", MigrationProblem, "pulp", 300, "CBC"),
 )
 """In the order of preference."""
 

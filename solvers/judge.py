@@ -16,8 +16,10 @@ from equipoise.certificates.check.verdict import Verdict
 from equipoise.problems import (
     AssignmentProblem,
     CommunicationProblem,
+    FewExpertsProblem,
     GroupLimitedProblem,
     LimitedProblem,
+    MigrationProblem,
     PlacementProblem,
     Problem,
     ReplicationProblem,
@@ -29,8 +31,10 @@ from equipoise.solution import Evidence, Solution
 from equipoise.solvers.assignment.certify import certify as of_assignment
 from equipoise.solvers.claim import Candidate, Claim
 from equipoise.solvers.communication.certify import certify as of_communication
+from equipoise.solvers.few_experts.certify import certify as of_few_experts
 from equipoise.solvers.group_limited.certify import certify as of_group_limited
 from equipoise.solvers.limited.certify import certify as of_limited
+from equipoise.solvers.migration.certify import certify as of_migration
 from equipoise.solvers.placement.certify import certify as of_placement
 from equipoise.solvers.replication.certify import certify as of_replication
 from equipoise.solvers.scheduling.certify import certify as of_scheduling
@@ -40,11 +44,13 @@ CERTIFY: dict[type, Callable[[Any, Claim, float | None], Iterable[Candidate]]] =
     AssignmentProblem: of_assignment,
     LimitedProblem: of_limited,
     GroupLimitedProblem: of_group_limited,
+    FewExpertsProblem: of_few_experts,
     SchedulingProblem: of_scheduling,
     TrafficProblem: of_traffic,
     PlacementProblem: of_placement,
     CommunicationProblem: of_communication,
     ReplicationProblem: of_replication,
+    MigrationProblem: of_migration,
 }
 """For every kind of problem: what can be made of a claim by a deadline (of ``time.monotonic``), best first."""
 

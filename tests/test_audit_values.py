@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from equipoise import audit, cli
 from equipoise.audits.cluster import Cluster, placed_by
 from equipoise.audits.forecast_value import NOTHING, TRUTH, WINDOW
-from equipoise.audits.replanning import best_plan, experts_moved, hindsight_plan, interval_plan, plan_of
+from equipoise.audits.replanning import (
+    best_plan,
+    experts_moved,
+    fewest_moved,
+    hindsight_plan,
+    interval_plan,
+    nearby,
+    plan_of,
+)
 from equipoise.balancers.find import Target
 from equipoise.errors import InvalidProblem, TargetUnable
 from equipoise.reference.placement.floors import round_robin
@@ -98,6 +106,21 @@ def test_no_interval_beats_the_best_schedule_in_hindsight(price):
     assert all(plan.cost == plan.peaks + price * plan.moved for plan in [best, *fixed])
     with pytest.raises(InvalidProblem, match="interval"):
         interval_plan(blocks, start, 0, truth, place, CLUSTER, price)
+
+
+@pytest.mark.parametrize("price", [0, 50, 10**6])
+def test_relabelling_and_placements_nearby_never_make_the_best_plan_worse(price):
+    blocks, start = moving(6, 4).loads, round_robin(4, CLUSTER.slots)
+
+    def place(load):
+        return placed_by("eplb", CLUSTER, load)
+
+    plain = hindsight_plan(blocks, start, place, CLUSTER, price)
+    also = nearby(blocks, start, CLUSTER.devices, 2)
+    assert all(experts_moved(start, one, CLUSTER.devices) <= 2 for one in also)
+    wider = hindsight_plan(blocks, start, place, CLUSTER, price, also=also)
+    renumbered = hindsight_plan(blocks, start, place, CLUSTER, price, also=also, moved=fewest_moved)
+    assert renumbered.cost <= wider.cost <= plain.cost
 
 
 def test_placing_on_a_perfect_forecast_is_placing_on_the_truth():

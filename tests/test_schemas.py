@@ -14,15 +14,18 @@ from command_line import run
 from equipoise import (
     AssignmentProblem,
     CommunicationProblem,
+    FewExpertsProblem,
     GroupLimitedProblem,
     Limit,
     LimitedProblem,
+    MigrationProblem,
     PlacementProblem,
     ReplicationProblem,
     SchedulingProblem,
     TrafficProblem,
     solve,
 )
+from equipoise.certificates import problem_files
 from equipoise.certificates.certificate import KINDS
 from equipoise.checks.engine import known
 from study_cases import SMALL
@@ -38,11 +41,13 @@ PROBLEMS = {
     "assignment": ASSIGNMENT,
     "limited": LimitedProblem(ASSIGNMENT, [Limit(12, experts=[0, 1])]),
     "group-limited": GroupLimitedProblem(AssignmentProblem(SCORES, 2, 12), 2, 1),
+    "few-experts": FewExpertsProblem(ASSIGNMENT.with_capacity(12), 2),
     "scheduling": SchedulingProblem([9, 4, 3], HOSTS),
     "traffic": TrafficProblem(SOURCES, HOSTS, [8, 8, 8], 1 - np.eye(3, dtype=int)),
     "communication": CommunicationProblem(SOURCES, HOSTS, 1),
     "placement": PlacementProblem([9, 4, 3], 6, 3),
     "replication": ReplicationProblem([9, 4, 3], [0, 1, 2], 3, 1),
+    "migration": MigrationProblem(PlacementProblem([9, 4, 3], 6, 3), [0, 1, 1, 2, 2, 0], 1),
 }
 
 
@@ -74,6 +79,7 @@ def documents(tmp_path_factory):
     check = written(1, "check", "routers:worst", "--examples", 5)
     found = {
         "equipoise-problem-1": [problem],
+        "equipoise-problem-2": [problem_files.plain(one) for one in PROBLEMS.values()],
         "equipoise-solution-1": [written(0, "solve", "problem.json", "-o", "proof.json")],
         "equipoise-verdict-1": [written(0, "verify", "proof.json")],
         "equipoise-certificate-1": [json.loads((folder / "proof.json").read_text())],

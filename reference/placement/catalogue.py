@@ -9,6 +9,20 @@ PLACERS = {
     for entry in (
         Entry("eplb", "placement.eplb", "eplb", "heaviest replica first, global or by groups (EPLB)"),
         Entry(
+            "eplb-relabelled",
+            "placement.relabelled",
+            "RelabelledEplb",
+            "EPLB, its devices numbered so that fewest experts move",
+            only_named=True,
+        ),
+        Entry(
+            "swift-balancer",
+            "placement.swift_balancer",
+            "SwiftBalancer",
+            "few copies and exchanges from the placement before (vllm-ascend)",
+            only_named=True,
+        ),
+        Entry(
             "micromoe",
             "placement.layers",
             "asymmetric_layers",

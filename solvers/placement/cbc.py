@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 import pulp
 
-from equipoise.problems import PlacementProblem
+from equipoise.problems import MigrationProblem, PlacementProblem
 from equipoise.solvers.by_pulp import quiet, run_cbc
 from equipoise.solvers.claim import Claim
 from equipoise.solvers.placement.bounds import best_bound, replica_ranges, solver_seconds
@@ -16,17 +17,37 @@ from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.swaps import swapped
 
 
-@quiet()
 def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
-    """Solve in the problem's own form; ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal."""
+    """Solve in the problem's own form."""
+    return solve_from(problem, swapped(problem, greedy_counts(problem)), None, time_limit)
+
+
+@quiet()
+def solve_from(
+    problem: PlacementProblem,
+    start: npt.NDArray[np.int64],
+    within: MigrationProblem | None,
+    time_limit: float | None,
+) -> Claim:
+    """Solve for what is no worse than ``start``, ``[E, G]`` counts, and with a migration problem within its moves.
+
+    ``sol_status`` is read: PuLP's ``status`` calls any incumbent optimal.
+    """
     experts, devices = range(problem.num_experts), range(problem.num_devices)
     unit = max(1.0, sum(problem.load.tolist()) / problem.num_devices)
     model = pulp.LpProblem("placement", pulp.LpMinimize)
     peak = pulp.LpVariable("peak", float(best_bound(problem).value) / unit)
     model += peak
-    on = _even(problem, model, peak, unit) if problem.split == "even" else _free(problem, model, peak, unit)
+    even = problem.split == "even"
+    on = _even(problem, start, model, peak, unit) if even else _free(problem, model, peak, unit)
     for g in devices:
         model += pulp.lpSum(on[e][g] for e in experts) <= problem.slots_per_device
+    if within is not None:
+        pairs = np.argwhere(~within.held).tolist()
+        moved = {(e, g): pulp.LpVariable(f"moved_{e}_{g}", cat=pulp.LpBinary) for e, g in pairs}
+        for e, g in pairs:
+            model += on[e][g] <= problem.slots_per_device * moved[e, g]
+        model += pulp.lpSum(moved.values()) <= within.most_moves
     if problem.num_nodes > 1:
         _keep_groups(problem, model, on)
     status, message = run_cbc(model, solver_seconds(time_limit))
@@ -38,12 +59,15 @@ def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
 
 
 def _even(
-    problem: PlacementProblem, model: pulp.LpProblem, peak: pulp.LpVariable, unit: float
+    problem: PlacementProblem,
+    start: npt.NDArray[np.int64],
+    model: pulp.LpProblem,
+    peak: pulp.LpVariable,
+    unit: float,
 ) -> list[list[pulp.LpAffineExpression]]:
     """Choose the number of replicas r by ``z[e, r]``; a replica among r weighs ``w / r``."""
     experts, devices = range(problem.num_experts), range(problem.num_devices)
-    start = slots_of(problem, swapped(problem, greedy_counts(problem)))
-    most = replica_ranges(problem, problem.even_peak(start))
+    most = replica_ranges(problem, problem.even_peak(slots_of(problem, start)))
     z = {(e, r): pulp.LpVariable(f"z_{e}_{r}", cat=pulp.LpBinary) for e in experts for r in most[e]}
     u = {
         (e, r, g): pulp.LpVariable(f"u_{e}_{r}_{g}", 0, 1 if problem.distinct else r, pulp.LpInteger)

@@ -12,9 +12,10 @@ from fractions import Fraction
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 from ortools.sat.python import cp_model
 
-from equipoise.problems import PlacementProblem
+from equipoise.problems import MigrationProblem, PlacementProblem
 from equipoise.solvers.by_cpsat import run
 from equipoise.solvers.claim import Claim
 from equipoise.solvers.placement.bounds import best_bound, replica_ranges, solver_seconds
@@ -27,8 +28,17 @@ LARGEST = 2**50
 
 def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     """Solve with one worker, hence deterministically; the start, greedy with swaps, is the hint."""
+    return solve_from(problem, swapped(problem, greedy_counts(problem)), None, time_limit)
+
+
+def solve_from(
+    problem: PlacementProblem,
+    start: npt.NDArray[np.int64],
+    within: MigrationProblem | None,
+    time_limit: float | None,
+) -> Claim:
+    """Solve from ``start``, ``[E, G]`` counts, and with a migration problem within its moves."""
     experts, devices = problem.num_experts, problem.num_devices
-    start = swapped(problem, greedy_counts(problem))
     upper = problem.even_peak(slots_of(problem, start))
     ranges = replica_ranges(problem, upper)
     total = max(1, sum(problem.load.tolist()))
@@ -55,7 +65,10 @@ def solve(problem: PlacementProblem, time_limit: float | None) -> Claim:
     for device in range(devices):
         model.add(sum(used[device]) <= problem.slots_per_device)
         model.add(sum(held[device]) <= peak)
-    _break_symmetry(model, problem, held)
+    if within is None:
+        _break_symmetry(model, problem, held)
+    else:
+        _limit_moves(model, within, u)
     _keep_groups(model, problem, u)
     model.minimize(peak)
     solver, status, outcome = run(model, solver_seconds(time_limit))
@@ -74,6 +87,18 @@ def _break_symmetry(model: cp_model.CpModel, problem: PlacementProblem, held: li
     for device in range(1, problem.num_devices):
         if problem.node_of(device) == problem.node_of(device - 1):
             model.add(sum(held[device - 1]) >= sum(held[device]))
+
+
+def _limit_moves(
+    model: cp_model.CpModel, within: MigrationProblem, u: list[dict[tuple[int, int], cp_model.IntVar]]
+) -> None:
+    moved = []
+    for expert, device in np.argwhere(~within.held).tolist():
+        moved.append(model.new_bool_var(""))
+        for (_, place), variable in u[expert].items():
+            if place == device:
+                model.add(variable == 0).only_enforce_if(~moved[-1])
+    model.add(sum(moved) <= within.most_moves)
 
 
 def _keep_groups(

@@ -10,6 +10,7 @@ shaken. Everything is drawn from one seed, and evaluations are counted, not seco
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -50,10 +51,11 @@ def descended(
     floor: Fraction,
     evaluations: int = EVALUATIONS,
     deadline: float | None = None,
+    allowed: Callable[[Booleans], bool] = lambda hosts: True,
 ) -> Integers:
     """Return ``[E, G]`` counts at least as good as ``start``; stops at ``floor``, a bound that no placement beats.
 
-    At ``deadline``, of ``time.monotonic``, it returns the best so far.
+    At ``deadline``, of ``time.monotonic``, it returns the best so far. What is not ``allowed`` is passed by.
     """
     best = hosts = start > 0
     judge, random = Judge(problem), np.random.default_rng(0)
@@ -66,11 +68,11 @@ def descended(
             hosts, failures = best, 0
             for _ in range(SHAKES):
                 moved = _move(problem, hosts, least[1], random)
-                hosts = hosts if moved is None else moved
+                hosts = hosts if moved is None or not allowed(moved) else moved
             peak, stuck = judge(hosts)
         moved = _move(problem, hosts, stuck, random)
         failures += 1
-        if moved is None:
+        if moved is None or not allowed(moved):
             continue
         found = judge(moved)
         if found[0] <= peak:

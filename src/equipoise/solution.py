@@ -14,7 +14,7 @@ import numpy.typing as npt
 from equipoise.certificates.certificate import Certificate
 from equipoise.certificates.check.verdict import Verdict
 from equipoise.metrics import loads, max_vio
-from equipoise.problems import PlacementProblem, Problem, SchedulingProblem, ScoredProblem
+from equipoise.problems import MigrationProblem, PlacementProblem, Problem, SchedulingProblem, ScoredProblem
 
 Status = Literal["optimal", "bounded", "infeasible", "unknown"]
 Evidence = Literal["certified", "searched", "cross-checked", "claimed"]
@@ -58,7 +58,7 @@ class Solution:
     flows
         ``[G, E, G]`` tokens from source device to expert to serving device. Traffic.
     physical_to_logical
-        ``[P]`` expert in each slot, -1 for an unused slot. Placement.
+        ``[P]`` expert in each slot, -1 for an unused slot. Placement, migration.
     copies
         ``[E, G]`` booleans: which device holds a copy of which expert. Replication.
     certificate
@@ -109,7 +109,7 @@ class Solution:
     def prices(self) -> npt.NDArray[np.float64] | None:
         """``[E]`` prices of the experts' capacities in units of the scores; None for problems without scores."""
         proof: Any = self.proof
-        if not isinstance(self.problem, ScoredProblem) or proof is None:
+        if not isinstance(self.problem, ScoredProblem) or not hasattr(proof, "prices"):
             return None
         with np.errstate(over="ignore"):  # prices of the largest scores can leave the floats
             prices: npt.NDArray[np.float64] = np.ldexp(proof.prices.astype(np.float64), -proof.exponent)
@@ -128,6 +128,7 @@ class Solution:
         if self.split is not None:
             held: npt.NDArray[Any] = self.split.sum(axis=0)
             return held + problem.base_load if isinstance(problem, SchedulingProblem) else held
+        problem = problem.placement if isinstance(problem, MigrationProblem) else problem
         if self.physical_to_logical is not None and isinstance(problem, PlacementProblem):
             counts = problem.counts(self.physical_to_logical)
             share: npt.NDArray[np.float64] = problem.load / counts.sum(axis=1) @ counts

@@ -25,6 +25,7 @@ from equipoise.audits.cluster import (
 from equipoise.audits.contender import Contender
 from equipoise.audits.data import AXES, STEPS, instances_of
 from equipoise.audits.measures import LEAST, MEAN, TOTAL, Measure, Row, Values, balancedness, relative
+from equipoise.audits.placer_moves import MOVES
 from equipoise.audits.role_audit import Option, Options, RoleAudit
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.problems import PlacementProblem
@@ -225,4 +226,5 @@ AUDIT = RoleAudit(
     condensed=("even_excess", "imbalance"),
     reading="The bound may lie below the optimum, so that an excess is an upper limit of what was lost.",
     legend=lambda audit: f"{sizes_in_words(audit.shared)}.",
+    variants={"moves": MOVES},
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,10 +10,29 @@ import numpy as np
 
 from equipoise.audits.cluster import Cluster, Integers
 from equipoise.audits.forecast_value import least_peak
-from equipoise.errors import InvalidProblem
+from equipoise.errors import InvalidProblem, OracleError
+from equipoise.problems import MigrationProblem, PlacementProblem
+from equipoise.solvers.migration.relabel import relabel
+from equipoise.solvers.migration.tables import experts_moved
+from equipoise.solvers.solve import solve
+
+__all__ = [
+    "Plan",
+    "Study",
+    "best_plan",
+    "experts_moved",
+    "fewest_moved",
+    "hindsight_plan",
+    "interval_plan",
+    "nearby",
+    "plan_of",
+]
 
 Placing = Callable[[int, int], Integers]
 """``placing(now, until)``: the load ``[E]`` seen by one who places before block ``now`` for the blocks to ``until``."""
+
+Moved = Callable[[Integers, Integers, int], int]
+"""``moved(old, new, devices)``: what it takes to get from one placement to another."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +98,30 @@ def plan_of(peaks: Integers, moves: Integers, price: int, placements: Sequence[i
     return Plan(tuple(placements), total, moved, total + price * moved)
 
 
-def experts_moved(old: Integers, new: Integers, devices: int) -> int:
-    """Return how many slots of ``new[P]`` hold an expert that their device did not hold in ``old[P]``.
+def fewest_moved(old: Integers, new: Integers, devices: int) -> int:
+    """Return the same after relabelling: the devices of ``new[P]`` are numbered so that fewest experts move, proved.
 
-    Replicas of one expert on one device share its weights; slots of -1 hold nothing.
+    Peaks do not change, and a plan can renumber at every step: only what a device holds counts.
     """
-    before, after = (placed.reshape(devices, -1) for placed in (old, new))
-    return sum(
-        len(Counter(late[late >= 0].tolist()).keys() - set(early.tolist()))
-        for early, late in zip(before, after, strict=True)
-    )
+    found = relabel(new, old, devices)
+    if not found.fewest:
+        raise OracleError("no certificate proves that another numbering moves no fewer experts")
+    return found.moved
+
+
+def nearby(blocks: Integers, start: Integers, devices: int, most_moves: int) -> list[Integers]:
+    """Return, for every block, the best placement found that moves at most so many experts from ``start[P]``.
+
+    Certified or bounded solutions of :class:`equipoise.MigrationProblem`, in the free form that plans are scored in:
+    what a placer that starts from nothing leaves out.
+    """
+    found = []
+    for load in blocks:
+        placement = PlacementProblem(load, len(start), devices, "free", distinct=False)
+        answer = solve(MigrationProblem(placement, start, most_moves), "move-search").physical_to_logical
+        assert answer is not None, "the start is an answer"
+        found.append(np.asarray(answer, np.int64))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,10 +141,10 @@ class Study:
     uncertified: int
 
     @classmethod
-    def of(cls, blocks: Integers, placements: Sequence[Integers], devices: int) -> Study:
-        """Schedule every block ``[N, E]`` exactly on each of the placements ``[P]``."""
+    def of(cls, blocks: Integers, placements: Sequence[Integers], devices: int, moved: Moved = experts_moved) -> Study:
+        """Schedule every block ``[N, E]`` exactly on each of the placements ``[P]``; count moves by ``moved``."""
         answers = [[least_peak(load, placed, devices) for placed in placements] for load in blocks]
-        moves = [[experts_moved(old, new, devices) for new in placements] for old in placements]
+        moves = [[moved(old, new, devices) for new in placements] for old in placements]
         peaks = np.array([[peak for peak, _ in row] for row in answers], np.int64)
         return cls(peaks, np.array(moves), sum(evidence != "certified" for row in answers for _, evidence in row))
 
@@ -145,14 +177,22 @@ def interval_plan(
 
 
 def hindsight_plan(
-    blocks: Integers, start: Integers, place: Callable[[Integers], Integers], cluster: Cluster, price: int
+    blocks: Integers,
+    start: Integers,
+    place: Callable[[Integers], Integers],
+    cluster: Cluster,
+    price: int,
+    *,
+    also: Sequence[Integers] = (),
+    moved: Moved = experts_moved,
 ) -> Plan:
     """Return the best plan over the start and the placer's placements for every run of blocks, truth known.
 
-    Exact for these placements; a placer that is not optimal leaves others out.
+    Exact for these placements; a placer that is not optimal leaves others out, such as those of :func:`nearby`, which
+    ``also`` adds. ``moved`` counts moves: :func:`fewest_moved` is for one who relabels devices.
     """
     spans = [(a, b) for a in range(len(blocks)) for b in range(a + 1, len(blocks) + 1)]
-    made = [start, *(place(blocks[a:b].sum(axis=0)) for a, b in spans)]
+    made = [start, *(place(blocks[a:b].sum(axis=0)) for a, b in spans), *also]
     placements = {tuple(placed.tolist()): placed for placed in made}
-    study = Study.of(blocks, list(placements.values()), cluster.devices)
+    study = Study.of(blocks, list(placements.values()), cluster.devices, moved)
     return best_plan(study.peaks, study.moves, price)

@@ -23,8 +23,8 @@ from equipoise.audits.contender import Contender
 from equipoise.audits.data import AXES, STEPS
 from equipoise.audits.measures import LEAST, MEAN, ZEROS, Measure, Row, Values, balancedness, relative
 from equipoise.audits.role_audit import Option, Options, RoleAudit
-from equipoise.errors import TargetError
-from equipoise.problems import SchedulingProblem, TrafficProblem
+from equipoise.errors import InvalidProblem, TargetError
+from equipoise.problems import CommunicationProblem, SchedulingProblem, TrafficProblem
 from equipoise.problems.scheduling import replicas_of
 from equipoise.problems.traffic import node_costs
 from equipoise.reference.scheduling.ranges import route_by_ranges
@@ -32,6 +32,9 @@ from equipoise.roles.scheduler import Schedule, hosts_for
 from equipoise.solution import Solution
 from equipoise.solvers.solve import solve
 from equipoise.traces import LoadInstance
+
+LINK_SECONDS = 5.0
+"""To solve for load and links together, per instance; the bound is proved whenever it ends."""
 
 
 def judge(contenders: Sequence[Contender], unit: list[Any], options: Options, shared: Any) -> list[Row]:
@@ -43,7 +46,8 @@ def judge(contenders: Sequence[Contender], unit: list[Any], options: Options, sh
     sources = instance.load if instance.load.ndim == 2 else None
     problem = SchedulingProblem(instance.total if sources is None else None, replicas, source_load=sources)
     best = certified_schedule(problem)
-    return [_row(one, instance, cluster, options["placement"], problem, replicas, best) for one in contenders]
+    links = _links(problem, options.get("alpha"))
+    return [_row(one, instance, cluster, options["placement"], problem, replicas, best, links) for one in contenders]
 
 
 def _row(
@@ -54,6 +58,7 @@ def _row(
     problem: SchedulingProblem,
     replicas: Integers,
     best: Solution,
+    links: Solution | None,
 ) -> Row:
     sizes = {"experts": problem.num_experts, "slots": cluster.slots, "devices": cluster.devices}
     row = Row(contender.name, instance.name, {**sizes, "placement": placement})
@@ -81,8 +86,27 @@ def _row(
         "seconds": contender.seconds - before,
     }
     evidence = {"optimum": word_of(best)} | ({} if least is None else {"traffic": word_of(least)})
+    if links is not None and isinstance(links.problem, CommunicationProblem) and links.lower is not None:
+        cost = links.problem.value(schedule.split)
+        values |= {"link_cost": cost, "link_bound": links.lower, "link_excess": relative(cost, links.lower)}
+        evidence["links"] = word_of(links)
     form = f"least peak on the placement of {placement}"
     return replace(row, values=values, compared_with=form, evidence=evidence, warnings=contender.warnings)
+
+
+def _links(problem: SchedulingProblem, alpha: str | None) -> Solution | None:
+    """Return the best split for the fullest device plus alpha times the busiest link; None where it is not asked for.
+
+    Raises
+    ------
+    InvalidProblem
+        If it is asked for, and nobody knows on which device tokens start; or if alpha is no weight.
+    """
+    if alpha is None:
+        return None
+    if problem.source_load is None:
+        raise InvalidProblem("--alpha", "given with loads [E]", "with loads [G, E]: tokens by the device they start on")
+    return solve(CommunicationProblem(problem.source_load, problem.hosts, alpha), time_limit=LINK_SECONDS)
 
 
 def _traffic(
@@ -126,6 +150,14 @@ AUDIT = RoleAudit(
             noun="excess traffic",
             words='moved beyond the least at the same peak ("-": sources are not known)',
         ),
+        Measure(
+            "link_excess",
+            "share",
+            title="links",
+            noun="excess of load and links",
+            only_if_any=True,
+            words="fullest device plus alpha times the busiest link, beyond a proved bound on that sum (--alpha)",
+        ),
         Measure("seconds", "seconds", aggregates=(MEAN,), title="seconds", words="of a call, on this machine"),
         Measure("peak", "tokens", aggregates=()),
         Measure("optimum", "tokens", "neither", ()),
@@ -133,11 +165,24 @@ AUDIT = RoleAudit(
         Measure("imbalance", "ratio", aggregates=()),
         Measure("traffic", "tokens", aggregates=()),
         Measure("least_traffic", "tokens", "neither", ()),
+        Measure("link_cost", "tokens", aggregates=()),
+        Measure("link_bound", "tokens", "neither", ()),
     ),
     judge=judge,
     units=one_by_one,
     shared=clusters_for,
     about=in_json,
-    options=(Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"), STEPS, AXES, *SIZES),
+    options=(
+        Option("placement", str, "Placer that schedulers work on.", "eplb", role="placer"),
+        Option(
+            "alpha",
+            str,
+            "Weight of the busiest link beside the fullest device, as 1/4, where a record says on which device tokens "
+            "start. [default: links are not compared]",
+        ),
+        STEPS,
+        AXES,
+        *SIZES,
+    ),
     legend=lambda audit: f"Placement: {audit.options['placement']}; {sizes_in_words(audit.shared)}.",
 )

@@ -21,11 +21,13 @@ KINDS = {
     "assignment": "AssignmentCertificate",
     "limited": "LimitedCertificate",
     "group-limited": "GroupLimitedCertificate",
+    "few-experts": "FewExpertsCertificate",
     "communication": "CommunicationCertificate",
     "scheduling": "SchedulingCertificate",
     "traffic": "TrafficCertificate",
     "placement": "PlacementCertificate",
     "replication": "ReplicationCertificate",
+    "migration": "MigrationCertificate",
 }
 """The class of each kind of file; its module in ``kinds`` has the kind's name and is imported when it is needed."""
 
@@ -79,6 +81,9 @@ class Certificate(codec.Record, ABC):
     STATEMENT: ClassVar[type[Statement]]
     """What is stated of such problems."""
 
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+    """Fields that a problem file must have, though the problem can be stated in other ways."""
+
     statement: Any = field(default=None, kw_only=True)
     recorded: str | None = field(default=None, kw_only=True)
 
@@ -89,6 +94,11 @@ class Certificate(codec.Record, ABC):
         envelope = [problem, ("format", str, files.FORMAT), ("version", int, files.VERSION), ("kind", str, cls.KIND)]
         fields = [("problem_sha256", str), *codec.parts(cls), *envelope]
         return codec.strict(cls.__name__.replace("Certificate", "File"), fields, str(cls.__doc__).partition("\n")[0])
+
+    @classmethod
+    def problem(cls, **fields: Any) -> Any:
+        """Return the problem that the fields of a problem file state; raises :class:`InvalidProblem`."""
+        return cls.PROBLEM(**fields)
 
     @property
     def digest(self) -> str:

@@ -96,9 +96,11 @@ def _try(engine: Engine, time_limit: float | None) -> str:
     from equipoise.problems import (
         AssignmentProblem,
         CommunicationProblem,
+        FewExpertsProblem,
         GroupLimitedProblem,
         Limit,
         LimitedProblem,
+        MigrationProblem,
         PlacementProblem,
         ReplicationProblem,
         SchedulingProblem,
@@ -111,11 +113,13 @@ def _try(engine: Engine, time_limit: float | None) -> str:
         AssignmentProblem: plain,
         LimitedProblem: LimitedProblem(plain, [Limit(6, experts=[0, 1])]),
         GroupLimitedProblem: GroupLimitedProblem(plain.with_capacity(6), 2, 1),
+        FewExpertsProblem: FewExpertsProblem(plain.with_capacity(6), 3),
         SchedulingProblem: SchedulingProblem([3, 2], [[True, True], [False, True]]),
         TrafficProblem: TrafficProblem([[1, 0], [2, 1]], [[True, True], [True, True]], [2, 2], [[0, 1], [1, 0]]),
         CommunicationProblem: CommunicationProblem([[1, 0], [2, 1]], [[True, True], [False, True]], 1),
         PlacementProblem: PlacementProblem([3, 2], 4, 2, engine.form or "even"),
         ReplicationProblem: ReplicationProblem([5, 1], [0, 1], 2, 1),
+        MigrationProblem: MigrationProblem(PlacementProblem([3, 2], 4, 2, engine.form or "even"), [0, -1, 1, -1], 1),
     }
     try:
         answer = claim(samples[engine.problem], engine.name, time_limit)

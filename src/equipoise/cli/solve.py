@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from equipoise.cli.show import format_option, show_json, show_table
+
+if TYPE_CHECKING:
+    from equipoise.problems import Problem
 
 EXACT = {"objective", "lower", "upper", "grid_error", "raw_objective"}
 
@@ -30,16 +35,17 @@ def solve(
     output: str | None,
     form: str,
 ) -> int:
-    """Solve the assignment problem in FILE and certify the optimum.
+    """Solve the problem in FILE and certify the optimum.
 
     FILE is a score matrix [T, E] (NPY), or named arrays (NPZ, JSON) with the keys scores, or logits and gate, and
-    optionally top_k, capacity, drop, mask.
+    optionally top_k, capacity, drop, mask; or a problem of any kind (JSON with "schema": "equipoise-problem/2"), as
+    docs/reference/problem-files.md describes it. Exits with 0 if the optimum is proved, 1 if it is proved that there is
+    no answer, 2 if the file cannot be read, 3 if nothing is proved.
     """
     from equipoise.solution import ARRAYS, PROVED
     from equipoise.solvers.solve import solve as find_optimum
-    from equipoise.traces.read import read_problem
 
-    problem = read_problem(file, top_k, capacity, drop, gate)
+    problem = _read(file, top_k, capacity, drop, gate)
     solution = find_optimum(problem, solver, time_limit)
     written = output if solution.certificate is not None else None
     if solution.certificate is not None and output is not None:
@@ -52,7 +58,9 @@ def solve(
         show_table(("", "value"), [[name, _text(value, name in EXACT)] for name, value in facts.items()], form)
     if output is not None and written is None:
         click.echo(f"no certificate was written to {output}: the answer is not proved optimal", err=True)
-    return 0 if solution.evidence in PROVED else 3
+    if solution.evidence not in PROVED:
+        return 3
+    return 1 if solution.status == "infeasible" else 0
 
 
 @click.command()
@@ -78,12 +86,11 @@ def verify(
     1 if it is rejected, 2 if a file cannot be read.
     """
     from equipoise.certificates.certificate import Certificate
-    from equipoise.traces.read import read_problem
 
     certificate = Certificate.load(file)
     if problem is None and certificate.statement is None:
         raise click.UsageError(f"{file} does not contain its problem; give it with --problem")
-    verdict = certificate.verify(None if problem is None else read_problem(problem, top_k, capacity, drop, gate))
+    verdict = certificate.verify(None if problem is None else _read(problem, top_k, capacity, drop, gate))
     word = "VERIFIED" if verdict.valid else "REJECTED"
     bounds = {"lower": verdict.lower, "upper": verdict.upper}
     if form == "json":
@@ -97,6 +104,21 @@ def verify(
         if known:
             click.echo("optimum proved between: " + ", ".join(known))
     return 0 if verdict.valid else 1
+
+
+def _read(file: str, top_k: int | None, capacity: int | None, drop: bool, gate: str | None) -> Problem:
+    """Read a problem file, or else scores; the options are for scores alone."""
+    from equipoise.certificates import problem_files
+    from equipoise.traces.read import read_problem
+
+    problem = problem_files.read(file)
+    if problem is None:
+        return read_problem(file, top_k, capacity, drop, gate)
+    given = {"--top-k": top_k, "--capacity": capacity, "--drop": drop or None, "--gate": gate}
+    for option, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"{option} is given, but {file} states its whole problem; change the file")
+    return problem
 
 
 def _text(value: object, exact: bool = False) -> str:

@@ -152,6 +152,19 @@ def device_limits(assignment: AssignmentProblem, num_devices: int, capacity: int
     return tuple(Limit(room, experts=block) for block in np.arange(experts).reshape(num_devices, -1))
 
 
+def null_limit(assignment: AssignmentProblem, budget: int) -> tuple[Limit, ...]:
+    """Limit the assignments of all tokens to real experts together; what is left goes to null experts.
+
+    With ``drop`` a token takes 0 to K real experts, and null experts, which cost nothing, take its other places
+    (arXiv 2601.15370). Scores are over that of a null expert: below 0, the null expert is better.
+    """
+    if isinstance(budget, bool) or not isinstance(budget, int | np.integer) or budget < 0:
+        raise InvalidProblem("budget", repr(budget)[:80], "a whole number, 0 or more")
+    if not assignment.drop:
+        raise InvalidProblem("assignment", "without drop", "drop=True: a token may take fewer than K real experts")
+    return (Limit(int(budget)),)
+
+
 def sequence_limits(
     assignment: AssignmentProblem, sequence: npt.ArrayLike, capacity: int | None = None
 ) -> tuple[Limit, ...]:

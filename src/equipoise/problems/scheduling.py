@@ -104,6 +104,35 @@ class SchedulingProblem:
         if self.total * sum(self.speed.tolist()) >= LARGEST_TOTAL:
             raise InvalidProblem("load", f"{self.total} in total", f"load times speed, in all, below {LARGEST_TOTAL}")
 
+    @classmethod
+    def activated(cls, load: npt.ArrayLike, hosts: npt.ArrayLike) -> Self:
+        """Return the problem of decoding: which replica serves each expert that has a token, at whatever load.
+
+        Reading an expert's weights takes the time then, not its tokens. One replica of each activated expert is read,
+        and the device that reads most is to read few: every load above 0 counts as 1. Source: METRO, arXiv 2512.09277;
+        the optimum is our definition. ``load[E]`` and ``hosts[E, G]`` are as for the class.
+        """
+        tokens = whole_numbers(load, "load", (None,), 0, 2**53)
+        return cls((tokens > 0).astype(np.int64), hosts)
+
+    def with_shared(self, tokens: int) -> Self:
+        """Return the problem with one more expert, the last one, that every device can serve.
+
+        A shared expert takes all tokens, and its copies stand everywhere: its load fills up what routed experts leave
+        (SGLang PR 19290 fills the emptiest devices first; this is the optimum together with the routed experts).
+
+        Raises
+        ------
+        InvalidProblem
+            If the problem says where its tokens start, which is not known of the shared ones.
+        """
+        if self.source_load is not None:
+            raise InvalidProblem("source_load", "given", "a problem with load[E] alone")
+        hosts = np.concatenate([self.hosts, np.ones((1, self.num_devices), bool)])
+        load = [*self.load.tolist(), tokens]
+        form = {"base_load": self.base_load, "speed": self.speed}
+        return type(self)(load, hosts, **form, fractional=self.fractional)  # type: ignore[arg-type]
+
     @property
     def num_experts(self) -> int:
         """E."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from equipoise.arrays import frozen, whole_numbers
 from equipoise.errors import InvalidProblem
+from equipoise.problems.assignment import AssignmentProblem
 from equipoise.problems.scheduling import SchedulingProblem
 
 Integers = npt.NDArray[np.int64]
@@ -95,6 +96,35 @@ class TrafficProblem:
     def __repr__(self) -> str:
         tokens = int(self.source_load.sum())
         return f"TrafficProblem(E={self.num_experts}, G={self.num_devices}, tokens={tokens})"
+
+
+def placement_by_links(source_load: npt.ArrayLike, cost: npt.ArrayLike, slots: npt.ArrayLike) -> AssignmentProblem:
+    r"""Put every expert on one device so that its tokens travel as cheaply as possible: a linear assignment.
+
+    .. math:: \min \sum_{e} \sum_s c_{s g(e)} \, \text{source}_{se} \quad \text{s.t.} \quad
+              |\{e : g(e) = g\}| \le \text{slots}_g
+
+    The "tokens" of the problem returned are experts, its "experts" devices, and its score is the cost, negative.
+    Devices can end up with unequal loads: with a limit on them it would be a generalised assignment, which is hard.
+    Source: SGLang PR 37923 (rank costs times source traffic).
+
+    Parameters
+    ----------
+    source_load
+        Array-like, shape (G, E): tokens per expert that start on each device.
+    cost
+        Array-like, shape (G, G): what a token pays from its device to the one that serves it.
+    slots
+        Experts that a device can hold: a number, or array-like, shape (G,).
+
+    Raises
+    ------
+    InvalidProblem
+        Naming the argument; also if the slots do not hold all experts.
+    """
+    source = whole_numbers(source_load, "source_load", (None, None), 0, 2**31)
+    links = whole_numbers(cost, "cost", (len(source), len(source)), 0, 2**20)
+    return AssignmentProblem(-(source.T @ links), top_k=1, capacity=slots)
 
 
 def node_costs(num_devices: int, num_nodes: int, intra: int = 1, inter: int = 4) -> Integers:

@@ -13,7 +13,7 @@ from equipoise.certificates.check.verdict import Verdict
 from equipoise.certificates.codec import Array, Axes, Booleans, Form, Integers, Sizes
 from equipoise.certificates.kinds.assignment import AssignmentStatement, OnGrid, WithAssignment
 from equipoise.errors import InvalidFile
-from equipoise.problems import LimitedProblem
+from equipoise.problems import Limit, LimitedProblem
 
 
 class LimitFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +114,14 @@ class LimitedCertificate(OnGrid):
         statement = LimitedStatement.of(problem)
         own, limits = np.split(prices, [problem.assignment.num_experts])
         return cls(statement.exponent, experts, own, limits, statement=statement)
+
+    @classmethod
+    def problem(cls, **fields: Any) -> LimitedProblem:
+        """Limits by the indices of what they cover."""
+        given: Limits = fields["limits"]
+        members = zip(given.capacity.tolist(), given.experts, given.tokens, strict=True)
+        limits = [Limit(most, np.flatnonzero(experts), np.flatnonzero(tokens)) for most, experts, tokens in members]
+        return LimitedProblem(fields["assignment"], limits)
 
     def check(self, statement: LimitedStatement) -> Verdict:
         """Run the solver-free check."""

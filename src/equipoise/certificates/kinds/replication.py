@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
@@ -79,6 +79,11 @@ class ReplicationCertificate(Certificate):
         device, slot, expert, total = np.split(weights, np.cumsum([problem.num_devices] * 2 + [problem.num_experts]))
         arguments = (copies, split, bound, argument, device, slot, expert, int(total[0]))
         return cls(*arguments, statement=ReplicationStatement.of(problem))
+
+    @classmethod
+    def problem(cls, **fields: Any) -> ReplicationProblem:
+        """As many devices as have slots."""
+        return ReplicationProblem(num_devices=len(fields["slots"]), **fields)
 
     def check(self, statement: ReplicationStatement) -> Verdict:
         """Run the solver-free check."""

@@ -42,6 +42,7 @@ class SchedulingCertificate(Certificate):
     KIND: ClassVar[str] = "scheduling"
     PROBLEM: ClassVar[type[SchedulingProblem]] = SchedulingProblem
     STATEMENT: ClassVar[type[SchedulingStatement]] = SchedulingStatement
+    NEEDED: ClassVar[tuple[str, ...]] = ("load", "hosts")
 
     split: Annotated[Integers, Array("E", "G")]
     denominator: Whole

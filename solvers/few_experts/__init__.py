@@ -1,0 +1,1 @@
+"""Few experts per batch: integer programs, a search by exchanges, and a dual bound."""
