@@ -15,6 +15,7 @@ import equipoise
 from equipoise.reference.placement.eplb import eplb
 
 LAYER, DEVICES, SLOTS = 10, 32, 288
+SPLITS = ("even", "free")
 MOVES = (0, 4, 8, 16, 32, 64, 128)
 
 
@@ -26,12 +27,12 @@ def table(folder: Path) -> str:
     seen, load = (counts.reshape(-1, counts.shape[-1])[LAYER] for counts in (before, after))
     current, mean = eplb(seen, SLOTS, 1, 1, DEVICES), load.sum() / DEVICES
     lines = [
-        "| moves at most | used, even | peak / mean | bound / mean | gap | used, free | peak / mean | bound / mean | gap |",
+        f"| moves at most |{''.join(f' used, {one} | peak / mean | bound / mean | gap |' for one in SPLITS)}",
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for most in MOVES:
         cells = [str(most)]
-        for split in ("even", "free"):
+        for split in SPLITS:
             placement = equipoise.PlacementProblem(load, SLOTS, DEVICES, split, distinct=False)
             problem = equipoise.MigrationProblem(placement, current, most)
             found = equipoise.solve(problem, "move-search")

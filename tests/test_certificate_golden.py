@@ -38,7 +38,7 @@ def test_there_are_golden_files_of_every_kind():
     replications = {document["argument"] for document in DOCUMENTS if document["kind"] == "replication"}
     assert replications == {"dual", "partition"}
     migrations = {document["argument"] for document in DOCUMENTS if document["kind"] == "migration"}
-    assert migrations == {"weights", "mean"}
+    assert migrations == {"count", "weights", "mean"}
 
 
 @pytest.mark.parametrize("line", LINES, ids=NAMES)

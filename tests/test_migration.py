@@ -24,6 +24,7 @@ from equipoise.certificates.certificate import Certificate
 from equipoise.certificates.check.migration import is_lower_bound
 from equipoise.certificates.check.moves import Weights
 from equipoise.certificates.kinds.migration import stated
+from equipoise.solvers.migration.bounds import counting
 from equipoise.solvers.migration.tables import experts_moved
 from equipoise.solvers.solve import claim
 
@@ -103,7 +104,16 @@ def test_no_weights_prove_more_than_the_optimum(problem, data):
     rows = [data.draw(st.lists(number, min_size=n, max_size=n)) for n in [problem.placement.num_devices] * 2]
     weights = Weights(*rows, data.draw(number))
     for part in (Fraction(1, 7), Fraction(1), Fraction(5, 2)):
-        assert not is_lower_bound(stated(problem), best + part, "weights", weights)
+        for argument in ("weights", "count"):
+            assert not is_lower_bound(stated(problem), best + part, argument, weights)
+
+
+@given(tiny())
+@settings(max_examples=60)
+def test_counting_is_the_largest_bound_that_its_check_takes(problem):
+    found, nothing = counting(problem), Weights([], [], 0)
+    assert is_lower_bound(stated(problem), found, "count", nothing)
+    assert not is_lower_bound(stated(problem), found + Fraction(1, 9), "count", nothing)
 
 
 @given(tiny(), st.integers(2, 4), st.randoms())
@@ -137,7 +147,7 @@ def test_forged_certificate_proves_nothing_false(problem, data):
         forged = value.copy()
         forged.flat[data.draw(st.integers(0, forged.size - 1))] += data.draw(st.integers(-9, 9))
     elif field == "argument":
-        forged = data.draw(st.sampled_from(["weights", "mean", "replica", "component", "deal", "other"]))
+        forged = data.draw(st.sampled_from(["count", "weights", "mean", "replica", "component", "deal", "other"]))
     elif field == "bound":
         forged = abs(value + data.draw(st.fractions(-9, 9, max_denominator=4)))
     else:
@@ -148,17 +158,20 @@ def test_forged_certificate_proves_nothing_false(problem, data):
     assert not verdict or verdict.lower == verdict.upper == best
 
 
-def test_weights_prove_what_holds_for_few_moves_only_and_are_read_back(tmp_path):
+def test_counts_and_weights_prove_what_holds_for_few_moves_only_and_are_read_back(tmp_path):
     placement = PlacementProblem([6, 6, 2, 2], 4, 2)
     kept = MigrationProblem(placement, [0, 1, 2, 3], 0)
     solution = solve(kept)
-    assert (solution.objective, solution.evidence, solution.certificate.argument) == (12, "certified", "weights")
+    assert (solution.objective, solution.evidence, solution.certificate.argument) == (12, "certified", "count")
     solution.certificate.save(tmp_path / "proof.json")
     loaded = Certificate.load(tmp_path / "proof.json")
     assert loaded.verify()
     assert loaded.verify(kept)
     assert "hashes differ" in loaded.verify(kept.with_moves(1)).reason
     assert solve(kept.with_moves(2)).objective == 8
+    spread = MigrationProblem(PlacementProblem([20, 3, 3, 2], 6, 3, "free"), [0, 1, 2, 3, -1, -1], 1)
+    solution = solve(spread)
+    assert (solution.objective, solution.evidence, solution.certificate.argument) == (11.5, "certified", "weights")
 
 
 def test_frontier_never_rises_and_the_fewest_moves_are_proved():

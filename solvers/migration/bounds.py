@@ -37,10 +37,27 @@ def best_bound(problem: MigrationProblem, reached: Fraction, weights: Integers |
     plain = bounds.best_bound(problem.placement, reached)
     nothing = np.zeros(2 * problem.placement.num_devices + 1, np.int64)
     best = Bound(min(plain.value, reached), plain.argument, nothing)
+    counted = min(counting(problem), reached)
+    if counted > best.value:
+        best = Bound(counted, "count", nothing)
     if weights is not None and best.value < reached:
         value = largest(problem, weights, best.value, reached)
         best = Bound(value, "weights", weights) if value > best.value else best
     return best
+
+
+def counting(problem: MigrationProblem) -> Fraction:
+    """Return the largest bound of "count": what is left on devices, each time one expert more has left, in order.
+
+    Every such value of at least B is a move that B needs, so the bound is the one after the M largest.
+    """
+    held, load = problem.held, problem.placement.load
+    left: list[int] = []
+    for device in range(problem.placement.num_devices):
+        alone = np.sort(load[held[:, device] & (held.sum(axis=1) == 1)])[::-1]
+        left += (int(alone.sum()) - np.concatenate([[0], np.cumsum(alone)[:-1]])).tolist() if len(alone) else []
+    left.sort(reverse=True)
+    return Fraction(left[problem.most_moves] if problem.most_moves < len(left) else 0)
 
 
 def largest(problem: MigrationProblem, weights: Integers, known: Fraction, reached: Fraction) -> Fraction:

@@ -2,7 +2,7 @@ r"""The check of a migration certificate: standard library and NumPy, integers a
 
 A certificate is a placement, as :mod:`equipoise.certificates.check.placement` takes it, and a lower bound B on the peak
 of every placement that moves at most M slots. Either an argument of that module proves B for all placements, or
-**weights** do, see :mod:`equipoise.certificates.check.moves`.
+**weights** do, or **count** does, see :mod:`equipoise.certificates.check.moves`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 from equipoise.certificates.check import placement
-from equipoise.certificates.check.moves import Migration, Weights, excess
+from equipoise.certificates.check.moves import Migration, Weights, excess, moves_needed
 from equipoise.certificates.check.placement import Sizes, check_placement
 from equipoise.certificates.check.verdict import Verdict
 
-ARGUMENTS = ("weights", *placement.ARGUMENTS)
+ARGUMENTS = ("count", "weights", *placement.ARGUMENTS)
 
 
 def held_by(loads: list[int], sizes: Sizes, slots: list[int]) -> list[list[bool]]:
@@ -68,6 +68,8 @@ def check_migration(
 
 def is_lower_bound(problem: Migration, bound: Fraction, argument: str, weights: Weights) -> bool:
     """Whether ``argument`` proves that no placement with so few moves has a peak below ``bound``."""
+    if argument == "count":
+        return bound == 0 or (bound > 0 and moves_needed(problem, bound) > problem.most_moves)
     if argument != "weights":
         return placement.is_lower_bound(problem.loads, problem.sizes, bound, argument)
     devices = problem.sizes.num_devices

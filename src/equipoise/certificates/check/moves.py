@@ -1,9 +1,13 @@
-r"""The weights of a migration certificate: standard library and NumPy, integers only, no solver.
+r"""What bounds placements within few moves: standard library and NumPy, integers only, no solver.
 
-Weights p[g], b[g], t >= 0 are integers, with a positive sum of p. Suppose that every device is below B. A replica on
-device g pays ``b[g]``, and t more if the device does not hold the expert now; a token on g pays ``p[g]``. All pay less
-than ``B sum p + sum_g (P / G) b[g] + M t``: strictly, as the loads are below B. What expert e with load w pays, though,
-is at least
+**count**: an expert that only device g holds, and that is not moved, stays on g with all its load. So below a bound B
+device g loses at least as many of these experts as, heaviest first, bring the rest of their load below B. If all
+devices together lose more than M, no placement with so few moves is below B.
+
+**weights**: p[g], b[g], t >= 0 are integers, with a positive sum of p. Suppose that every device is below B. A replica
+on device g pays ``b[g]``, and t more if the device does not hold the expert now; a token on g pays ``p[g]``. All pay
+less than ``B sum p + sum_g (P / G) b[g] + M t``: strictly, as the loads are below B. What expert e with load w pays,
+though, is at least
 
 * with free split: a device serves less than B of its tokens, so it has ``k = floor(w / B) + 1`` devices or more.
   Cheapest are k - 1 devices with B tokens each and one, j, with the rest: the least over j of
@@ -50,6 +54,23 @@ class Weights:
     device: list[int]
     slot: list[int]
     move: int
+
+
+def moves_needed(problem: Migration, bound: Fraction) -> int:
+    """Return how many experts must leave the only devices that hold them, at least, for all loads below ``bound``."""
+    alone: list[list[int]] = [[] for _ in range(problem.sizes.num_devices)]
+    for load, held in zip(problem.loads, problem.held, strict=True):
+        if sum(held) == 1:
+            alone[held.index(True)].append(load)
+    needed = 0
+    for loads in alone:
+        left = sum(loads)
+        for load in sorted(loads, reverse=True):
+            if left < bound:
+                break
+            left -= load
+            needed += 1
+    return needed
 
 
 def excess(problem: Migration, bound: Fraction, weights: Weights) -> int | None:

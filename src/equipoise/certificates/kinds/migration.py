@@ -52,8 +52,8 @@ class MigrationCertificate(Certificate):
     split, denominator
         As in a placement's certificate.
     bound, argument
-        No placement with so few moves has a peak below ``bound``, by "weights", "mean", "replica", "component" or
-        "deal".
+        No placement with so few moves has a peak below ``bound``, by "count", "weights", "mean", "replica",
+        "component" or "deal".
     device_weights, slot_weights, move_weight
         Of the argument "weights": ``[G]``, ``[G]`` and one integer, in any common unit; else zeros.
     """
