@@ -12,9 +12,9 @@ The floor at zero is there because capacities then have slack: a price must be z
 dual without a floor has no minimum (it falls with every common shift). Without slack the floor would only slow it down.
 
 On generic scores finitely many sweeps end at the unique optimum and stay there: proved in docs/explanation/theory.md,
-section 9. Generic are scores in which no alternating sum around a cycle of tokens and experts is zero, nor, where E does
-not divide T K, along a path between two experts. Distinct scores are not enough (``[[0, 1], [10, 11]]``, K = 1, has no
-balanced bias at all), and ties can defeat it (docs/measured/findings.md).
+section 9. Generic are scores in which no alternating sum around a cycle of tokens and experts is zero, nor, where E
+does not divide T K, along a path between two experts. Distinct scores are not enough (``[[0, 1], [10, 11]]``, K = 1,
+has no balanced bias at all), and ties can defeat it (docs/measured/findings.md).
 
 Choices, all ours: the batch is swept before it is routed, as in BIP, and prices stay between batches. ``K = E`` has no
 (K+1)-th largest: prices stay. ``c >= T``: no capacity can bind, prices are zero.

@@ -77,6 +77,19 @@ def regular(path: str | PathLike[str]) -> Iterator[BinaryIO]:
         yield file
 
 
+def read_whole(path: str | PathLike[str], limit: int = LARGEST_JSON) -> bytes:
+    """Return the bytes of a regular file of at most ``limit`` bytes.
+
+    Raises
+    ------
+    InvalidFile
+        If there is no such file, it is not a regular file, or it is larger.
+    """
+    with regular(path) as file, reading(path):
+        size_of(file, path, limit)
+        return file.read(limit + 1)
+
+
 def size_of(file: BinaryIO, path: str | PathLike[str], limit: int) -> int:
     """Return how many bytes an open file has; raise :class:`InvalidFile` if they are more than ``limit``."""
     size = os.fstat(file.fileno()).st_size

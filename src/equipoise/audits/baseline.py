@@ -13,7 +13,7 @@ from typing import Any, Self
 from equipoise.audits.measures import Row
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.errors import InvalidFile
-from equipoise.files import write_whole
+from equipoise.files import read_whole, write_whole
 
 SCHEMA = "equipoise-baseline/2"
 OLD = "equipoise-baseline/1"
@@ -93,11 +93,10 @@ class Baseline:
         InvalidFile
             If there is none, it is of another schema, or damaged.
         """
-        source = Path(path)
+        if not Path(path).exists():
+            raise InvalidFile(f"there is no baseline {path}; --update-baseline makes it")
         try:
-            if source.stat().st_size > _LARGEST:
-                raise InvalidFile(f"{path} is larger than any baseline")
-            content = json.loads(source.read_bytes())
+            content = json.loads(read_whole(path, _LARGEST))
             schema = content.get("schema")
             made = content.get("made", {})
             old = schema == OLD and not made.get("workloads")
@@ -115,10 +114,6 @@ class Baseline:
                 }
             made = _made_then(made) if old else dict(made)
             return cls(made, {str(k): str(v) for k, v in content["instances"].items()}, gaps)
-        except FileNotFoundError as error:
-            raise InvalidFile(f"there is no baseline {path}; --update-baseline makes it") from error
-        except OSError as error:
-            raise InvalidFile(f"baseline {path} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, InvalidFile):
                 raise

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Callable
 from os import PathLike
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import msgspec
 
 from equipoise.errors import InvalidFile
-from equipoise.files import write_whole
+from equipoise.files import read_whole, write_whole
 
 FORMAT = "equipoise-certificate"
 VERSION = 1
@@ -35,7 +33,7 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
     InvalidFile
         With one sentence, if it is not a certificate.
     """
-    content = _content(path)
+    content = read_whole(path, LARGEST_FILE)
     try:
         head = msgspec.json.decode(content, type=_Head)
         if head.format != FORMAT:
@@ -57,20 +55,6 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
 def write(path: str | PathLike[str], document: dict[str, Any]) -> None:
     """Encode ``document`` as JSON and write it whole or not at all."""
     write_whole(path, msgspec.json.encode(document) + b"\n")
-
-
-def _content(path: str | PathLike[str]) -> bytes:
-    """Read a regular file, if it is small enough."""
-    try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise InvalidFile(f"{path} cannot be read: it is not a regular file")
-        with open(path, "rb") as file:
-            if (size := os.fstat(file.fileno()).st_size) > LARGEST_FILE:
-                raise InvalidFile(f"{path} has {size} bytes; a certificate has at most {LARGEST_FILE}")
-            return file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _count(value: Any) -> int:

@@ -19,7 +19,7 @@ from equipoise.certificates import codec
 from equipoise.certificates.certificate import KINDS, Certificate, certificate_type
 from equipoise.certificates.kinds.assignment import AssignmentStatement
 from equipoise.errors import InvalidFile, InvalidProblem
-from equipoise.files import LARGEST_JSON, reading
+from equipoise.files import LARGEST_JSON, reading, regular
 from equipoise.problems import AssignmentProblem, Problem
 
 SCHEMA = "equipoise-problem/2"
@@ -61,7 +61,7 @@ def read(path: str | PathLike[str]) -> Problem | None:
 
 def _document(path: str | PathLike[str]) -> dict[str, Any] | None:
     """Return the JSON object that names a schema of problems; None for any other content."""
-    with reading(path), open(path, "rb") as file:
+    with regular(path) as file, reading(path):
         start = file.read(4096)
         if not start.lstrip().startswith(b"{"):
             return None

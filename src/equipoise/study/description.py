@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Callable
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -16,8 +15,11 @@ from msgspec.structs import asdict
 from equipoise.audits.role_audit import Option
 from equipoise.audits.run import choose, role_audit
 from equipoise.errors import InvalidFile
+from equipoise.files import read_whole
 from equipoise.roles import all_roles
 from equipoise.study.steptime import StepTime
+
+_LARGEST = 16 << 20
 
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
@@ -209,9 +211,7 @@ def read(path: str) -> Description:
         Saying where in the file what is wrong, and what is allowed.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
+        text = read_whole(path, _LARGEST).decode()
     except UnicodeDecodeError as error:
         raise InvalidFile(f"{path} is not text in UTF-8") from error
     return decode(text, path)
