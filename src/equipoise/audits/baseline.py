@@ -13,7 +13,7 @@ from typing import Any, Self
 from equipoise.audits.measures import Row
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.errors import InvalidFile
-from equipoise.files import write_whole
+from equipoise.files import json_of, write_whole
 
 SCHEMA = "equipoise-baseline/2"
 OLD = "equipoise-baseline/1"
@@ -95,9 +95,9 @@ class Baseline:
         """
         source = Path(path)
         try:
-            if source.stat().st_size > _LARGEST:
-                raise InvalidFile(f"{path} is larger than any baseline")
-            content = json.loads(source.read_bytes())
+            if not source.exists():
+                raise InvalidFile(f"there is no baseline {path}; --update-baseline makes it")
+            content = json_of(source, _LARGEST)
             schema = content.get("schema")
             made = content.get("made", {})
             old = schema == OLD and not made.get("workloads")
@@ -115,8 +115,6 @@ class Baseline:
                 }
             made = _made_then(made) if old else dict(made)
             return cls(made, {str(k): str(v) for k, v in content["instances"].items()}, gaps)
-        except FileNotFoundError as error:
-            raise InvalidFile(f"there is no baseline {path}; --update-baseline makes it") from error
         except OSError as error:
             raise InvalidFile(f"baseline {path} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

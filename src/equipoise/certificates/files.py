@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Callable
 from os import PathLike
 from typing import Any
@@ -12,13 +10,14 @@ from typing import Any
 import msgspec
 
 from equipoise.errors import InvalidFile
-from equipoise.files import write_whole
+from equipoise.files import LARGEST_JSON, content_of, write_whole
 
 FORMAT = "equipoise-certificate"
 VERSION = 1
-LARGEST_FILE = 256 << 20
+LARGEST_FILE = LARGEST_JSON
 
 _KEY = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*+:)?')
+_MINUS_ZERO = re.compile(rb"[\[,:\s]-0(?![.\w])")
 
 
 class _Head(msgspec.Struct):
@@ -35,7 +34,7 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
     InvalidFile
         With one sentence, if it is not a certificate.
     """
-    content = _content(path)
+    content = content_of(path, LARGEST_FILE)
     try:
         head = msgspec.json.decode(content, type=_Head)
         if head.format != FORMAT:
@@ -48,6 +47,8 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         words = " ".join(str(error).split())[:200]
         raise InvalidFile(f"{path} is not a certificate: {words}") from error
+    if _MINUS_ZERO.search(content):
+        raise InvalidFile(f"{path} is not a certificate: it holds the number -0")
     names = [match[1] for match in _KEY.finditer(content) if match[2]]
     if len(names) != _count(document) - (b"problem" not in names):
         raise InvalidFile(f"{path} is not a certificate: it gives a field twice")
@@ -57,20 +58,6 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
 def write(path: str | PathLike[str], document: dict[str, Any]) -> None:
     """Encode ``document`` as JSON and write it whole or not at all."""
     write_whole(path, msgspec.json.encode(document) + b"\n")
-
-
-def _content(path: str | PathLike[str]) -> bytes:
-    """Read a regular file, if it is small enough."""
-    try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise InvalidFile(f"{path} cannot be read: it is not a regular file")
-        with open(path, "rb") as file:
-            if (size := os.fstat(file.fileno()).st_size) > LARGEST_FILE:
-                raise InvalidFile(f"{path} has {size} bytes; a certificate has at most {LARGEST_FILE}")
-            return file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _count(value: Any) -> int:

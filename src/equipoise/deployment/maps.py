@@ -16,7 +16,6 @@ The form of a file is told from its keys. Files are parsed, never evaluated; YAM
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -29,7 +28,7 @@ import numpy.typing as npt
 from equipoise.arrays import frozen, whole_numbers
 from equipoise.deployment.yaml import read_yaml
 from equipoise.errors import InvalidFile, InvalidProblem, OracleError, TargetError
-from equipoise.files import LARGEST_JSON, read_arrays, reading, regular, size_of, write_whole
+from equipoise.files import json_of, read_arrays, reading, regular, text_of, write_whole
 from equipoise.traces.formats.source import open_source
 
 Integers = npt.NDArray[np.int64]
@@ -315,19 +314,11 @@ def _is_list(path: str | PathLike[str]) -> bool:
 
 def _content(path: str | PathLike[str]) -> dict[str, Any]:
     if _is_list(path):
-        with regular(path) as file, reading(path):
-            size_of(file, path, LARGEST_JSON)
-            return {"physical_to_logical_map": json.load(file)}
+        return {"physical_to_logical_map": json_of(path)}
     if not _is_yaml(path):
         return read_arrays(path)
     try:
-        if (size := os.stat(path).st_size) > LARGEST_YAML:
-            raise InvalidFile(f"{path} has {size} bytes; a map in YAML has at most {LARGEST_YAML}")
-        return dict(read_yaml(Path(path).read_bytes().decode()))
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is not text: {error.reason}") from error
+        return dict(read_yaml(text_of(path, LARGEST_YAML)))
     except InvalidProblem as error:
         raise InvalidFile(f"{path}: {error}") from error
 

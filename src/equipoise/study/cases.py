@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from equipoise.audits.run import role_audit
 from equipoise.errors import InvalidFile, InvalidProblem
+from equipoise.files import LARGEST_ARRAY, content_of
 from equipoise.study.description import (
     Description,
     GeneratedLoads,
@@ -201,10 +201,7 @@ def _chosen(what: str, wanted: Any, present: Any) -> list[Any]:
 
 @cache
 def _file_hash(path: str) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
+    return hashlib.sha256(content_of(path, LARGEST_ARRAY)).hexdigest()
 
 
 @cache

@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Callable
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -16,6 +15,7 @@ from msgspec.structs import asdict
 from equipoise.audits.role_audit import Option
 from equipoise.audits.run import choose, role_audit
 from equipoise.errors import InvalidFile
+from equipoise.files import text_of
 from equipoise.roles import all_roles
 from equipoise.study.steptime import StepTime
 
@@ -26,6 +26,9 @@ Amount = Annotated[float, Meta(ge=0, le=100)]
 Gate = Literal["softmax", "sigmoid", "none"]
 Movement = Literal["stationary", "drift", "settling", "switch"]
 Names = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+LARGEST_DESCRIPTION = 1 << 20
+"""Bytes of a description: read whole and by hand."""
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True):
@@ -208,20 +211,14 @@ def read(path: str) -> Description:
     InvalidFile
         Saying where in the file what is wrong, and what is allowed.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is not text in UTF-8") from error
-    return decode(text, path)
+    return decode(text_of(path, LARGEST_DESCRIPTION), path)
 
 
 def decode(text: str, path: str) -> Description:
     """Decode a description; ``path`` is for the words of an error, see :func:`read`."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise InvalidFile(f"{path} is not TOML: {error}") from error
     found = _converted(table, _whole(), path, "")
     parts = {role: _part(role, getattr(found, role), path) for role in table if role in all_roles()}

@@ -15,6 +15,7 @@ optimal; otherwise the verdict still carries both bounds.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -65,7 +66,8 @@ def check_placement(
         return Verdict(False, reason, lower)
     held = _devices(sizes, slots)
     if sizes.split == "even":
-        share = [Fraction(load, slots.count(expert)) for expert, load in enumerate(loads)]
+        replicas = Counter(slots)
+        share = [Fraction(load, replicas[expert]) for expert, load in enumerate(loads)]
         upper = max(sum((share[e] for e in device), Fraction(0)) for device in held)
     else:
         if split is None or (reason := _split_violation(loads, held, split, denominator)) is not None:
@@ -109,19 +111,19 @@ def _violation(loads: list[int], sizes: Sizes, slots: list[int]) -> str | None:
     if len(slots) != sizes.num_slots or any(not -1 <= expert < len(loads) for expert in slots):
         return f"the placement is not {sizes.num_slots} slots with experts 0 to {len(loads) - 1}, or -1"
     held = _devices(sizes, slots)
-    for expert in range(len(loads)):
-        if expert not in slots:
-            return f"expert {expert} is placed nowhere"
+    if absent := set(range(len(loads))).difference(slots):
+        return f"expert {min(absent)} is placed nowhere"
     for device, experts in enumerate(held):
         if sizes.distinct and len(set(experts)) < len(experts):
             return f"an expert is more than once on device {device}"
     node_of, group_of = sizes.num_devices // sizes.num_nodes, len(loads) // sizes.num_groups
     pairs = {(e // group_of, g // node_of) for g, experts in enumerate(held) for e in experts}
+    nodes, groups = Counter(group for group, _ in pairs), Counter(node for _, node in pairs)
     for group in range(sizes.num_groups):
-        if sum(one == group for one, _ in pairs) != 1 and sizes.num_nodes > 1:
+        if nodes[group] != 1 and sizes.num_nodes > 1:
             return f"group {group} is on more than one node"
     for node in range(sizes.num_nodes):
-        if sum(one == node for _, one in pairs) != sizes.num_groups // sizes.num_nodes and sizes.num_nodes > 1:
+        if groups[node] != sizes.num_groups // sizes.num_nodes and sizes.num_nodes > 1:
             return f"node {node} does not have {sizes.num_groups // sizes.num_nodes} groups"
     return None
 
@@ -129,8 +131,9 @@ def _violation(loads: list[int], sizes: Sizes, slots: list[int]) -> str | None:
 def _split_violation(loads: list[int], held: list[list[int]], split: list[list[int]], denominator: int) -> str | None:
     if denominator < 1 or len(split) != len(loads) or any(len(row) != len(held) for row in split):
         return "the split does not have the problem's shape, or no positive denominator"
+    hosted = [set(experts) for experts in held]
     for expert, (row, load) in enumerate(zip(split, loads, strict=True)):
-        if any(x < 0 or (x > 0 and expert not in held[g]) for g, x in enumerate(row)):
+        if any(x < 0 or (x > 0 and expert not in hosted[g]) for g, x in enumerate(row)):
             return f"expert {expert} has a negative share, or one on a device that does not host it"
         if sum(row) != load * denominator:
             return f"expert {expert} gets {Fraction(sum(row), denominator)} of {load} tokens"

@@ -7,12 +7,12 @@ The file is docs/measured/kill-matrix.md as benchmarks/kill_matrix.py writes it,
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from equipoise.errors import InvalidFile
+from equipoise.files import content_of
 from equipoise.study.report.layout import Section
 from equipoise.tables import Table
 
@@ -43,13 +43,11 @@ def read_kill_matrix(path: str) -> dict[str, Matrix]:
         If it is missing or another thing.
     """
     try:
-        content = Path(path).read_bytes()
+        content = content_of(path)
         if path.endswith(".md"):
             return _from_page(content.decode(), path)
         return msgspec.json.decode(content, type=dict[str, Matrix])
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidFile(f"{path} is not a kill matrix: {error}") from error
 
 
