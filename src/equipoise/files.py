@@ -1,7 +1,8 @@
-"""Files: written whole or not at all; read without unpickling, sizes checked before memory is taken."""
+"""The door for files: written whole or not at all; read without unpickling, sizes checked before memory is taken."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ from equipoise.errors import EquipoiseError, InvalidFile
 
 LARGEST_ARRAY = 16 << 30
 LARGEST_JSON = 256 << 20
+LARGEST_DIGITS = 400
 
 NPY = b"\x93NUMPY"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -70,24 +72,13 @@ def regular(path: str | PathLike[str]) -> Iterator[BinaryIO]:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         raise InvalidFile(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
         os.close(number)
-        raise InvalidFile(f"{path} cannot be read: it is not a regular file")
+        what = os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else "it is not a regular file"
+        raise InvalidFile(f"{path} cannot be read: {what}")
     with os.fdopen(number, "rb") as file:
         yield file
-
-
-def read_whole(path: str | PathLike[str], limit: int = LARGEST_JSON) -> bytes:
-    """Return the bytes of a regular file of at most ``limit`` bytes.
-
-    Raises
-    ------
-    InvalidFile
-        If there is no such file, it is not a regular file, or it is larger.
-    """
-    with regular(path) as file, reading(path):
-        size_of(file, path, limit)
-        return file.read(limit + 1)
 
 
 def size_of(file: BinaryIO, path: str | PathLike[str], limit: int) -> int:
@@ -96,6 +87,69 @@ def size_of(file: BinaryIO, path: str | PathLike[str], limit: int) -> int:
     if size > limit:
         raise InvalidFile(f"{path} has {size} bytes; a file of its kind has at most {limit}")
     return size
+
+
+def content_of(path: str | PathLike[str], limit: int = LARGEST_JSON) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises
+    ------
+    InvalidFile
+        If it cannot be read, is no regular file, or has more than ``limit`` bytes.
+    """
+    with regular(path) as file, reading(path):
+        size_of(file, path, limit)
+        content = file.read(limit + 1)
+    if len(content) > limit:  # it grew meanwhile
+        raise InvalidFile(f"{path} has more than {limit} bytes; a file of its kind has at most that")
+    return content
+
+
+def text_of(path: str | PathLike[str], limit: int = LARGEST_JSON) -> str:
+    """Return the text of a regular file in UTF-8; see :func:`content_of`."""
+    try:
+        return content_of(path, limit).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidFile(f"{path} is not text in UTF-8") from error
+
+
+def strict_json(text: bytes | str) -> Any:
+    """Parse JSON; raise :class:`InvalidFile` at a name given twice, -0, more than 400 digits, or too much depth."""
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_int=_whole)
+    except RecursionError as error:
+        raise InvalidFile("the JSON is nested too deeply") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise InvalidFile(f"the JSON gives {twice[:40]!r} twice; allowed: once")
+    return found
+
+
+def _whole(digits: str) -> int:
+    if digits == "-0" or len(digits) > LARGEST_DIGITS:
+        raise InvalidFile(
+            f"the JSON holds the number {digits[:20]}; allowed: at most {LARGEST_DIGITS} digits, and no -0"
+        )
+    return int(digits)
+
+
+def json_of(path: str | PathLike[str], limit: int = LARGEST_JSON) -> Any:
+    """Return what a JSON file holds, parsed by :func:`strict_json`; every error names the file."""
+    return parsed(content_of(path, limit), path)
+
+
+def parsed(content: bytes, path: str | PathLike[str]) -> Any:
+    """Parse the JSON content of a file; every error names the file."""
+    with reading(path):
+        try:
+            return strict_json(content)
+        except InvalidFile as error:
+            raise InvalidFile(f"{path} cannot be read: {error}") from error
 
 
 def read_arrays(path: str | PathLike[str]) -> dict[str, Any]:
@@ -135,7 +189,7 @@ def read_npz(file: BinaryIO, path: str | PathLike[str]) -> dict[str, Any]:
 def read_json(file: BinaryIO, path: str | PathLike[str]) -> dict[str, Any]:
     """Read the JSON object of an open file."""
     size_of(file, path, LARGEST_JSON)
-    content = json.loads(file.read(LARGEST_JSON + 1))
+    content = parsed(file.read(LARGEST_JSON + 1), path)
     if not isinstance(content, dict):
         raise InvalidFile(f"{path} holds a JSON {type(content).__name__}; allowed: an object with named arrays")
     return content

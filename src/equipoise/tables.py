@@ -14,6 +14,13 @@ NAMED_AT_LEAST = 12
 _NUMBER = re.compile(r"[-+]?[0-9.,]+(e[+-][0-9]+)?%?( / | \[| \(|/|$)|-$|- / |failed$")
 
 
+def printable(text: str) -> str:
+    """Return the text with control characters, line ends and what turns its direction as escapes; others stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape").decode() for c in text)
+
+
 @dataclass(frozen=True)
 class Table:
     """Cells of text under heads; the most important columns come first, and the first is never dropped."""
@@ -21,6 +28,10 @@ class Table:
     head: list[str]
     rows: list[list[str]]
     title: str = ""
+
+    def __post_init__(self) -> None:
+        """Escape what could steer a terminal or end a row."""
+        object.__setattr__(self, "rows", [[printable(cell) for cell in row] for row in self.rows])
 
     @property
     def numeric(self) -> list[bool]:
@@ -92,7 +103,7 @@ class Table:
         lines = [f"{self.title}\n"] if self.title else []
         lines.append("| " + " | ".join(self.head) + " |")
         lines.append("|" + "".join("---:|" if right else "---|" for right in self.numeric))
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in self.rows]
+        lines += ["| " + " | ".join(_marked(cell) for cell in row) + " |" for row in self.rows]
         return "\n".join(lines)
 
     def latex(self) -> str:
@@ -120,6 +131,12 @@ def shortened(names: Sequence[str], most: int) -> list[str]:
 
 def _in_the_middle(name: str, head: int, tail: int) -> str:
     return name if len(name) <= head + tail + 1 else f"{name[:head]}…{name[len(name) - tail :]}"
+
+
+def _marked(text: str) -> str:
+    parts = text.replace("|", "\\|").split("`")  # within code, marks are shown as they are
+    whole = len(parts) % 2 == 1
+    return "`".join(part if whole and number % 2 else part.replace("<", "&lt;") for number, part in enumerate(parts))
 
 
 def _tex(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from equipoise.audits.measures import Row
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.errors import InvalidFile
-from equipoise.files import read_whole, write_whole
+from equipoise.files import json_of, write_whole
 
 SCHEMA = "equipoise-baseline/2"
 OLD = "equipoise-baseline/1"
@@ -93,10 +93,11 @@ class Baseline:
         InvalidFile
             If there is none, it is of another schema, or damaged.
         """
-        if not Path(path).exists():
-            raise InvalidFile(f"there is no baseline {path}; --update-baseline makes it")
+        source = Path(path)
         try:
-            content = json.loads(read_whole(path, _LARGEST))
+            if not source.exists():
+                raise InvalidFile(f"there is no baseline {path}; --update-baseline makes it")
+            content = json_of(source, _LARGEST)
             schema = content.get("schema")
             made = content.get("made", {})
             old = schema == OLD and not made.get("workloads")
@@ -114,6 +115,8 @@ class Baseline:
                 }
             made = _made_then(made) if old else dict(made)
             return cls(made, {str(k): str(v) for k, v in content["instances"].items()}, gaps)
+        except OSError as error:
+            raise InvalidFile(f"baseline {path} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, InvalidFile):
                 raise

@@ -15,6 +15,7 @@ import numpy as np
 
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
+from equipoise.files import strict_json
 from equipoise.roles import all_roles, role_named
 
 PREFIX = "cmd:"
@@ -125,7 +126,7 @@ class Command:
         try:
             if len(content) > LONGEST_LINE:
                 raise ValueError
-            reply = json.loads(content)
+            reply = strict_json(content)
             if not isinstance(reply, dict):
                 raise ValueError
         except (ValueError, RecursionError) as error:

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from equipoise.errors import InvalidFile
-from equipoise.files import read_whole, write_whole
+from equipoise.files import LARGEST_JSON, content_of, write_whole
 
 FORMAT = "equipoise-certificate"
 VERSION = 1
-LARGEST_FILE = 256 << 20
+LARGEST_FILE = LARGEST_JSON
 
 _KEY = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*+:)?')
+_MINUS_ZERO = re.compile(rb"[\[,:\s]-0(?![.\w])")
 
 
 class _Head(msgspec.Struct):
@@ -33,7 +34,7 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
     InvalidFile
         With one sentence, if it is not a certificate.
     """
-    content = read_whole(path, LARGEST_FILE)
+    content = content_of(path, LARGEST_FILE)
     try:
         head = msgspec.json.decode(content, type=_Head)
         if head.format != FORMAT:
@@ -46,6 +47,8 @@ def read(path: str | PathLike[str], structure_of: Callable[[str], type[Any] | No
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         words = " ".join(str(error).split())[:200]
         raise InvalidFile(f"{path} is not a certificate: {words}") from error
+    if _MINUS_ZERO.search(content):
+        raise InvalidFile(f"{path} is not a certificate: it holds the number -0")
     names = [match[1] for match in _KEY.finditer(content) if match[2]]
     if len(names) != _count(document) - (b"problem" not in names):
         raise InvalidFile(f"{path} is not a certificate: it gives a field twice")

@@ -10,6 +10,7 @@ import click
 
 from equipoise import __version__
 from equipoise.errors import EquipoiseError, OracleError, TargetError
+from equipoise.tables import printable
 
 FINE, FINDING, WRONG_USAGE, ORACLE_TROUBLE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -82,7 +83,7 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return FINE
     except EquipoiseError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable(str(error))}", err=True)
         return (
             FINDING
             if isinstance(error, TargetError)

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from equipoise.arrays import frozen, whole_numbers
 from equipoise.deployment.yaml import read_yaml
 from equipoise.errors import InvalidFile, InvalidProblem, OracleError, TargetError
-from equipoise.files import LARGEST_JSON, read_arrays, read_whole, reading, regular, size_of, write_whole
+from equipoise.files import json_of, read_arrays, reading, regular, text_of, write_whole
 from equipoise.traces.formats.source import open_source
 
 Integers = npt.NDArray[np.int64]
@@ -314,15 +314,11 @@ def _is_list(path: str | PathLike[str]) -> bool:
 
 def _content(path: str | PathLike[str]) -> dict[str, Any]:
     if _is_list(path):
-        with regular(path) as file, reading(path):
-            size_of(file, path, LARGEST_JSON)
-            return {"physical_to_logical_map": json.load(file)}
+        return {"physical_to_logical_map": json_of(path)}
     if not _is_yaml(path):
         return read_arrays(path)
     try:
-        return dict(read_yaml(read_whole(path, LARGEST_YAML).decode()))
-    except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is not text: {error.reason}") from error
+        return dict(read_yaml(text_of(path, LARGEST_YAML)))
     except InvalidProblem as error:
         raise InvalidFile(f"{path}: {error}") from error
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from equipoise.audits.run import role_audit
 from equipoise.errors import InvalidFile, InvalidProblem
-from equipoise.files import LARGEST_ARRAY, read_whole
+from equipoise.files import LARGEST_ARRAY, content_of
 from equipoise.study.description import (
     Description,
     GeneratedLoads,
@@ -201,7 +201,7 @@ def _chosen(what: str, wanted: Any, present: Any) -> list[Any]:
 
 @cache
 def _file_hash(path: str) -> str:
-    return hashlib.sha256(read_whole(path, LARGEST_ARRAY)).hexdigest()
+    return hashlib.sha256(content_of(path, LARGEST_ARRAY)).hexdigest()
 
 
 @cache

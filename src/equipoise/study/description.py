@@ -15,11 +15,9 @@ from msgspec.structs import asdict
 from equipoise.audits.role_audit import Option
 from equipoise.audits.run import choose, role_audit
 from equipoise.errors import InvalidFile
-from equipoise.files import read_whole
+from equipoise.files import text_of
 from equipoise.roles import all_roles
 from equipoise.study.steptime import StepTime
-
-_LARGEST = 16 << 20
 
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
@@ -28,6 +26,9 @@ Amount = Annotated[float, Meta(ge=0, le=100)]
 Gate = Literal["softmax", "sigmoid", "none"]
 Movement = Literal["stationary", "drift", "settling", "switch"]
 Names = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+LARGEST_DESCRIPTION = 1 << 20
+"""Bytes of a description: read whole and by hand."""
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True):
@@ -210,18 +211,14 @@ def read(path: str) -> Description:
     InvalidFile
         Saying where in the file what is wrong, and what is allowed.
     """
-    try:
-        text = read_whole(path, _LARGEST).decode()
-    except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is not text in UTF-8") from error
-    return decode(text, path)
+    return decode(text_of(path, LARGEST_DESCRIPTION), path)
 
 
 def decode(text: str, path: str) -> Description:
     """Decode a description; ``path`` is for the words of an error, see :func:`read`."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise InvalidFile(f"{path} is not TOML: {error}") from error
     found = _converted(table, _whole(), path, "")
     parts = {role: _part(role, getattr(found, role), path) for role in table if role in all_roles()}

@@ -24,7 +24,7 @@ from equipoise.balancers.find import Target
 from equipoise.balancers.in_process import InProcess
 from equipoise.errors import InvalidFile, TargetError
 from equipoise.executors import as_they_finish
-from equipoise.files import read_whole, write_whole
+from equipoise.files import json_of, write_whole
 from equipoise.problems import AssignmentProblem, SchedulingProblem
 from equipoise.problems.scheduling import hosts_of
 from equipoise.roles.router import ROLE
@@ -207,7 +207,4 @@ def _one_of(what: str, name: str, allowed: list[str]) -> str:
 
 
 def _read(path: Path) -> Any:
-    try:
-        return json.loads(read_whole(path)) if path.exists() else None
-    except json.JSONDecodeError as error:
-        raise InvalidFile(f"{path} cannot be read: {error}") from error
+    return json_of(path) if path.exists() else None

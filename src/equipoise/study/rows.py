@@ -14,7 +14,7 @@ from typing import Any
 from equipoise import __version__
 from equipoise.audits.measures import Row
 from equipoise.errors import ExtraMissing, InvalidFile
-from equipoise.files import LARGEST_ARRAY, read_whole, write_whole
+from equipoise.files import LARGEST_ARRAY, content_of, write_whole
 from equipoise.study import version1
 from equipoise.study.cases import Case
 
@@ -140,7 +140,7 @@ NUMBERS = {bool, int, float, Fraction}
 def _read(path: Path) -> list[StudyRow]:
     polars = _polars()
     try:
-        frame = polars.read_parquet(io.BytesIO(read_whole(path, LARGEST_ARRAY)))
+        frame = polars.read_parquet(io.BytesIO(content_of(path, LARGEST_ARRAY)))
     except (OSError, polars.exceptions.PolarsError) as error:
         raise InvalidFile(f"{path} cannot be read as rows of a study: {str(error).splitlines()[0]}") from error
     names = frame.columns

@@ -50,7 +50,8 @@ def check_communication(
     if len(split) != experts or any(len(row) != devices for row in split):
         return Verdict(False, "the split does not have the problem's shape", lower)
     for expert, row in enumerate(split):
-        if any(x < 0 or (x > 0 and g not in statement.hosts[expert]) for g, x in enumerate(row)):
+        allowed = set(statement.hosts[expert])
+        if any(x < 0 or (x > 0 and g not in allowed) for g, x in enumerate(row)):
             return Verdict(False, f"expert {expert} has a negative share, or one on a device that is no host", lower)
         if sum(row) != denominator * sum(start[expert] for start in statement.source):
             return Verdict(False, f"expert {expert} is not served exactly once", lower)

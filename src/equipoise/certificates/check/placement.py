@@ -66,9 +66,9 @@ def check_placement(
         return Verdict(False, reason, lower)
     held = _devices(sizes, slots)
     if sizes.split == "even":
-        counts = Counter(slots)
-        share = [Fraction(load, counts[expert]) for expert, load in enumerate(loads)]
-        upper = max(_sum([share[e] for e in device]) for device in held)
+        replicas = Counter(slots)
+        share = [Fraction(load, replicas[expert]) for expert, load in enumerate(loads)]
+        upper = max(sum((share[e] for e in device), Fraction(0)) for device in held)
     else:
         if split is None or (reason := _split_violation(loads, held, split, denominator)) is not None:
             return Verdict(False, reason or "the split is missing", lower)
@@ -110,31 +110,22 @@ def _devices(sizes: Sizes, slots: list[int]) -> list[list[int]]:
 def _violation(loads: list[int], sizes: Sizes, slots: list[int]) -> str | None:
     if len(slots) != sizes.num_slots or any(not -1 <= expert < len(loads) for expert in slots):
         return f"the placement is not {sizes.num_slots} slots with experts 0 to {len(loads) - 1}, or -1"
-    if lost := set(range(len(loads))).difference(slots):
-        return f"expert {min(lost)} is placed nowhere"
-    for device, experts in enumerate(held := _devices(sizes, slots)):
+    held = _devices(sizes, slots)
+    if absent := set(range(len(loads))).difference(slots):
+        return f"expert {min(absent)} is placed nowhere"
+    for device, experts in enumerate(held):
         if sizes.distinct and len(set(experts)) < len(experts):
             return f"an expert is more than once on device {device}"
-    if sizes.num_nodes == 1:
-        return None
     node_of, group_of = sizes.num_devices // sizes.num_nodes, len(loads) // sizes.num_groups
     pairs = {(e // group_of, g // node_of) for g, experts in enumerate(held) for e in experts}
     nodes, groups = Counter(group for group, _ in pairs), Counter(node for _, node in pairs)
     for group in range(sizes.num_groups):
-        if nodes[group] != 1:
+        if nodes[group] != 1 and sizes.num_nodes > 1:
             return f"group {group} is on more than one node"
     for node in range(sizes.num_nodes):
-        if groups[node] != sizes.num_groups // sizes.num_nodes:
+        if groups[node] != sizes.num_groups // sizes.num_nodes and sizes.num_nodes > 1:
             return f"node {node} does not have {sizes.num_groups // sizes.num_nodes} groups"
     return None
-
-
-def _sum(shares: list[Fraction]) -> Fraction:
-    """Sum by denominators first: there are few, and sums of unlike fractions grow long."""
-    parts: dict[int, int] = {}
-    for share in shares:
-        parts[share.denominator] = parts.get(share.denominator, 0) + share.numerator
-    return sum((Fraction(top, bottom) for bottom, top in parts.items()), Fraction())
 
 
 def _split_violation(loads: list[int], held: list[list[int]], split: list[list[int]], denominator: int) -> str | None:

@@ -13,7 +13,7 @@ from equipoise import __version__
 from equipoise.checks.engine.production import LARGEST, Production, Sizes
 from equipoise.checks.engine.registry import CHECKS, select
 from equipoise.errors import EquipoiseError, InvalidFile
-from equipoise.files import read_whole, write_whole
+from equipoise.files import json_of, write_whole
 from equipoise.roles import role_named
 from equipoise.roles.role import Case
 
@@ -152,15 +152,13 @@ def load(name: str, folder: Path = FOLDER) -> Finding:
     """
     path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
     try:
-        content = json.loads(read_whole(path, _LARGEST))
+        content = json_of(path, _LARGEST)
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise InvalidFile(f"{path} is no finding of schema {SCHEMA}")
         words = {key: str(content[key]) for key in ("check", "role", "target", "severity", "kind", "message")}
         found_by = {key: str(content[key]) for key in ("phase", "origin", "form") if content.get(key) is not None}
         declares = tuple(map(str, content.get("declares", ())))
         case, recipe = _case(content["case"], words["check"], words["role"])
-    except OSError as error:
-        raise InvalidFile(f"no finding {name!r}: {path} cannot be read ({error.strerror})") from error
     except InvalidFile:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, EquipoiseError) as error:

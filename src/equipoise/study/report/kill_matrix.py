@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from equipoise.errors import InvalidFile
-from equipoise.files import read_whole
+from equipoise.files import content_of
 from equipoise.study.report.layout import Section
 from equipoise.tables import Table
 
@@ -43,11 +43,11 @@ def read_kill_matrix(path: str) -> dict[str, Matrix]:
         If it is missing or another thing.
     """
     try:
-        content = read_whole(path)
+        content = content_of(path)
         if path.endswith(".md"):
             return _from_page(content.decode(), path)
         return msgspec.json.decode(content, type=dict[str, Matrix])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidFile(f"{path} is not a kill matrix: {error}") from error
 
 

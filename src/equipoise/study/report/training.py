@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from equipoise import metrics
 from equipoise.errors import InvalidFile
-from equipoise.files import read_arrays, read_whole
+from equipoise.files import json_of, read_arrays
 from equipoise.study.report import charts, tables
 from equipoise.study.report.layout import Panel, Section, line_keys
 from equipoise.tables import Table
@@ -45,7 +44,7 @@ def read_training(folder: str) -> list[TrainingRun]:
         if not measured.exists():
             continue
         try:
-            run, arrays = json.loads(read_whole(described)), read_arrays(measured)
+            run, arrays = json_of(described), read_arrays(measured)
             loads = np.asarray(arrays["loads"])
             series = np.array([[metrics.max_vio(layer) for layer in step] for step in loads]).mean(axis=1)
             perplexity = arrays.get("validation_perplexity")

@@ -7,7 +7,6 @@ micro-batches.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from equipoise.arrays import as_numpy
 from equipoise.errors import InvalidProblem
-from equipoise.files import LARGEST_ARRAY, LARGEST_JSON, reading, regular, size_of
+from equipoise.files import LARGEST_ARRAY, LARGEST_JSON, reading, regular, size_of, strict_json
 from equipoise.traces.formats import choices, counts
 from equipoise.traces.formats.counts import Counts, Integers
 from equipoise.traces.formats.matrices import gated
@@ -95,7 +94,7 @@ def _records(source: Source, others: _Others) -> Iterator[tuple[int, dict[str, A
             number += 1
             if not line.strip():
                 continue
-            record = json.loads(line)
+            record = strict_json(line)
             if not isinstance(record, dict):
                 raise InvalidProblem(f"line {number}", f"a {type(record).__name__}", "an object")
             if record.get("block", "decoder") != "decoder":

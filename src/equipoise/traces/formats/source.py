@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from equipoise.errors import InvalidFile
-from equipoise.files import LARGEST_ARRAY, LARGEST_JSON, NPY, ZIP, read_array, read_npz, reading, regular, size_of
+from equipoise.files import (
+    LARGEST_ARRAY,
+    LARGEST_JSON,
+    NPY,
+    ZIP,
+    parsed,
+    read_array,
+    read_npz,
+    reading,
+    regular,
+    size_of,
+    strict_json,
+)
 from equipoise.traces.formats import parquet, torch_file
 
 PAGE = "docs/reference/files.md"
@@ -94,14 +105,14 @@ def _text(file: BinaryIO, path: Path, start: bytes) -> Source:
     first = file.readline(LARGEST_JSON + 1)
     if file.read(4096).strip():
         try:
-            record = json.loads(first)
+            record = strict_json(first)
         except ValueError:
             record = None  # one document over many lines
         if isinstance(record, dict):
             return Source(path, "jsonl", record)
     size_of(file, path, LARGEST_JSON)
     file.seek(0)
-    content = json.loads(file.read(LARGEST_JSON + 1))
+    content = parsed(file.read(LARGEST_JSON + 1), path)
     if not isinstance(content, dict):
         raise InvalidFile(f"{path} holds a JSON {type(content).__name__}; allowed: an object with named arrays")
     return Source(path, "json", content)

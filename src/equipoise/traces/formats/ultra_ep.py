@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from equipoise.arrays import as_numpy, whole_numbers
 from equipoise.errors import InvalidProblem
+from equipoise.files import strict_json
 from equipoise.traces.formats import counts
 from equipoise.traces.formats.counts import LARGEST_COUNT, Counts, Integers
 from equipoise.traces.formats.source import Asked, Source
@@ -22,7 +21,7 @@ def read(source: Source, asked: Asked) -> Counts:
     """Return the loads of logical experts before placement, a micro-batch as a step; several of one key are added."""
     content = source.content
     try:
-        about = json.loads(str(content["metadata"]))
+        about = strict_json(str(content["metadata"]))
         schema = about["schema"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidProblem("metadata", "no JSON object with a schema", SCHEMA) from error
