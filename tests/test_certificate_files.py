@@ -278,7 +278,7 @@ def test_files_that_cannot_be_read_or_written_are_refused(path, tmp_path, monkey
         certificate.save(tmp_path / "missing" / "c.json")
     monkeypatch.setattr(files, "LARGEST_FILE", 10)
     certificate.save(path)
-    assert "bytes; a certificate has at most 10" in assert_refused(path, path.read_bytes())
+    assert "bytes; a file of its kind has at most 10" in assert_refused(path, path.read_bytes())
 
 
 def test_a_failed_save_leaves_the_old_file_and_no_debris(tmp_path, monkeypatch):
