@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import permutations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,3 +231,17 @@ def test_the_exact_sweep_is_that_of_the_reference(top_k):
     for _ in range(5):
         q, beta = sweeps.prices(sweeps.token_prices(q)), midpoint_sweep(scores.astype(float), beta, top_k)
         assert [float(p) for p in q] == pytest.approx(beta.tolist())
+
+
+def test_the_page_about_quantile_balancing_shows_the_reference_sweep_in_torch():
+    torch = pytest.importorskip("torch")
+    page = Path(__file__).parents[1] / "docs" / "explanation" / "quantile-corrected.md"
+    names = {"torch": torch}
+    exec(page.read_text().split("```python\n")[1].split("```")[0], names)
+    for seed in range(20):
+        scores = np.random.default_rng(seed).normal(size=(40 + seed, 8))
+        ours = theirs = np.zeros(8)
+        for _ in range(4):
+            ours = midpoint_sweep(scores, ours, 2)
+            theirs = names["sweep"](torch.tensor(scores), torch.tensor(theirs), 2).numpy()
+        assert theirs == pytest.approx(ours)
