@@ -14,8 +14,8 @@ allowed experts have ``s + b > 0``.
 
 Open, and what is done here: a group of one expert scores that expert alone; ties between groups to the lower group,
 between experts to the lower index; K/M below one or no whole number: its floor, at least one expert (Megatron-core
-0.19.2 scores groups by an empty sum, so that scores do not count); chosen scores that are all zero have equal weights; the
-report routes 256 experts with N = 8, M = 4, K = 8, the defaults here.
+0.19.2 scores groups by an empty sum, so that scores do not count); chosen scores that sum to zero have equal weights;
+the report routes 256 experts with N = 8, M = 4, K = 8, the defaults here.
 """
 
 from __future__ import annotations

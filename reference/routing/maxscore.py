@@ -3,8 +3,8 @@ r"""MaxScore: the best assignment itself, as a flow (B. Dong et al., 2025; dongb
     max sum s[t, e] x[t, e]   s.t.   K experts a token, at most T K / E tokens an expert,   x in {0, 1}
 
 The released code does this for softmax scores, K = 2, 16 experts and runs of 512 tokens at a time, by a flow in C++;
-here any K and E, one batch at a time, by minimum-cost flow on scores rounded to ``2^-24`` of the largest magnitude. Gate
-weights are the scores. There the weight of the second choice is multiplied by a factor that falls from 4 to 1 over
+here any K and E, one batch at a time, by minimum-cost flow on scores rounded to ``2^-24`` of the largest magnitude.
+Gate weights are the scores. There the weight of the second choice is multiplied by a factor that falls from 4 to 1 over
 30,000 training steps (its SoftTopk): 1 here, as at the end.
 
 Not causal: a token's experts depend on later ones. Open there: T K / E that is no whole number (asserted); here the
