@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from comparison import Comparison, differing
 from original import functions, module
 
 from equipoise.reference.placement.eplb import eplb
+from equipoise.reference.planning.llep import LLEP
 from equipoise.reference.planning.moonep import moonep
 from equipoise.reference.scheduling.sglang_static import static_map
 
@@ -102,13 +104,33 @@ def _planned(original: Any, rng: np.random.Generator) -> str | None:
     return differing("tokens of expert and device", ours, theirs)
 
 
+def _llep(path: Path) -> Any:
+    names = ["WeightTransferPlan", "LLEPLptPlan", "compute_llep_lpt_plan"]
+    return functions(path / "llep/gpt_oss_llep.py", names, torch=torch, dataclass=dataclass)[names[-1]]
+
+
+def _spilled(original: Any, rng: np.random.Generator) -> str | None:
+    devices, each, most = int(rng.integers(1, 9)), int(rng.integers(1, 7)), int(rng.choice([1, 20, 1024]))
+    load = (rng.pareto(1.2, devices * each) * rng.choice([3, 100, 5000])).astype(np.int64)
+    factor = float(rng.choice([1.0, 1.1, 1.5]))
+    plan = original(torch.from_numpy(load), devices, 0, each, factor, most).lpt_plan
+    theirs = np.zeros((len(load), devices), np.int64)
+    for expert, parts in plan.items():
+        for device, start, end in parts:
+            theirs[expert, device] += end - start
+    ours = LLEP(factor, most)(load, np.arange(len(load)) // each, np.zeros(devices, np.int64))
+    return differing("tokens of expert and device", ours, theirs)
+
+
+PLACEMENTS = "2 layers, Pareto loads without ties, 1 to 3 nodes of 1 to 4 devices, groups that divide over nodes or not"
+
 COMPARISONS = [
     Comparison(
         "eplb",
         "eplb",
         "placer `eplb`",
         "`rebalance_experts`, eplb.py",
-        "2 layers, Pareto loads without ties, 1 to 3 nodes of 1 to 4 devices, groups that divide over nodes or not",
+        PLACEMENTS,
         lambda path: module(path / "eplb.py").rebalance_experts,
         _eplb,
         "Every slot is compared. With ties the original leaves the order to an unstable sort (EPLB issue 8).",
@@ -118,7 +140,7 @@ COMPARISONS = [
         "vllm",
         "placer `eplb`",
         "`DefaultEplbPolicy.rebalance_experts`",
-        "as above",
+        PLACEMENTS,
         _vllm,
         _eplb,
         "Without an old map, which would keep experts in their slots.",
@@ -128,7 +150,7 @@ COMPARISONS = [
         "sglang",
         "placer `eplb`",
         "`rebalance_experts`, eplb_algorithms/deepseek.py",
-        "as above",
+        PLACEMENTS,
         lambda path: (
             lambda load, slots, groups, nodes, devices: module(
                 path / "sglang/srt/eplb/eplb_algorithms/deepseek.py"
@@ -155,5 +177,15 @@ COMPARISONS = [
         _moonep,
         _planned,
         "Every count is compared.",
+    ),
+    Comparison(
+        "llep",
+        "llep",
+        "planner `llep`",
+        "`compute_llep_lpt_plan`, gpt_oss_llep.py",
+        "1 to 8 devices, 1 to 6 experts each, Pareto loads, factor 1 to 1.5, 1, 20 or 1024 tokens at least",
+        _llep,
+        _spilled,
+        "Every count is compared, ties included.",
     ),
 ]

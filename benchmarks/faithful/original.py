@@ -30,7 +30,7 @@ def functions(path: Path, names: list[str], **beside: Any) -> dict[str, Any]:
     missing = [name for name in names if name not in found]
     if missing:
         raise LookupError(f"{path} has no {', '.join(missing)}")
-    space: dict[str, Any] = dict(beside)
+    space: dict[str, Any] = {"__name__": __name__} | beside
     body: list[ast.stmt] = [found[name] for name in names]
     exec(compile(ast.Module(body, []), str(path), "exec", flags=annotations.compiler_flag), space)
     return space

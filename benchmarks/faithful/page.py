@@ -16,8 +16,8 @@ START = """\
 # Faithful to their sources
 
 Are the methods that ship here those of their authors? Each row runs one of ours beside the original, on random inputs
-drawn from seeds 0, 1, 2, ..., and counts where both give the same answer. Every input has distinct scores or loads:
-where there are ties, originals leave the choice to an unstable sort.
+drawn from seeds 0, 1, 2, ..., and counts where both give the same answer. Where an original leaves ties to an unstable
+sort, no input has one.
 
     python benchmarks/faithful/run.py --sources                     # the versions, and how to get them
     python benchmarks/faithful/run.py eplb=PATH megatron=PATH ...   # run, and store the counts
@@ -49,7 +49,8 @@ def results() -> list[dict[str, Any]]:
 def text() -> str:
     """Return the page."""
     missing = "".join(f"| {method} | {why} |\n" for method, why in RECONSTRUCTED.items())
-    return START + "".join(map(_row, results())) + END + missing
+    machines = ", or ".join(sorted({one["with"] for one in results()}))
+    return START + "".join(map(_row, results())) + f"\nRun with {machines}, on a CPU.\n" + END + missing
 
 
 def _row(one: dict[str, Any]) -> str:

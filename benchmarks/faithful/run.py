@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from comparison import Comparison
@@ -40,10 +42,11 @@ def main() -> int:
 
 def comparisons() -> list[Comparison]:
     """Return all comparisons; their modules need torch."""
+    from capacities import COMPARISONS as CAPACITIES
     from devices import COMPARISONS as DEVICES
     from routing import COMPARISONS as ROUTING
 
-    return [*ROUTING, *DEVICES]
+    return [*ROUTING, *CAPACITIES, *DEVICES]
 
 
 def _ran(one: Comparison, paths: dict[str, str]) -> bool:
@@ -60,6 +63,7 @@ def _ran(one: Comparison, paths: dict[str, str]) -> bool:
         "version": source.version,
         "inputs": one.inputs,
         "says": one.says,
+        "with": f"Python {platform.python_version()}, torch {version('torch')}, NumPy {version('numpy')}",
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{one.name}.json").write_text(json.dumps(result | described, indent=1) + "\n")

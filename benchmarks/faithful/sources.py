@@ -23,6 +23,7 @@ SOURCES = {
         "43ac94c",
         "git clone https://github.com/zheliuyu/MoonEP-Triton-Distributed",
     ),
+    "llep": Source("LeastLoadedEP", "0349746", "git clone https://github.com/SalesforceAIResearch/LeastLoadedEP"),
     "megatron": Source("Megatron-core", "0.19.2", "the wheel megatron-core, unpacked"),
     "torchtitan": Source("torchtitan", "b5bcd76", "git clone https://github.com/pytorch/torchtitan"),
     "transformers": Source("transformers", "5.24.0", "pip install transformers; PATH is its site-packages"),
