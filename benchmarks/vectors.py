@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,75 +20,21 @@ from typing import Any
 import numpy as np
 
 import equipoise
-from equipoise import AssignmentProblem, PlacementProblem, SchedulingProblem
+from equipoise import AssignmentProblem, PlacementProblem, ReplicationProblem, SchedulingProblem
 from equipoise.checks.engine.known import FOLDER, SCHEMA
 from equipoise.reference.placement.eplb import eplb
 from equipoise.reference.routing.bip import bip_sweep
 from equipoise.reference.routing.quantile import quantile_sweep
 from equipoise.roles.placer import PlacerCase
+from equipoise.roles.planner import PlannerCase
 from equipoise.roles.predictor import PredictorCase
 from equipoise.roles.role import Case
 from equipoise.roles.router import RouterCase
 from equipoise.roles.scheduler import SchedulerCase
 from equipoise.traces import recorded
 
-FLAGS: dict[str, dict[str, str]] = {
-    "router": {
-        "alike": "tokens with identical scores, which no price tells apart",
-        "balanced": "plain top-K is perfectly balanced and the unique optimum: nothing may change",
-        "duplicates": "experts with identical scores for every token",
-        "drift": "several batches whose favourite expert moves",
-        "favourite": "one expert is every token's first choice",
-        "few tokens": "fewer assignments than experts",
-        "groups": "eight experts in four groups, of which a token may use two",
-        "half": "every score is exact in float16",
-        "indivisible": "T * K is no multiple of E",
-        "long exchange": "from the greedy answer, only a chain through all experts leads to the optimum",
-        "near ties": "scores differ by less than float32 resolves at 1, or by a few of its last digits",
-        "negative": "negative scores, where a mask of zeros wins",
-        "recorded": "from the recording that ships",
-        "skewed": "plain top-K overloads the favourites by half or more",
-        "stalls": "the published dual sweeps (BIP, quantile balancing) settle above the optimum without a tie",
-        "ties": "several scores of a token are equal",
-        "wide": "scores over many orders of magnitude",
-    },
-    "scheduler": {
-        "bottleneck": "a set of devices, not the mean and not one expert, decides the peak",
-        "drift": "several loads on one placement",
-        "golden": "a published case",
-        "huge": "loads beyond what float32 counts",
-        "indivisible": "the optimum of divisible tokens is no whole number",
-        "long exchange": "tokens must move through all devices to reach the optimum",
-        "one-hot": "all load on one expert",
-        "sources": "loads by source device",
-        "symmetric": "a placement of MicroMoE: two replicas an expert, all devices alike",
-        "uneven": "experts differ in how many replicas they have",
-        "zero": "experts without load",
-    },
-    "placer": {
-        "counts": "replica counts in proportion to the load are not the best",
-        "drift": "several loads, placed one after the other",
-        "golden": "a published case",
-        "groups": "groups of experts must stay on nodes",
-        "huge": "loads beyond what float32 counts",
-        "indivisible": "the mean load of a device is no whole number",
-        "one-hot": "all load on one expert",
-        "packing": "heaviest first is not the best packing",
-        "spare": "more slots than there is use for",
-        "zero": "experts without load, or no load at all",
-    },
-    "predictor": {
-        "drift": "shares move steadily",
-        "huge": "counts beyond what float32 counts",
-        "long": "steps enough for models that need many, which take no shorter history",
-        "jump": "the favourite expert changes within one step",
-        "one-hot": "all load on one expert",
-        "periodic": "loads repeat",
-        "short": "fewer steps than any window",
-        "stationary": "nothing but sampling noise: the mean is the best forecast",
-        "zero": "steps or experts without load",
-    },
-}
+FLAGS: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+"""What is hard about a case, in words, by role and flag."""
 
 
 def distinct(seed: int, tokens: int, experts: int, tilt: float = 0.0) -> np.ndarray:
@@ -276,6 +223,37 @@ def placer() -> Entries:
     yield "moving-favourite-4-steps", "drift", made, PlacerCase(tuple(steps), 9, 1, 1, 3)
 
 
+def planner() -> Entries:
+    """Id, flags, source and case."""
+
+    def one(load: Any, home: Any, slots: Any) -> PlannerCase:
+        devices = 1 + max(home)
+        slots = np.full(devices, slots) if isinstance(slots, int) else np.array(slots)
+        return PlannerCase((np.array(load, np.int64),), np.array(home), slots)
+
+    made, two = "made for this corpus", np.repeat(np.arange(4), 2).tolist()
+    yield "one-hot-8e-4g", "one-hot, zero", made, one([96, 0, 0, 0, 0, 0, 0, 0], two, 1)
+    yield "one-hot-8e-4g-3s", "one-hot, zero, no slots", made, one([0, 0, 0, 90, 0, 0, 0, 0], two, [2, 0, 1, 0])
+    yield "balanced-8e-4g", "balanced", made, one([5, 3, 4, 4, 8, 0, 1, 7][::-1], two, 2)
+    yield "full-home-8e-4g", "zero", made, one([30, 30, 0, 0, 2, 2, 0, 0], two, 1)
+    yield "two-full-homes-8e-4g", "indivisible", made, one([23, 19, 17, 20, 1, 2, 3, 4], two, 1)
+    yield "chain-6e-6g", "partition, indivisible", made, one([16, 13, 11, 9, 7, 5], range(6), 1)
+    yield "pairs-6e-6g", "partition", made, one([14, 6, 13, 7, 12, 8], range(6), 1)
+    yield "many-light-experts-12e-3g", "bottleneck", made, one([6] * 8 + [1] * 4, np.repeat(range(3), 4).tolist(), 1)
+    yield "no-slots-6e-3g", "no slots, bottleneck", made, one([9, 8, 1, 1, 2, 3], [0, 0, 1, 1, 2, 2], 0)
+    yield "uneven-homes-7e-3g", "uneven homes, indivisible", made, one([8, 7, 6, 5, 4, 3, 2], [0, 0, 0, 0, 1, 1, 2], 2)
+    yield "huge-4e-2g", "huge, indivisible", made, one([2**28 + 1, 2**26 + 2, 6, 2**25], [0, 0, 1, 1], 1)
+    ascend = [600, 560, 120, 120, 20, 10, 10, 10]
+    yield "ascend-8e-4g", "golden, indivisible", "loads of vllm-ascend PR 3042", one(ascend, two, 1)
+    readme = [90, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86]
+    halves = np.repeat(np.arange(4), 3).tolist()
+    yield "eplb-readme-12e-4g", "golden, indivisible", "EPLB's README, layer 0", one(readme, halves, 1)
+    sources = np.random.RandomState(51).randint(0, 9, (4, 8)) * [4, 1, 1, 1, 1, 1, 1, 1]
+    yield "sources-8e-4g", "sources", made, one(sources, two, 1)
+    steps = tuple(np.roll([40, 9, 7, 5, 3, 1, 1, 1], 3 * step) for step in range(4))
+    yield "moving-favourite-4-steps", "drift", made, PlannerCase(steps, np.array(two), np.ones(4, np.int64))
+
+
 def predictor() -> Entries:
     """Id, flags, source and case."""
 
@@ -302,13 +280,14 @@ def predictor() -> Entries:
     yield "any-32x2", "long", made, one(noise.randint(0, 60, (32, 2)), 5)
 
 
-ROLES = {"router": router, "scheduler": scheduler, "placer": placer, "predictor": predictor}
+ROLES = {"router": router, "scheduler": scheduler, "placer": placer, "planner": planner, "predictor": predictor}
 
 
 def problem_of(case: Case) -> Any:
     """The problem of a case's first step and first layer; None where a role has no optimum.
 
-    Routers at the default capacity; schedulers with whole tokens; placers with replicas that share evenly.
+    Routers at the default capacity; schedulers with whole tokens; placers with replicas that share
+    evenly; planners with copies of one token or more.
     """
     if isinstance(case, RouterCase):
         return AssignmentProblem(case.scores, case.top_k)
@@ -318,6 +297,8 @@ def problem_of(case: Case) -> Any:
     if isinstance(case, PlacerCase):
         machine = {"num_groups": case.num_groups, "num_nodes": case.num_nodes}
         return PlacementProblem(case.load[0], case.num_slots, case.num_devices, "even", **machine)
+    if isinstance(case, PlannerCase):
+        return ReplicationProblem(case.load, case.home, len(case.slots), case.slots)
     return None
 
 

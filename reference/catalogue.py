@@ -19,7 +19,7 @@ class Entry:
     settings
         What it is created with, beside its defaults.
     only_named
-        Whether an audit takes it only by name, as it needs what not every input has.
+        Whether an audit takes it only by name: it needs what not every input has, or is new or a variant.
     """
 
     name: str

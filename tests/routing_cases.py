@@ -15,6 +15,7 @@ from equipoise.reference.routing.bip_histogram import BIPHistogram
 from equipoise.reference.routing.bip_online import BIPOnline
 from equipoise.reference.routing.expert_choice import expert_choice
 from equipoise.reference.routing.group_limited import GroupLimited
+from equipoise.reference.routing.longcat import LongCat
 from equipoise.reference.routing.loss_controlled import LossControlled
 from equipoise.reference.routing.loss_free import LossFree
 from equipoise.reference.routing.loss_free_multiplicative import LossFreeMultiplicative
@@ -31,6 +32,7 @@ BIASED = {
     "loss-free-share": lambda: LossFreeProportional("share", rate=4),
     "loss-free-relative": lambda: LossFreeProportional("relative", rate=1),
     "loss-controlled": lambda: LossControlled(alpha=1),
+    "longcat": lambda: LongCat(rate=4),
     "alf-lb": lambda: ALFLB(rate=1),
     "group-limited": lambda: GroupLimited(num_groups=1, topk_groups=1, rate=1),
 }

@@ -11,6 +11,7 @@ import equipoise
 from equipoise import ReplicationProblem
 from equipoise.audits.planner import fewest_copies
 from equipoise.reference.planning.eplb_counts import eplb_counts, replica_counts
+from equipoise.reference.planning.llep import LLEP
 from equipoise.reference.planning.moonep import moonep
 from equipoise.reference.planning.no_copies import no_copies
 from equipoise.reference.planning.ultraep import UltraEP
@@ -21,7 +22,11 @@ PLANNERS = {
     "ultraep": UltraEP(),
     "small": UltraEP(min_tokens=1),
     "eplb": eplb_counts,
+    "llep": LLEP(min_tokens=1),
+    "llep-rarely": LLEP(min_tokens=50, ratio=1.5),
 }
+ROOMY = ("moonep", "llep", "llep-rarely")
+"""They know no limit of copies."""
 
 
 @st.composite
@@ -42,10 +47,10 @@ def copies_of(split, home):
 def test_every_plan_is_allowed_and_no_rule_that_balances_ends_above_no_copies(batch, name):
     load, home, slots = batch
     split = PLANNERS[name](load, home, slots)
-    roomy = len(load) if name == "moonep" else slots
+    roomy = len(load) if name in ROOMY else slots
     problem = ReplicationProblem(load, home, len(slots), roomy)
     assert problem.violation(copies_of(split, home), split) is None
-    assert name == "eplb" or split.sum(axis=0).max() <= problem.home_load.max()
+    assert name in ("eplb", "llep-rarely") or split.sum(axis=0).max() <= problem.home_load.max()
 
 
 @given(batches())
@@ -55,6 +60,19 @@ def test_moonep_ends_at_the_mean_and_every_device_takes_from_one_home(batch):
     assert split.sum(axis=0).max() <= -(-load.sum() // len(slots))
     for device in range(len(slots)):
         assert len(set(home[copies_of(split, home)[:, device]])) <= 1
+
+
+@given(batches())
+def test_llep_keeps_at_home_what_fits_below_its_limit_and_moves_nothing_where_all_does(batch):
+    load, home, slots = batch
+    held = np.bincount(home, load, len(slots)).astype(int)
+    limit = int(1.1 * (load.sum() // len(slots))) if load.sum() >= len(slots) else load.sum()
+    split = LLEP(min_tokens=1)(load, home, slots)
+    if held.max() <= limit:
+        assert not copies_of(split, home).any()
+    else:
+        assert split.sum(axis=0).max() <= max(limit, -(-load.sum() // len(slots)) + len(slots))
+    assert not copies_of(LLEP(min_tokens=1, ratio=1 + len(slots))(load, home, slots), home).any()
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=3), st.integers(0, 3), st.integers(1, 3))

@@ -13,6 +13,7 @@ from equipoise.reference.routing.topk import top_k_experts
 from equipoise.solvers.solve import solve
 from equipoise.study import run as running
 from equipoise.study.cases import cases_of
+from equipoise.study.description import decode
 from equipoise.study.report.markdown import markdown
 from equipoise.study.rows import RowFile
 from equipoise.study.run import ROWS, run_study
@@ -200,3 +201,26 @@ def test_comparisons_are_differences_of_the_same_cases(finished):
     differences = [rows["quantile", *case]["imbalance"] - rows["topk", *case]["imbalance"] for case in cases]
     assert quantile.differences["max_vio"].mean == pytest.approx(np.mean(differences))
     assert quantile.better + quantile.equal + quantile.worse == quantile.pairs == len(cases)
+
+
+PLANNERS = """
+title = "Planners"
+seeds = [0]
+[planner]
+methods = ["no-copies", "moonep", "llep"]
+devices = 4
+[[planner.instances]]
+kind = "generated"
+zipf = [1.0]
+experts = [16]
+tokens = 4000
+"""
+
+
+def test_planners_are_studied_as_the_other_roles_are(tmp_path):
+    study = run_study(decode(PLANNERS, "planners.toml"), tmp_path)
+    peaks = {row.balancer: row["peak"] for row in study.of("planner")}
+    assert set(peaks) == {"no-copies", "moonep", "llep"}
+    assert peaks["no-copies"] > peaks["llep"] >= peaks["moonep"] == 1000
+    assert not any(row.unproved for row in study.rows)
+    assert "moonep" in markdown(study)

@@ -16,7 +16,7 @@ from equipoise.checks.engine.known import FOLDER, known_cases, vectors
 from equipoise.roles import all_roles
 
 SOURCE = Path(__file__).parents[1] / "benchmarks" / "vectors.py"
-ROLES = ("router", "scheduler", "placer", "predictor")
+ROLES = ("router", "scheduler", "placer", "planner", "predictor")
 ALL = [(role, vector) for role in ROLES for vector in vectors(role)]
 NAMES = [vector.id for _, vector in ALL]
 PROVED = [(role, vector) for role, vector in ALL if vector.certificate is not None]
@@ -90,6 +90,15 @@ HOLDS = {
     ("placer", "indivisible"): lambda c: c.load.sum() % c.num_devices != 0,
     ("placer", "groups"): lambda c: c.num_nodes > 1,
     ("placer", "drift"): lambda c: len(c.loads) > 1,
+    ("planner", "one-hot"): lambda c: (c.load > 0).sum() == 1,
+    ("planner", "zero"): lambda c: (c.load == 0).any(),
+    ("planner", "huge"): lambda c: c.load.max() > 2**24,
+    ("planner", "indivisible"): lambda c: c.load.sum() % len(c.slots) != 0,
+    ("planner", "balanced"): lambda c: len(set(np.bincount(c.home, c.load).tolist())) == 1,
+    ("planner", "no slots"): lambda c: (c.slots == 0).any(),
+    ("planner", "uneven homes"): lambda c: len(set(np.bincount(c.home).tolist())) > 1,
+    ("planner", "sources"): lambda c: c.loads[0].ndim == 2,
+    ("planner", "drift"): lambda c: len(c.loads) > 1,
     ("predictor", "one-hot"): lambda c: (c.history.sum(axis=0) > 0).sum() == 1,
     ("predictor", "zero"): lambda c: (c.history == 0).any(),
     ("predictor", "huge"): lambda c: c.history.max() > 2**24,
@@ -117,6 +126,9 @@ def test_a_bottleneck_is_above_the_mean_and_above_every_expert():
             load, devices = vector.case.load, vector.case.hosts
             alone = max(-(-int(tokens) // int(row.sum())) for tokens, row in zip(load, devices, strict=True))
             assert Fraction(vector.optimum) > max(-(-int(load.sum()) // devices.shape[1]), alone)
+    for vector in vectors("planner"):
+        if "bottleneck" in vector.flags:
+            assert Fraction(vector.optimum) > -(-int(vector.case.load.sum()) // len(vector.case.slots))
 
 
 @pytest.mark.parametrize("role", ROLES)

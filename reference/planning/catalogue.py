@@ -10,6 +10,14 @@ PLANNERS = {
         Entry("no-copies", "planning.no_copies", "no_copies", "every token is served at its expert's home"),
         Entry("moonep", "planning.moonep", "moonep", "moves from the fullest home to the roomiest device (MoonEP)"),
         Entry("ultraep", "planning.ultraep", "UltraEP", "exports of overloaded devices below a threshold (UltraEP)"),
+        Entry(
+            "llep",
+            "planning.llep",
+            "LLEP",
+            "what exceeds 1.1 times the mean goes to the least loaded, in any amount (LLEP)",
+            {"min_tokens": 1},
+            only_named=True,
+        ),
         Entry("eplb-counts", "planning.eplb_counts", "eplb_counts", "EPLB's replica counts, anew for every batch"),
     )
 }

@@ -9,7 +9,9 @@ at least 1e-4. In every round each expert
 
 The highest bid takes a token and is added to its cost. After 100 rounds holding a token no longer counts: held tokens
 are valued at plain s and get no epsilon bid, which ends sooner and further from the optimum. The loop ends when all
-tokens have a bid; every expert then keeps its n best. (In evaluation BASE routes greedily: that is plain top-1.)
+tokens have a bid; every expert then keeps its n best. (In evaluation BASE routes greedily: that is plain top-1.) Before
+the auction, scores that are not finite are replaced by the least finite one. The gate is the sigmoid of the token's own
+score, and what an expert makes of a token is added to it: ``h + sigmoid(s[t, e]) f_e(h)``.
 
 What that loop does, and what is done here:
 
@@ -31,7 +33,6 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.errors import InvalidProblem
-from equipoise.reference.routing.topk import routed
 from equipoise.routing import Routing
 
 Floats = npt.NDArray[np.float64]
@@ -49,6 +50,8 @@ class BASE:
         Whether the latest batch had to be finished by the guard.
     """
 
+    capabilities = frozenset({"weights: sigmoid", "non-finite scores"})
+
     def __init__(self, max_rounds: int = 1000) -> None:
         self.max_rounds = max_rounds
         self.guarded = False
@@ -63,13 +66,16 @@ class BASE:
         tokens, experts = scores.shape
         if top_k != 1:
             raise InvalidProblem("top_k", str(top_k), "1: BASE assigns every token to one expert")
-        padding = np.full((-tokens % experts, experts), scores.min())
-        padded = np.concatenate([scores, padding])
+        finite = np.isfinite(scores)
+        least = scores[finite].min(initial=np.inf) if finite.any() else 0.0
+        padding = np.full((-tokens % experts, experts), least)
+        padded = np.concatenate([np.where(finite, scores, least), padding])
         chosen, cost = auction(padded, self.max_rounds)
         self.guarded = chosen is None
         if chosen is None:
             chosen = deferred_acceptance(padded - cost[:, None], len(padded) // experts)
-        return routed(scores, chosen[:tokens, None])
+        given = np.take_along_axis(padded[:tokens], chosen[:tokens, None], axis=1)
+        return Routing(chosen[:tokens, None], 0.5 * (1 + np.tanh(given / 2)))
 
 
 def auction(scores: Floats, max_rounds: int) -> tuple[Integers | None, Floats]:

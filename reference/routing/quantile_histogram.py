@@ -7,7 +7,7 @@ Every token takes the top K of ``s + b``. The bias that token t would need to se
 and the new bias of e is the K/E quantile of its r over all tokens of the step. Each shard counts its r into B = 1000
 equal bins on ``[min b - 1, max b + 1]``; the integer counts are added up, so the result does not depend on how tokens
 were spread over shards or micro-batches. The quantile is interpolated inside its bin and the biases are centred on
-their mean. Gate weights are the scores.
+their mean. Gate weights are the scores of the chosen experts over their sum.
 
 Open, and what is done here:
 
@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.reference.routing.ranks import ranked
-from equipoise.reference.routing.topk import routed, top_k_experts
+from equipoise.reference.routing.topk import normalised, top_k_experts
 from equipoise.routing import Routing
 
 
@@ -37,6 +37,8 @@ class QuantileHistogram:
 
     For tokens in shards, route and :meth:`count` each shard, add the counts up and :meth:`learn` once.
     """
+
+    capabilities = frozenset({"weights: normalised"})
 
     def __init__(self, bins: int = 1000) -> None:
         self.bins = bins
@@ -60,7 +62,8 @@ class QuantileHistogram:
     def route(self, scores: npt.NDArray[Any], top_k: int) -> Routing:
         """Route a batch or shard by the bias learnt so far."""
         scores = np.asarray(scores, np.float64)
-        return routed(scores, top_k_experts(scores + self._bias(scores.shape[1]), top_k))
+        chosen = top_k_experts(scores + self._bias(scores.shape[1]), top_k)
+        return Routing(chosen, normalised(np.take_along_axis(scores, chosen, axis=1)))
 
     def count(self, scores: npt.NDArray[Any], top_k: int) -> npt.NDArray[np.int64]:
         """Return the histogram ``[E, B]`` of the biases that these tokens require."""

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from equipoise.conditions import Condition
 from equipoise.errors import TargetError
-from equipoise.roles.role import Case, Role
+from equipoise.roles.role import Case, Role, with_any_number
 
 CALL_SECONDS = 5.0
 """Time limit of one call, unless somebody sets another."""
@@ -139,7 +139,8 @@ class Balancer(ABC):
     def misspelt(self) -> tuple[str, ...]:
         """What it declares itself that its role does not know but nearly, each in a sentence that starts with "it"."""
         own = {name for name in self.capabilities if not name.startswith(("has ", "takes "))}
-        unknown = {name: get_close_matches(name, self.role.declarations, 1) for name in own - {*self.role.declarations}}
+        strange = {name for name in own if with_any_number(name) not in self.role.declarations}
+        unknown = {name: get_close_matches(name, self.role.declarations, 1) for name in strange}
         return tuple(
             f"it declares {name!r}, which means nothing of a {self.role.name}; did you mean {near[0]!r}?"
             for name, near in sorted(unknown.items())
