@@ -9,7 +9,12 @@ PLANNERS = {
     for entry in (
         Entry("no-copies", "planning.no_copies", "no_copies", "every token is served at its expert's home"),
         Entry("moonep", "planning.moonep", "moonep", "moves from the fullest home to the roomiest device (MoonEP)"),
-        Entry("ultraep", "planning.ultraep", "UltraEP", "exports of overloaded devices below a threshold (UltraEP)"),
+        Entry(
+            "threshold-exports",
+            "planning.ultraep",
+            "UltraEP",
+            "exports of overloaded devices below a threshold (the rule that UltraEP releases)",
+        ),
         Entry(
             "llep",
             "planning.llep",
