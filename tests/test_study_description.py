@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from equipoise.errors import InvalidFile
+from equipoise.roles import role_named
 from equipoise.study.cases import cases_of
 from equipoise.study.description import decode, read, shipped
 from equipoise.study.exhibits import exhibits_of
@@ -23,6 +24,11 @@ def test_the_shipped_study_is_valid_and_names_exhibits_that_are_there():
     cases = cases_of(description)
     assert {case.role for case in cases} == {"router", "scheduler", "placer", "predictor"}
     assert {one.kind for one in exhibits_of(description, cases)} == {"frontier", "stream", "heat", "devices"}
+
+
+def test_every_method_of_the_shipped_study_is_in_the_catalogue_of_its_role():
+    for name, part in shipped().parts.items():
+        assert set(part.methods) <= set(role_named(name).catalogue), name
 
 
 @pytest.mark.parametrize(
