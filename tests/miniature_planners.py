@@ -192,6 +192,12 @@ def fills_all_slots(load, home, slots):
     return copies, split
 
 
+@faulty("planner_reads_where_experts_live")
+def takes_homes_for_blocks(load, home, slots):
+    experts, devices = len(home), len(slots)
+    return levelled(load, np.arange(experts) * devices // experts, slots)
+
+
 # --- faulty: only at production size
 
 

@@ -62,6 +62,17 @@ def sequences() -> Drawn:
     return _cases(steps=4)
 
 
+@family(lambda case: plain(case) and not in_blocks(case))
+def scattered() -> Drawn:
+    """Experts that live anywhere, unequally many on a device; some devices are home to none."""
+
+    def elsewhere(case: PlannerCase, seed: int) -> PlannerCase:
+        home = np.random.RandomState(seed).randint(len(case.slots), size=len(case.home))
+        return PlannerCase(case.loads, home, case.slots)
+
+    return st.builds(elsewhere, _cases(devices=st.integers(2, 5)), st.integers(0, 999)).filter(scattered.admits)
+
+
 @family(lambda case: plain(case) and not case.load.any())
 def idle() -> Drawn:
     """No tokens at all."""
