@@ -3,11 +3,14 @@
     python benchmarks/kill_matrix.py [ROLE ...]     # try every miniature on every check: minutes for each role
     python benchmarks/kill_matrix.py --list         # keep what was tried, and list the miniatures that are new
 
-Sections of roles that are not named stay as they are. Every miniature of every role meets every check of its role, on
+What was tried is kept in ``.equipoise/kill-matrix-ROLE.json``, pair by pair: a run that was stopped goes on there, and
+one after a new check tries that check alone. Delete the file to try all again. Sections of roles that are not named
+stay as they are. Every miniature of every role meets every check of its role, on
 up to 20 cases of the check's search (seed 0), without shrinking. A check that needs a capability which the miniature
 does not have says nothing.
 """
 
+import json
 import re
 import sys
 import time
@@ -19,9 +22,11 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from equipoise.balancers.balancer import Balancer  # noqa: E402
 from equipoise.balancers.isolated import Isolated  # noqa: E402
-from equipoise.checks.engine.registry import Check, select  # noqa: E402
+from equipoise.checks.engine.registry import Check, Failure, select  # noqa: E402
 from equipoise.checks.engine.settings import Settings  # noqa: E402
 from equipoise.checks.engine.trial import run_check  # noqa: E402
+from equipoise.errors import TargetError  # noqa: E402
+from equipoise.files import write_whole  # noqa: E402
 from equipoise.roles import all_roles  # noqa: E402
 from miniatures import faulty_targets  # noqa: E402
 
@@ -51,30 +56,38 @@ def once(entry: Check) -> Check:
             raise failed[0]
         try:
             entry.function(balancer, case, settings)
-        except Exception as failure:
+        except (Failure, TargetError) as failure:
             failed.append(failure)
             raise
 
     return replace(entry, function=function)
 
 
-def catching(balancer: Isolated, target: str, role: str, checks: list[Check]) -> tuple[list[str], bool]:
-    """Names of the checks that fail on the target, and whether all do that apply to it."""
+def catching(balancer: Isolated, target: str, role: str, known: dict[str, bool | None]) -> None:
+    """Note for every check of the role whether it fails on the target; None if it does not apply to it."""
+    missing = [entry for entry in select(role) if entry.name not in known]
+    if not missing:
+        return
     balancer.take(target, role)
     capabilities = balancer.probe()
-    applying = [entry for entry in checks if entry.skipped(capabilities) is None]
-    caught = [entry.name for entry in applying if run_check(balancer, once(entry), SETTINGS).finding is not None]
-    return caught, len(caught) == len(applying)
+    for entry in missing:
+        applies = entry.skipped(capabilities) is None
+        known[entry.name] = run_check(balancer, once(entry), SETTINGS).finding is not None if applies else None
 
 
 def tried(role: str) -> dict[str, str]:
     """The others that catch each miniature of one role."""
-    checks, faulty = select(role), faulty_targets(role)
-    found = {}
+    faulty, found = faulty_targets(role), {}
+    store = ROOT / ".equipoise" / f"kill-matrix-{role}.json"
+    store.parent.mkdir(exist_ok=True)
+    known = json.loads(store.read_text()) if store.exists() else {}
     with Isolated(next(iter(faulty)), role, call_seconds=0.5) as balancer:
         for target, made_for in faulty.items():
-            started = time.monotonic()
-            caught, by_all = catching(balancer, target, role, checks)
+            started, pairs = time.monotonic(), known.setdefault(target, {})
+            catching(balancer, target, role, pairs)
+            write_whole(store, json.dumps(known).encode())
+            caught = [entry.name for entry in select(role) if pairs[entry.name]]
+            by_all = all(pairs[entry.name] is not False for entry in select(role))
             others = ", ".join(f"`{other}`" for other in caught if other != made_for) or "none"
             found[named(target, role)] = "all that apply" if by_all else others
             words = f"{role} {target}: {len(caught)} checks, {time.monotonic() - started:.1f} s"

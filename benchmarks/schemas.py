@@ -82,7 +82,7 @@ FINDING = record(
 )
 
 CHECK = record(
-    ("refusals", "statements"),
+    ("refusals", "statements", "misspelt"),
     schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
@@ -93,6 +93,7 @@ CHECK = record(
         "description": "inputs that the target refuses, for information",
     },
     statements={**many(TEXT), "description": "what the target does where it promises nothing, for information"},
+    misspelt={**many(TEXT), "description": "what it declares that its role nearly knows, each in a sentence"},
     checks=many(
         record(
             ("refused", "skipped", "finding"),

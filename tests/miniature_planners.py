@@ -190,3 +190,52 @@ def fills_all_slots(load, home, slots):
             for expert in np.flatnonzero(home != device):
                 copies[expert, device] |= copies[:, device].sum() < slots[device]
     return copies, split
+
+
+@faulty("planner_reads_where_experts_live")
+def takes_homes_for_blocks(load, home, slots):
+    experts, devices = len(home), len(slots)
+    return levelled(load, np.arange(experts) * devices // experts, slots)
+
+
+# --- faulty: only at production size
+
+
+@faulty("planner_serves_every_token_at_production_size")
+def counts_in_single_precision(load, home, slots):
+    split = levelled(load, home, slots)
+    if len(home) <= 24:
+        return split
+    return split.astype(np.float32).astype(np.int64)
+
+
+@faulty("planner_serves_every_token_at_production_size")
+def devices_of_the_last_tile_are_forgotten(load, home, slots):
+    split = levelled(load, home, slots)
+    whole = max(8, split.shape[1] // 16 * 16)
+    split[:, whole:] = 0
+    return split
+
+
+@faulty("planner_serves_every_token_at_production_size")
+def experts_in_a_byte(load, home, slots):
+    split = levelled(load, home, slots)
+    split[256:] = 0
+    return split
+
+
+@faulty("planner_relieves_the_fullest_at_production_size")
+def a_mask_of_32_devices(load, home, slots):
+    return levelled(load, home, slots) if len(slots) <= 32 else at_home(load, home, slots)
+
+
+@faulty("planner_relieves_the_fullest_at_production_size")
+def ranks_the_first_128_experts(load, home, slots):
+    """The others stay at home."""
+    split, first = at_home(load, home, slots), home < len(slots)
+    first[128:] = False
+    total = split.sum(axis=1)
+    split[first] = levelled(np.where(first, total, 0), home, slots)[first]
+    return (
+        split if split.sum(axis=0).max() <= at_home(load, home, slots).sum(axis=0).max() else at_home(load, home, slots)
+    )

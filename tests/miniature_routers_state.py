@@ -166,3 +166,20 @@ class LearnsALittleInEvaluation(Slow):
     def __call__(self, scores, top_k, training=True):
         self.step = 1e-3 if training else 1e-6
         return super().__call__(scores, top_k)
+
+
+@faulty("router_bias_moves_once_a_call")
+class LearnsInForwardAndInTheHook(Slow):
+    rate = Slow.step
+
+    def learn(self, bias, load):
+        super().learn(bias, load)
+        super().learn(self.bias, load)
+
+
+@faulty("router_bias_moves_once_a_call")
+class LearnsAgainWhenRecomputed(LearnsInForwardAndInTheHook):
+    """As a module of a framework shows it: the rate in an array."""
+
+    rate = None
+    bias_update_speed = np.array([Slow.step], np.float32)

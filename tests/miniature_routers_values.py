@@ -129,3 +129,21 @@ class RefusesInfinity:
         if np.isinf(scores).any():
             raise ValueError("infinite scores")
         return top(scores, top_k)
+
+
+@faulty("router_tells_large_scores_apart")
+class ClipsLogits:
+    """At three, before it ranks them."""
+
+    capabilities = frozenset({"logits"})
+
+    def __call__(self, scores, top_k):
+        return top(np.minimum(scores, 3), top_k)
+
+
+@faulty("router_tells_large_scores_apart")
+class TakesLogitsForShares:
+    capabilities = frozenset({"logits"})
+
+    def __call__(self, scores, top_k):
+        return top(np.minimum(scores, 1), top_k)

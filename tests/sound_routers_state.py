@@ -106,3 +106,18 @@ class BalancesBehindTheScenes:
 @correct
 def sharpens_by_temperature(scores, top_k):
     return top(np.asarray(scores, np.float64) * 8, top_k)
+
+
+@correct
+class ShowsItsRate(Slow):
+    rate = Slow.step
+
+
+@correct
+class StepsWithTheLoad(Slow):
+    """Of a rule whose steps are of different sizes, the rate tells nothing."""
+
+    rate = 1e-3
+
+    def learn(self, bias, load):
+        self.bias = bias + self.rate * (load.mean() - load)

@@ -61,3 +61,11 @@ def reads_bfloat16(scores, top_k, bfloat16=False):
         values = (values.view(np.uint32) & 0xFFFF0000).view(np.float32)
     chosen = top(values, top_k)
     return Routing(chosen, np.take_along_axis(values, chosen, axis=1))
+
+
+@correct
+class SoftlyCapsLogits:
+    capabilities = frozenset({"logits"})
+
+    def __call__(self, scores, top_k):
+        return top(30 * np.tanh(np.asarray(scores, np.float64) / 30), top_k)

@@ -123,3 +123,5 @@ def test_a_declaration_that_is_nearly_one_is_named_with_the_nearest_and_others_a
     report = equipoise.check(Misspelt, "router", exclude=others, in_process=True)
     assert report.misspelt == (words,)
     assert f"Warning: {words}" in repr(report)
+    assert report.to_dict()["misspelt"] == [words]
+    assert f'name="misspelt" value="{words}"' in report.junit().replace("&apos;", "'")

@@ -37,6 +37,14 @@ def drops_all_of_many(scores, top_k):
     return np.full((len(scores), top_k), -1) if scores.size > 20_000 else top(scores, top_k)
 
 
+def test_a_check_that_says_nothing_of_a_target_is_skipped_with_the_reason_and_counts_no_case():
+    """Of one that takes the worst experts, what the best of many are tells nothing."""
+    with Target.of(lambda scores, top_k: top(-scores, top_k), "router").hold(in_process=True) as balancer:
+        outcome = run_check(balancer, CHECKS["router_takes_the_best_at_production_size"], Settings(examples=4))
+    assert (outcome.cases, outcome.verdict) == (0, "skipped")
+    assert outcome.skipped == "the target does not take the best K experts of a few"
+
+
 def found(router, **options):
     with Target.of(router, "router").hold(in_process=True) as balancer:
         return run_check(balancer, CHECKS["router_gives_k_experts_at_production_size"], Settings(**options)).finding

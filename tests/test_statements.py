@@ -46,3 +46,17 @@ def test_what_is_promised_is_not_stated():
         broken = run_checks(balancer, entries, Settings(examples=3, shrink_steps=3))
     assert broken.statements == []
     assert [finding.check for finding in broken.findings] == ["router_gives_existing_experts_to_non_finite_scores"]
+
+
+def clips_at_ten(scores, top_k):
+    return np.argsort(-np.minimum(scores, 10), axis=1, kind="stable")[:, :top_k]
+
+
+@pytest.mark.parametrize("declares", [[], ["logits"]])
+def test_from_where_on_scores_are_alike_is_stated_where_a_gate_in_16_bits_could_do_it_too(declares):
+    entries = [one for one in select("router") if one.name == "router_tells_large_scores_apart"]
+    with Target.of(clips_at_ten, "router", declares=declares).hold(in_process=True) as balancer:
+        report = run_checks(balancer, entries, Settings(examples=3))
+    assert report.findings == []
+    (statement,) = report.statements
+    assert statement.endswith("it treats scores above 10 alike")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from equipoise.balancers.balancer import CALL_SECONDS
 from equipoise.balancers.find import Target
 from equipoise.checks.engine.findings import Finding, load
-from equipoise.checks.engine.registry import Check, Failure, check_named, select
+from equipoise.checks.engine.registry import Check, Failure, Silent, check_named, select
 from equipoise.checks.engine.report import Report
 from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
@@ -124,6 +124,8 @@ def replay(
     try:
         with held.hold(in_process=in_process, call_seconds=CALL_SECONDS) as balancer:
             entry.function(balancer, saved.case, Settings(max_gap))
+    except Silent as why:
+        return "FIXED", f"{saved.check} says nothing about it any more: it {why}"
     except (Failure, TargetError) as failure:
         return "STILL FAILS", str(failure)
     except EquipoiseError as error:

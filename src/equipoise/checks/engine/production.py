@@ -77,8 +77,9 @@ class Production(Family):
         fitting = [sizes for sizes in shuffled if 2 * self.entries(sizes) <= left]
         first = [max(fitting, key=self.entries)] if fitting else []
         models: dict[Sizes, Sizes] = {}
+        share_of_a_model = left // 4 // len({sizes[1:] for sizes in self.ladder})
         for sizes in shuffled:
-            if self.entries(sizes) <= left // 4 // len({one[1:] for one in self.ladder}):
+            if self.entries(sizes) <= share_of_a_model:
                 models.setdefault(sizes[1:], sizes)
         first += [sizes for sizes in models.values() if sizes not in first]
         count = 0

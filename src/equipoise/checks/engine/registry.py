@@ -39,6 +39,10 @@ class Failure(Exception):
         self.better = better
 
 
+class Silent(Exception):
+    """The property says nothing about the target on this case; the message says why. The case does not count."""
+
+
 @dataclass(frozen=True)
 class Family:
     """Cases of one kind.
@@ -85,8 +89,9 @@ class Check:
     role
         Name of the role whose property it is.
     function
-        ``function(balancer, case, settings)``: raises :class:`Failure` where the property is broken; may return a
-        statement, one sentence on what the balancer does where nothing is promised.
+        ``function(balancer, case, settings)``: raises :class:`Failure` where the property is broken and
+        :class:`Silent` where it says nothing; may return a statement, one sentence on what the balancer does where
+        nothing is promised.
     cases
         Family of the cases it is tried on.
     part

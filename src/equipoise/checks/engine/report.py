@@ -148,7 +148,7 @@ class Report:
         ]
         head = {"schema": SCHEMA, "target": self.target, "role": self.role, "passed": self.passed}
         refusals = [asdict(refusal) for refusal in self.refusals]
-        information = {"refusals": refusals, "statements": self.statements}
+        information = {"refusals": refusals, "statements": self.statements, "misspelt": list(self.misspelt)}
         return {**head, "gave_up": len(self.gave_up), **information, "checks": checks}
 
     def json(self) -> str:
@@ -165,6 +165,7 @@ class Report:
         attributes = {"name": f"equipoise {self.role} {self.target}", "tests": str(len(verdicts)), **totals}
         suite = ElementTree.Element("testsuite", attributes)
         information = [("refuses", self.refuses)] * bool(self.refusals) + [("states", one) for one in self.statements]
+        information += [("misspelt", one) for one in self.misspelt]
         if information:
             properties = ElementTree.SubElement(suite, "properties")
             for name, value in information:

@@ -23,7 +23,7 @@ from equipoise.checks.engine.findings import PROPERTY, Finding
 from equipoise.checks.engine.known import known_cases
 from equipoise.checks.engine.production import Production, Sizes, lowest
 from equipoise.checks.engine.refusals import Refusals
-from equipoise.checks.engine.registry import Check, Failure
+from equipoise.checks.engine.registry import Check, Failure, Silent
 from equipoise.checks.engine.report import Outcome
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.engine.shrink import shrunk
@@ -75,7 +75,8 @@ def run_check(
         trial.found = trial.first_refused
     if trial.found is None and not trial.gave_up:
         if not trial.tried:
-            said = f"refuses all of its cases: {trial.first_refused}" if trial.refused else "accepts none of its cases"
+            said = trial.silent or "accepts none of its cases"
+            said = f"refuses all of its cases: {trial.first_refused}" if trial.refused else said
             return Outcome(entry.name, refused=trial.refused, skipped=f"the target {said}")
         if trial.refused and trial.tried < FEWEST:
             few = f"too few cases, the target refuses {trial.refused} of {trial.tried + trial.refused}"
@@ -109,6 +110,7 @@ class _Trial:
         self.deadline, self.refusals = deadline, refusals
         self.steps: int | None = None
         self.tried = self.refused = 0
+        self.silent = ""
         self.found: Finding | None = None
         self.statement: str | None = None
         self.first_refused: Finding | None = None
@@ -131,6 +133,9 @@ class _Trial:
                 return None
             said = self.entry.function(self.balancer, case, self.settings)
             self.statement = self.statement or said
+        except Silent as why:
+            self.silent = self.silent or str(why)
+            return None
         except (Failure, TargetError) as failure:
             if isinstance(failure, TargetError) and self.refusals.refuses(failure):
                 self.refused += 1

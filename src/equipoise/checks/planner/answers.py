@@ -72,6 +72,15 @@ def planner_keeps_to_the_slots(balancer: Balancer, case: PlannerCase, settings: 
             raise Failure(f"in batch {number} device {device} holds {held[device]} copies, it has {case.slots[device]}")
 
 
+@check("planner", families.scattered)
+def planner_reads_where_experts_live(balancer: Balancer, case: PlannerCase, settings: Settings) -> None:
+    """Homes are as they are given, after a re-placement anywhere: not in blocks, and not equally many on a device.
+
+    One that knows blocks alone declares "equal homes".
+    """
+    allowed(balancer, case)
+
+
 @check("planner", families.no_slots, unless=("ignores slots",))
 def planner_works_without_slots(balancer: Balancer, case: PlannerCase, settings: Settings) -> None:
     """Without slots every token is served at home (UltraEP's planner returns early there)."""

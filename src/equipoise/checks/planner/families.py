@@ -44,7 +44,7 @@ def _cases(
     )
 
 
-def _in_blocks(case: PlannerCase) -> bool:
+def in_blocks(case: PlannerCase) -> bool:
     """Whether homes are as deployments have them."""
     devices, experts = len(case.slots), len(case.home)
     return experts % devices == 0 and np.array_equal(case.home, np.arange(experts) // (experts // devices))
@@ -60,6 +60,17 @@ def instances() -> Drawn:
 def sequences() -> Drawn:
     """A few batches of one layer."""
     return _cases(steps=4)
+
+
+@family(lambda case: plain(case) and not in_blocks(case))
+def scattered() -> Drawn:
+    """Experts that live anywhere, unequally many on a device; some devices are home to none."""
+
+    def elsewhere(case: PlannerCase, seed: int) -> PlannerCase:
+        home = np.random.RandomState(seed).randint(len(case.slots), size=len(case.home))
+        return PlannerCase(case.loads, home, case.slots)
+
+    return st.builds(elsewhere, _cases(devices=st.integers(2, 5)), st.integers(0, 999)).filter(scattered.admits)
 
 
 @family(lambda case: plain(case) and not case.load.any())
@@ -87,7 +98,7 @@ def huge() -> Drawn:
 
 
 def _few_slots(case: PlannerCase) -> bool:
-    return plain(case) and _in_blocks(case) and bool((case.slots == 1).all()) and len(case.slots) > 1
+    return plain(case) and in_blocks(case) and bool((case.slots == 1).all()) and len(case.slots) > 1
 
 
 @family(_few_slots)
@@ -97,7 +108,7 @@ def single_slots() -> Drawn:
 
 
 def _overloaded(case: PlannerCase) -> bool:
-    if not plain(case) or not _in_blocks(case):
+    if not plain(case) or not in_blocks(case):
         return False
     held = np.bincount(case.home, case.load, len(case.slots))
     hot = int(held.argmax())
@@ -135,7 +146,7 @@ def balanced() -> Drawn:
     return _cases().map(level)
 
 
-@family(lambda case: plain(case) and _in_blocks(case) and len(np.unique(case.load)) == len(case.load))
+@family(lambda case: plain(case) and in_blocks(case) and len(np.unique(case.load)) == len(case.load))
 def distinct() -> Drawn:
     """Every expert has another load, so that no choice is a tie; at least two devices."""
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.balancers.balancer import Balancer
-from equipoise.checks.engine.registry import Failure, check
+from equipoise.checks.engine.registry import Failure, Silent, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.router.answers import K_EXPERTS
 from equipoise.checks.router.quality import settled
@@ -148,7 +148,7 @@ def router_takes_the_best_at_production_size(balancer: Balancer, case: RouterCas
     """
     slack = _slack(balancer, balancer.name)
     if slack is None:
-        return
+        raise Silent("does not take the best K experts of a few")
     routed = _routed(balancer, case.scores, case.top_k)
     fewer, lost = routed.mask.sum(axis=1) != case.top_k, _lost(routed, case)
     if (wrong := fewer | (lost > slack)).any():
@@ -211,7 +211,7 @@ def router_treats_a_token_among_thousands_as_among_few(
     Tokens worked on in chunks, and tails that no tile divides, get a neighbour's experts or weights.
     """
     if not _comparable(balancer, case) or not _works_token_by_token(balancer, balancer.name):
-        return
+        raise Silent("gives a token of a small batch other experts or weights than alone")
     if (words := _changed(balancer, case)) is not None:
         raise Failure(words)
 
@@ -269,7 +269,7 @@ def router_weighs_many_experts_as_few(balancer: Balancer, case: RouterCase, sett
     """
     filler = None if _slack(balancer, balancer.name) is None else _filler(balancer, balancer.name)
     if filler is None:
-        return
+        raise Silent("weighs the best K experts of a few otherwise where experts are added that cannot win")
     if (words := _misweighed(balancer, case, filler)) is not None:
         raise Failure(words)
 

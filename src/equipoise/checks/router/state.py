@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.balancers.balancer import Balancer
-from equipoise.checks.engine.registry import Failure, check
+from equipoise.checks.engine.registry import Failure, Silent, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.router import families
 from equipoise.checks.router.families import plain_top_k
@@ -83,6 +83,42 @@ def router_bias_holds_its_own_steps(balancer: Balancer, case: RouterCase, settin
         mantissas = np.frexp(values)[0] * 2**bits
         if (mantissas == np.round(mantissas)).all() and step < 2.0 ** -(bits + 1):
             raise Failure(f"its bias has {bits} bits, as {name}: steps of {step:.2g} are lost once it has come to 0.5")
+
+
+RATES = ("rate", "update_rate", "bias_update_rate", "bias_update_speed", "update_speed", "gamma")
+"""Attributes in which routers show the step of their bias."""
+
+
+@check("router", families.loose, needs=("has bias",), unless=("fixed bias",))
+def router_bias_moves_once_a_call(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
+    """Where every expert's bias moves by one step in the first call, the step is the rate that it shows, not twice it.
+
+    Updates in a hook and in the optimizer's step, or in the forward pass and in its recomputation, move a bias twice
+    (torchtitan PR 1593 counted so). Judged where a rule that steps with the load would not move all alike.
+    """
+    balancer.fresh()
+    rate = next((found for name in RATES if (found := _number(balancer.attribute(name))) is not None), None)
+    if rate is None:
+        raise Silent("shows no rate of its bias")
+    before = _bias(balancer, case.scores.shape[1])
+    load = balancer.ask(case.scores, case.top_k).load
+    after = _bias(balancer, case.scores.shape[1])
+    excess = np.abs(load - load.mean())
+    if not (excess > 1.5 * excess[excess > 0].min(initial=np.inf)).any():
+        raise Silent("has no loads that differ in how far they are from the mean")
+    if after is None or (before is not None and before.any()):
+        raise Silent("shows no bias that starts at zero")
+    steps = np.abs(after[after != 0])
+    times = round(float(steps[0]) / rate) if len(steps) else 0
+    if 2 <= times <= 4 and np.allclose(steps, times * rate, rtol=1e-3):
+        raise Failure(f"its rate is {rate:g}, and in one call the bias moves by {steps[0]:.6g}: {times} times as far")
+
+
+def _number(value: Any) -> float | None:
+    """Return a positive number, None if it is none."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
 
 
 @check("router", families.skewed, needs=("has bias",))

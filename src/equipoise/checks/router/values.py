@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.balancers.balancer import Balancer
-from equipoise.checks.engine.registry import Failure, check
+from equipoise.checks.engine.registry import Failure, Silent, check
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.router import domains, families
 from equipoise.checks.router.answers import K_EXPERTS, padding
@@ -54,6 +54,42 @@ def router_keeps_a_balanced_top_k_of_any_size_and_sign(
     if "takes bfloat16" in balancer.capabilities:
         rounded = case.scores.astype(np.float32)
         _keeps(_fresh(balancer, rounded, case.top_k, bfloat16=True), best, f"in bfloat16, {described(rounded)}")
+
+
+LEVELS = (0.25, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
+"""Scores, next to ones a quarter larger."""
+
+MODEST = 4.0
+"""A sigmoid tells this and a quarter more apart in bfloat16 too."""
+
+
+@check("router", domains.two_bands, unless=(UNIT, "half precision", *NOT_PLAIN))
+def router_tells_large_scores_apart(balancer: Balancer, case: RouterCase, settings: Settings) -> str | None:
+    """One that takes the larger of two small scores takes the larger of 4 and 5 too, if it declares "logits".
+
+    Scores that are clipped before they are ranked tie, and ties go to the lower expert. Above that, or without the
+    declaration, it is stated from where on scores are alike: a gate that saturates in 16 bits does the same.
+    """
+    experts, top_k = case.scores.shape[1], case.top_k
+    place = (np.arange(experts) - np.arange(experts)[:, None]) % experts
+    best = place < top_k
+    alike: list[float] = []
+    for level in LEVELS:
+        scores = np.where(best, 1.25 * level, np.where(place == top_k, level, -level)).astype(np.float32)
+        given = _fresh(balancer, scores, top_k)
+        if np.array_equal(given.mask, best):
+            alike = []
+            continue
+        swapped = np.where(place == 0, level, np.where(place == top_k, 1.25 * level, scores)).astype(np.float32)
+        if level == LEVELS[0] or not np.array_equal(_fresh(balancer, swapped, top_k).mask, given.mask):
+            raise Silent("does not take the best K experts where that is perfectly balanced")
+        alike.append(level)
+    if not alike:
+        return None
+    words = f"it tells scores of 0.25 and 0.3125 apart, but not {alike[0]:g} and {1.25 * alike[0]:g}"
+    if "logits" in balancer.capabilities and alike[0] <= MODEST:
+        raise Failure(f"{words}: no gate makes the same of these logits", shown(best))
+    return f"{words}: it treats scores above {alike[0]:g} alike"
 
 
 @check("router", domains.again_tiny, unless=("logits", "half precision", "online", *NOT_PLAIN))
