@@ -13,7 +13,7 @@ from typing import Any, Self
 from equipoise.audits.measures import Row
 from equipoise.audits.role_audit import RoleAudit
 from equipoise.errors import InvalidFile
-from equipoise.files import json_of, write_whole
+from equipoise.files import content_of, strict_json, write_whole
 
 SCHEMA = "equipoise-baseline/2"
 OLD = "equipoise-baseline/1"
@@ -97,7 +97,7 @@ class Baseline:
         try:
             if not source.exists():
                 raise InvalidFile(f"there is no baseline {path}; --update-baseline makes it")
-            content = json_of(source, _LARGEST)
+            content = strict_json(content_of(source, _LARGEST))
             schema = content.get("schema")
             made = content.get("made", {})
             old = schema == OLD and not made.get("workloads")

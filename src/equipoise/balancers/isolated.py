@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from equipoise.balancers.balancer import CALL_SECONDS, Balancer, Reply
-from equipoise.balancers.wire import receive, send
+from equipoise.balancers.wire import encoded, receive
 from equipoise.errors import TargetError, TargetNotFound
 from equipoise.roles import homes, role_named
 
@@ -25,6 +27,13 @@ MEMORY = 8 << 30
 
 FIRST = 12
 """How many times the limit of a call its first one may take, up to ``START_SECONDS``: it compiles what it needs."""
+
+
+MARK = "EQUIPOISE_WORKER"
+"""In the environment of a worker and of all that it starts: by it those are found that left its session."""
+
+UNASKED = 4
+"""Messages of a worker that are kept before anybody asks for them."""
 
 
 class Isolated(Balancer):
@@ -100,7 +109,7 @@ class Isolated(Balancer):
             seconds, self._compiles = max(seconds, min(START_SECONDS, FIRST * seconds)), False
         started = time.monotonic()
         try:
-            reply = Reply(**self._ask("reply", arguments, keywords, seconds))
+            reply = _reply(self._ask("reply", arguments, keywords, seconds))
         finally:
             self._first = False
         self._compiles |= first and time.monotonic() - started > self.call_seconds
@@ -159,7 +168,11 @@ class Isolated(Balancer):
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             process.kill() if sys.platform == "win32" else os.killpg(process.pid, signal.SIGKILL)
+        _end_marked(f"{MARK}={self._mark}".encode())
         process.wait()
+        with contextlib.suppress(queue.Empty):  # what it said unasked would keep its listener waiting
+            while True:
+                self._replies.get_nowait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -173,6 +186,8 @@ class Isolated(Balancer):
             "PYTHONHASHSEED": str(self._hash_seed),
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
+        self._mark = secrets.token_hex(16)
+        environment[MARK] = self._mark
         self._process = subprocess.Popen(
             [sys.executable, "-m", "equipoise.balancers.worker", str(self._memory)],
             env=environment,
@@ -181,7 +196,7 @@ class Isolated(Balancer):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._replies: queue.Queue[Any] = queue.Queue(maxsize=UNASKED)
         threading.Thread(target=_listen, args=(self._process, self._replies), daemon=True).start()
         self._introduce()
 
@@ -213,14 +228,15 @@ class Isolated(Balancer):
             if self._left is not None:
                 self._left -= time.monotonic() - started
         if "error" in reply:
-            raise TargetError(reply["error"], reply["kind"], on_purpose=reply["on purpose"])
-        return reply["ok"]
+            raise TargetError(str(reply["error"]), str(reply.get("kind")), on_purpose=bool(reply.get("on purpose")))
+        return reply.get("ok")
 
     def _send(self, request: dict[str, Any]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # a dead worker is reported when its answer is missing
-            send(self._process.stdin, request)  # type: ignore[arg-type]
+        # A worker that reads nothing would block us here; it is ended when its answer is late.
+        content = encoded(request)
+        threading.Thread(target=_write, args=(self._process.stdin, content), daemon=True).start()
 
     def _wait(self, seconds: float, what: str, too_late: str = "") -> Any:
         process = self._process
@@ -231,14 +247,60 @@ class Isolated(Balancer):
             self.close()
             raise TargetError(too_late or f"it did not answer within {seconds:g} s", "hangs") from None
         if isinstance(reply, Exception):
-            code = process.wait()
+            ended = _ending(process)
             self.close()
-            ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
             raise TargetError(f"its process {ended} during {what}", "crashes")
+        if not isinstance(reply, dict) or not reply.keys() & {"ok", "error", "refused"}:
+            self.close()
+            raise TargetError(f"its process sent something that is no answer during {what}", "crashes")
         return reply
 
 
-def _listen(process: subprocess.Popen[bytes], replies: queue.SimpleQueue[Any]) -> None:
+def _reply(said: Any) -> Reply:
+    try:
+        return Reply(**said)
+    except TypeError as error:
+        raise TargetError("its process sent something that is no answer", "crashes") from error
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    try:
+        code = process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        return "closed its output"
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+
+
+def _end_marked(mark: bytes) -> None:
+    """Kill every process that has ``mark`` in its environment, where the platform shows it, until none is left."""
+    for _ in range(20):
+        found = [int(entry.name) for entry in _processes() if mark in _environment(entry)]
+        if not found:
+            return
+        for number in found:
+            with contextlib.suppress(OSError):
+                os.kill(number, signal.SIGKILL)
+
+
+def _processes() -> list[Path]:
+    home = Path("/proc")
+    return [entry for entry in home.iterdir() if entry.name.isdigit()] if home.is_dir() else []
+
+
+def _environment(entry: Path) -> list[bytes]:
+    try:
+        return (entry / "environ").read_bytes().split(b"\0")  # of a process that has ended: empty
+    except OSError:
+        return []
+
+
+def _write(stream: BinaryIO, content: bytes) -> None:
+    with contextlib.suppress(OSError, ValueError):  # a dead worker is reported when its answer is missing
+        stream.write(content)
+        stream.flush()
+
+
+def _listen(process: subprocess.Popen[bytes], replies: queue.Queue[Any]) -> None:
     assert process.stdout is not None
     try:
         while True:

@@ -42,10 +42,15 @@ def _decode(code: int, data: memoryview) -> Any:
     return received.copy(order="K") if array.writeable else received
 
 
+def encoded(message: Any) -> bytes:
+    """Return the bytes of one message."""
+    content = msgspec.msgpack.encode(message, enc_hook=_encode)
+    return len(content).to_bytes(8, "little") + content
+
+
 def send(stream: BinaryIO, message: Any) -> None:
     """Write one message."""
-    content = msgspec.msgpack.encode(message, enc_hook=_encode)
-    stream.write(len(content).to_bytes(8, "little") + content)
+    stream.write(encoded(message))
     stream.flush()
 
 

@@ -116,14 +116,16 @@ def _violation(loads: list[int], sizes: Sizes, slots: list[int]) -> str | None:
     for device, experts in enumerate(held):
         if sizes.distinct and len(set(experts)) < len(experts):
             return f"an expert is more than once on device {device}"
+    if sizes.num_nodes == 1:
+        return None
     node_of, group_of = sizes.num_devices // sizes.num_nodes, len(loads) // sizes.num_groups
     pairs = {(e // group_of, g // node_of) for g, experts in enumerate(held) for e in experts}
     nodes, groups = Counter(group for group, _ in pairs), Counter(node for _, node in pairs)
     for group in range(sizes.num_groups):
-        if nodes[group] != 1 and sizes.num_nodes > 1:
+        if nodes[group] != 1:
             return f"group {group} is on more than one node"
     for node in range(sizes.num_nodes):
-        if groups[node] != sizes.num_groups // sizes.num_nodes and sizes.num_nodes > 1:
+        if groups[node] != sizes.num_groups // sizes.num_nodes:
             return f"node {node} does not have {sizes.num_groups // sizes.num_nodes} groups"
     return None
 
