@@ -29,7 +29,7 @@ from stored import PARTS, store, unreviewed
 EXAMPLES = 100
 """Cases that every check searches."""
 
-SECONDS, SHARE = 600, 0.1
+SECONDS, SHARE = 600, 0.2
 """After which all checks of a target, or its audit, give up; the share of it after which one check does."""
 
 OPTIONS = {"placer": ["--time-limit", "0.2"], "router": ["--passes", "10"]}
