@@ -1,4 +1,4 @@
-"""A router that is made for one E and K is checked at these, told by itself or by asking, and not flagged for others."""
+"""A router that is made for one E and K is checked at these, told or asked for, and not flagged for the others."""
 
 import pytest
 

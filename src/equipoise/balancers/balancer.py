@@ -184,9 +184,9 @@ class Balancer(ABC):
         """Return its capabilities with those that only a harmless call can tell; a router's only sizes are kept too."""
         try:
             if self.role.name == "router" and self.sizes is None and (told := fixed_sizes(self)) is not None:
-                sizes, *elsewhere = told
+                sizes, count, first = told
                 self.limit(sizes)
-                self.elsewhere = (elsewhere[0], elsewhere[1])
+                self.elsewhere = count, first
             return self.capabilities | self.role.probe(self)
         except TargetError:
             return self.capabilities

@@ -171,7 +171,7 @@ class RolePart(Struct, frozen=True):
     options: dict[str, Any]
     seconds: float
     instances: tuple[Any, ...]
-    details: dict[str, Method] = {}  # noqa: RUF012
+    details: dict[str, Method] = {}
 
     def said(self, method: str) -> Method:
         """Return a method with what is said of it."""
