@@ -34,7 +34,7 @@ def written(path: Path, document: dict) -> Path:
 def test_there_are_golden_files_of_every_kind():
     assert {document["kind"] for document in DOCUMENTS} == set(KINDS)
     placements = {document["argument"] for document in DOCUMENTS if document["kind"] == "placement"}
-    assert placements == {"mean", "replica", "component", "deal"}
+    assert placements == {"mean", "replica", "component", "deal", "groups"}
     replications = {document["argument"] for document in DOCUMENTS if document["kind"] == "replication"}
     assert replications == {"dual", "partition"}
     migrations = {document["argument"] for document in DOCUMENTS if document["kind"] == "migration"}

@@ -120,6 +120,8 @@ def test_the_gates_undo_the_logits(scores):
     assert np.allclose(normal, scores / scores.sum(axis=1, keepdims=True), rtol=1e-4)
     for gate in ("softmax", "sigmoid", "sqrtsoftplus"):
         assert (np.argsort(logits_of(scores, gate), axis=1) == np.argsort(scores, axis=1)).all()
+        tiny = logits_of(scores * np.float32(2.0**-100), gate).astype(np.float32)
+        assert gate != "sqrtsoftplus" or (np.argsort(forms.softmax(tiny), axis=1) == np.argsort(scores, axis=1)).all()
 
 
 def test_weights_are_told_from_logits_by_where_they_stand():
@@ -376,3 +378,16 @@ def test_a_torch_module_in_training_moves_its_bias_and_in_evaluation_does_not(to
         assert balancer.ask(skewed, 2).load[0] < 24
         balancer.reset()
         assert balancer.ask(skewed, 2).load[0] == 24
+
+
+def test_groups_of_single_experts_are_refused_where_two_best_of_each_are_wanted():
+    def by_two_best(hidden_states, gating_output, correction_bias, topk, renormalize, num_expert_group, topk_group):
+        if num_expert_group == gating_output.shape[1]:
+            raise RuntimeError("selected index k out of range")
+        return forms.grouped_topk(hidden_states, gating_output, topk, renormalize, 1, 1)
+
+    with held(by_two_best) as balancer:
+        with pytest.raises(TargetError, match="no two best") as refused:
+            balancer.ask(np.eye(4, dtype=np.float32), 1, num_groups=4, topk_groups=1)
+        assert refused.value.on_purpose
+        assert balancer.ask(np.eye(4, dtype=np.float32), 1, num_groups=2, topk_groups=1).mask.sum() == 4

@@ -231,10 +231,10 @@ def test_infeasible_claims_are_refused_and_named():
 
 
 def test_agreement_of_two_families_is_evidence_where_no_bound_meets():
-    problem = PlacementProblem([7, 2, 2, 1], 6, 2, "free", num_groups=2, num_nodes=2)
+    problem = PlacementProblem([4, 4, 10, 6, 2, 1, 6, 9], 8, 4, "free", num_groups=2, num_nodes=2)
     solution = solve(problem, "cross-check")
-    assert (solution.status, solution.evidence, solution.objective) == ("optimal", "cross-checked", 9)
-    assert solution.lower < solution.upper == 9 == least_placement_peak(problem)
+    assert (solution.status, solution.evidence, solution.objective) == ("optimal", "cross-checked", 14)
+    assert solution.lower < solution.upper == 14 == least_placement_peak(problem)
     assert solution.certificate is None
     assert solution.bound_proof.verify().lower == solution.lower
     assert "ortools-highs: OPTIMAL" in solution.raw_status
@@ -243,13 +243,13 @@ def test_agreement_of_two_families_is_evidence_where_no_bound_meets():
 
 @pytest.mark.parametrize("second", [Fraction(7), None])
 def test_families_that_disagree_are_no_evidence(monkeypatch, second):
-    problem = PlacementProblem([7, 2, 2, 1], 6, 2, "free", num_groups=2, num_nodes=2)
+    problem = PlacementProblem([4, 4, 10, 6, 2, 1, 6, 9], 8, 4, "free", num_groups=2, num_nodes=2)
     honest = claim(problem, "ortools-highs")
     other = replace(honest, objective=second) if second else Claim("time limit")
     answers = {"ortools-highs": honest, "pulp-cbc": other}
     monkeypatch.setattr(cross_check, "claim", lambda problem, name, limit: answers[name])
     solution = judge(problem, cross_check.solve(problem, 1.0), "cross-check")
-    assert (solution.status, solution.evidence, solution.objective) == ("bounded", "claimed", 9)
+    assert (solution.status, solution.evidence, solution.objective) == ("bounded", "claimed", 14)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from equipoise.reference.routing.topk import top_k_experts
 from equipoise.solvers.solve import solve
 from equipoise.study import run as running
 from equipoise.study.cases import cases_of
-from equipoise.study.description import decode
+from equipoise.study.description import Method, decode
 from equipoise.study.report.markdown import markdown
 from equipoise.study.rows import RowFile
 from equipoise.study.run import ROWS, run_study
 from equipoise.study.summary import comparisons, failures, summaries
-from study_cases import FAILING, small
+from study_cases import FAILING, SMALL, small
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,41 @@ def test_failures_of_every_kind_are_rows_and_part_of_no_mean(failing):
     pairs = {one.balancer: (one.pairs, one.possible) for one in comparisons(study, "router")}
     assert pairs["failing:sometimes"] == (1, 2)
     assert "| router | failing:crashes | crashes | 2/2 |" in markdown(study)
+
+
+def with_methods(methods):
+    """A study of two small sizes with these methods, as they stand in the file."""
+    text = SMALL[: SMALL.index("[scheduler]")].replace('["topk", "quantile", "midpoint"]', methods)
+    return decode(
+        text.replace('baseline = "topk"', "").replace("tokens = 32, experts = 8", "tokens = 20, experts = 5"), "x"
+    )
+
+
+def test_what_is_said_of_a_method_holds_in_its_rows_and_what_it_refuses_is_no_failure(tmp_path):
+    study = run_study(with_methods('["quantile", {name = "topk", accepts = "E % 4 == 0"}]'), tmp_path)
+    assert {(row.about["experts"], row.refused) for row in study.rows if row.balancer == "topk"} == {
+        (4, False),
+        (5, True),
+    }
+    assert not failures(study)
+    assert {(one.balancer, one.failures, one.refused) for one in summaries(study, "router")} == {
+        ("quantile", 0, 0),
+        ("topk", 0, 4),
+    }
+    assert "## Refused" in markdown(study)
+    assert "0 failed, 4 refused" in markdown(study)
+
+
+def test_what_is_said_of_a_method_is_part_of_the_key_of_its_rows():
+    plain, other = Method("mine:route"), Method("mine:route", accepts="K < 2")
+    assert plain.to_dict() == {}
+    assert other.to_dict() == {"accepts": "K < 2"}
+
+
+@pytest.mark.parametrize("said", ['accepts = "K < Q"', 'form = "no-such-form"', 'declares = ["no such thing"]'])
+def test_what_means_nothing_is_refused_with_the_method_and_what_is_allowed(said):
+    with pytest.raises(InvalidFile, match=r"router\.methods: topk: .*allowed"):
+        with_methods(f'[{{name = "topk", {said}}}]')
 
 
 def test_failed_rows_are_measured_again_only_when_asked_for(failing):

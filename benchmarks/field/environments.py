@@ -102,7 +102,7 @@ def _export(framework: Framework, folder: Path, checkout: Path | None) -> None:
         raise NotInstalled(f"{framework.title} needs {clone} that has {framework.version}")
     folder.mkdir()
     archive = folder.with_suffix(".tar")
-    _run(["git", "-C", checkout, "archive", "-o", archive, framework.version])
+    _run(["git", "-C", checkout, "archive", "-o", archive, framework.version, *framework.exports])
     _run(["tar", "xf", archive, "-C", folder])
     archive.unlink()
 

@@ -33,8 +33,8 @@ def table(known: list[Framework], stored: dict[str, dict[str, Any]]) -> str:
     for framework in known:
         source = f" of {framework.repository}" if framework.repository else ""
         lines += ["", f"### {framework.title} {framework.version[:12]}{source}", ""]
-        lines += ["| target | form | glue lines | checks run | refuses | findings | regret | balance |"]
-        lines += ["|---|---|---:|---:|---|---|---:|---:|"]
+        lines += ["| target | form | glue lines | said of it | checks run | refuses | findings | regret | balance |"]
+        lines += ["|---|---|---:|---|---:|---|---|---:|---:|"]
         lines += [_row(target, stored.get(target.name)) for target in framework.targets]
         lines += [f"\n{target.name}: {target.note}" for target in framework.targets if target.note]
     return "\n".join(lines)
@@ -58,17 +58,19 @@ def found(known: list[Framework], stored: dict[str, dict[str, Any]]) -> str:
 
 def _row(target: Target, result: dict[str, Any] | None) -> str:
     name = f"{target.name}: `{target.target.rpartition(':')[2]}`"
-    form = target.form or "told"
+    said = "; ".join([*[f"accepts {target.accepts}"] * bool(target.accepts), *target.declares])
+    head = f"| {name} | {target.form or 'told'} | {target.glue_lines} | {_cell(said)}"
     if result is None:
-        return f"| {name} | {form} | {target.glue_lines} | not run | | | | |"
+        return f"{head} | not run | | | | |"
     check = result["check"]
     if "ran" not in check:
         why = _cell(check.get("failed", "not run"))
-        return f"| {name} | {form} | {target.glue_lines} | {why} | | | {_measured(target, result)} |"
-    ran = str(check["ran"]) + (f", {len(check['gave_up'])} gave up" if check["gave_up"] else "")
+        return f"{head} | {why} | | | {_measured(target, result)} |"
+    ran = f"{check['ran']} x {check['examples']}" if "examples" in check else f"{check['ran']}, earlier"
+    ran += f", {len(check['gave_up'])} gave up" if check["gave_up"] else ""
     refuses = "; ".join(one["when"] for one in check["refusals"][:4]) + "; ..." * (len(check["refusals"]) > 4)
     names = ", ".join(one["check"] for one in check["findings"])
-    return f"| {name} | {form} | {target.glue_lines} | {ran} | {refuses} | {names} | {_measured(target, result)} |"
+    return f"{head} | {ran} | {_cell(refuses)} | {names} | {_measured(target, result)} |"
 
 
 def _measured(target: Target, result: dict[str, Any]) -> str:

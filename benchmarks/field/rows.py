@@ -84,6 +84,8 @@ class Framework:
         Of a checkout, for people: its owner and name; ``version`` is then the commit.
     paths
         Folders of the checkout that can be imported from.
+    exports
+        What of the checkout is taken; all of it where nothing is named.
     builds
         Whether the checkout is installed by pip, without what it needs.
     stubs
@@ -102,6 +104,7 @@ class Framework:
     packages: tuple[str, ...] = ()
     repository: str = ""
     paths: tuple[str, ...] = (".",)
+    exports: tuple[str, ...] = ()
     builds: bool = False
     stubs: dict[str, str] = field(default_factory=dict)
     mocks: tuple[str, ...] = ()

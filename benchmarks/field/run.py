@@ -4,6 +4,7 @@
     python benchmarks/field/run.py --checkout eplb=../EPLB            # those of a clone too
     python benchmarks/field/run.py --only sglang vllm-policy --write  # these alone, and the page made anew
     python benchmarks/field/run.py --only vllm --parts check          # and without their audits
+    python benchmarks/field/run.py --examples 20 --seconds 120        # less of each
     python benchmarks/field/run.py --only --write                     # the page alone, from what is stored
 
 Every result is stored in results/, one file a target; what is not named stays as it was. Environments are made once.
@@ -16,6 +17,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,19 @@ from stored import PARTS, store, unreviewed
 EXAMPLES = 100
 """Cases that every check searches."""
 
-CHECK_SECONDS, RUN_SECONDS, AUDIT_SECONDS = 60, 600, 600
-"""After which a check, all checks and an audit of one target give up."""
+SECONDS, SHARE = 600, 0.2
+"""After which all checks of a target, or its audit, give up; the share of it after which one check does."""
 
 OPTIONS = {"placer": ["--time-limit", "0.2"], "router": ["--passes", "10"]}
 """More arguments of the audits of a role."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is spent on one target."""
+
+    examples: int
+    seconds: int
 
 
 def main() -> int:
@@ -40,6 +50,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", metavar="NAME", help="frameworks or targets; none: run nothing")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to run; the other part stays")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, metavar="N", help="cases that every check searches")
+    parser.add_argument("--seconds", type=int, default=SECONDS, metavar="N", help="for all checks of a target")
     parser.add_argument("--environments", type=Path, default=HERE / ".environments", metavar="FOLDER")
     parser.add_argument("--checkout", nargs="*", default=[], metavar="NAME=PATH", help="clones, by framework")
     parser.add_argument("--write", action="store_true", help="write the page too")
@@ -53,7 +65,8 @@ def main() -> int:
         chosen = [one for one in targets if options.only is None or {framework.name, one.name} & set(options.only)]
         if chosen:
             checkout = checkouts.get(framework.name)
-            _run_framework(framework, chosen, options.parts, options.environments.resolve(), checkout)
+            limits = Limits(options.examples, options.seconds)
+            _run_framework(framework, chosen, options.parts, limits, options.environments.resolve(), checkout)
     if options.write:
         write_page(known)
     for warning in (warnings := unreviewed(known)):
@@ -62,7 +75,12 @@ def main() -> int:
 
 
 def _run_framework(
-    framework: Framework, targets: list[Target], parts: list[str], folder: Path, checkout: Path | None
+    framework: Framework,
+    targets: list[Target],
+    parts: list[str],
+    limits: Limits,
+    folder: Path,
+    checkout: Path | None,
 ) -> None:
     try:
         home = environment(framework, folder, checkout)
@@ -72,17 +90,19 @@ def _run_framework(
     for target in targets:
         for part in parts:
             print(f"{framework.name}: {part} {target.name} ...", end=" ", flush=True)
-            store(target, framework.version, part, _equipoise(home, *_words(target, part)))
+            report = _equipoise(home, *_words(target, part, limits))
+            store(target, framework.version, part, report | {"examples": limits.examples})
             print("done", flush=True)
 
 
-def _words(target: Target, part: str) -> tuple[list[str], int]:
+def _words(target: Target, part: str, limits: Limits) -> tuple[list[str], int]:
     """Return the arguments of a check or an audit, and the seconds that it may take."""
     if part == "audit":
-        return ["audit", *target.said, *OPTIONS.get(target.role, ()), *target.audit], AUDIT_SECONDS
+        return ["audit", *target.said, *OPTIONS.get(target.role, ()), *target.audit], limits.seconds
     sizes = ["--experts", str(target.sizes[0]), "--top-k", str(target.sizes[1])] if target.sizes else []
-    limits = ["--examples", str(EXAMPLES), "--seconds", str(CHECK_SECONDS), "--run-seconds", str(RUN_SECONDS)]
-    return ["check", *target.said, *sizes, *limits, *target.check], 2 * RUN_SECONDS
+    one, every = str(SHARE * limits.seconds), str(limits.seconds)
+    bounds = ["--examples", str(limits.examples), "--seconds", one, "--run-seconds", every]
+    return ["check", *target.said, *sizes, *bounds, *target.check], 2 * limits.seconds
 
 
 def _equipoise(home: Environment, words: list[str], seconds: int) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def unreviewed(known: list[Framework]) -> list[str]:
 def _checked(target: Target, report: dict[str, Any]) -> dict[str, Any]:
     outcomes = report["checks"]
     return {
+        "examples": report["examples"],
         "ran": sum(one["outcome"] != "skipped" for one in outcomes),
         "skipped": [one["check"] for one in outcomes if one["outcome"] == "skipped"],
         "gave_up": [one["check"] for one in outcomes if one["outcome"] == "gave up"],

@@ -29,6 +29,7 @@ class Bound:
 def best_bound(problem: PlacementProblem, upper: Fraction | None = None) -> Bound:
     """Return the largest bound that some argument proves; none beyond ``upper``, a peak that was reached."""
     best = max((mean_bound(problem), replica_bound(problem)), key=lambda bound: bound.value)
+    best = group_bound(problem, best) or best
     if upper is None or upper <= best.value:
         return best
     if problem.split == "even":
@@ -52,6 +53,34 @@ def replica_bound(problem: PlacementProblem) -> Bound:
             break
         heapq.heapreplace(heap, (-Fraction(load, replicas + 1), replicas + 1, load))
     return Bound(-heap[0][0], "replica")
+
+
+def group_bound(problem: PlacementProblem, known: Bound) -> Bound | None:
+    """Largest group bound above ``known``: a node's tokens over its devices, or an expert's over its replicas."""
+    if problem.num_nodes == 1:
+        return None
+    statement, own = (problem.load.tolist(), sizes_of(problem)), problem.num_devices // problem.num_nodes
+
+    def proves(value: Fraction) -> bool:
+        return is_lower_bound(*statement, value, "groups")
+
+    low = int(known.value * own)  # in units of 1 / own, here and below: proved, not proved
+    if not proves(Fraction(low + 1, own)):
+        return None
+    high = sum(statement[0]) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if proves(Fraction(middle, own)) else (low, middle)
+    floor = max(known.value, Fraction(low, own))
+    most = problem.num_slots // problem.num_nodes
+    shares = (Fraction(w, r) for w in statement[0] for r in range(int(w / (floor + 1)) or 1, most + 1) if w > floor * r)
+    between = sorted({share for share in shares if share <= Fraction(high, own)})
+    first, last = 0, len(between)
+    while first < last:
+        middle = (first + last) // 2
+        first, last = (middle + 1, last) if proves(between[middle]) else (first, middle)
+    best = max(floor, between[first - 1]) if first else floor
+    return Bound(best, "groups") if best > known.value else None
 
 
 def replica_ranges(problem: PlacementProblem, upper: Fraction) -> list[range]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from equipoise.balancers.fixed_sizes import fixed_sizes
 from equipoise.conditions import Condition
 from equipoise.errors import TargetError
 from equipoise.roles.role import Case, Role, with_any_number
@@ -55,6 +56,8 @@ class Balancer(ABC):
         Time limit of a call, where it has a process of its own.
     sizes
         The only sizes that it is asked for, the last of its role's, of a router E and K; None: all.
+    elsewhere
+        Where its sizes were told by asking: how many others it refused, and with what words; else None.
     form
         Name of its call form, where somebody has said it.
     condition
@@ -70,6 +73,7 @@ class Balancer(ABC):
     capabilities: frozenset[str]
     call_seconds: float = CALL_SECONDS
     sizes: tuple[int, ...] | None = None
+    elsewhere: tuple[int, str] | None = None
     form: str | None = None
     condition: Condition | None = None
     declared: frozenset[str] = frozenset()
@@ -173,9 +177,17 @@ class Balancer(ABC):
         """Call it and return its answer, as its role reads it."""
         return self.role.read(self.call(*arguments, **keywords).value, *arguments)
 
+    def limit(self, sizes: tuple[int, ...]) -> None:
+        """Ask for these sizes only from now on."""
+        self.sizes = sizes
+
     def probe(self) -> frozenset[str]:
-        """Return its capabilities with those that only a harmless call can tell."""
+        """Return its capabilities with those that only a harmless call can tell; a router's only sizes are kept too."""
         try:
+            if self.role.name == "router" and self.sizes is None and (told := fixed_sizes(self)) is not None:
+                sizes, count, first = told
+                self.limit(sizes)
+                self.elsewhere = count, first
             return self.capabilities | self.role.probe(self)
         except TargetError:
             return self.capabilities

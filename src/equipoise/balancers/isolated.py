@@ -88,11 +88,16 @@ class Isolated(Balancer):
             If it cannot be found or made; the process has ended then.
         """
         self.name, self._said = target, {"role": role, "form": None, "sizes": None}
+        self.elsewhere = None
         self._compiles = True
         if self._process is None:
             self._start()
         else:
             self._introduce()
+
+    def limit(self, sizes: tuple[int, ...]) -> None:
+        """Ask for these sizes only from now on, also of a process that is started again and of the twin."""
+        self._said["sizes"] = self.sizes = sizes
 
     def allow(self, seconds: float | None) -> None:
         """Limit the time of all calls from now on together; None lifts the limit."""

@@ -210,8 +210,6 @@ class Placement:
             "bound: tokens, proved: no map has a smaller peak. Percentages are peaks beyond the bound. scheduled: "
             f"{which} with the certified best split of its replicas. all: peaks of the layers added up."
         )
-        if self.cluster.nodes > 1:
-            legend += " Most bounds also hold for maps that tear groups, so a gap may be what keeping them costs."
         if not self.distinct:
             legend += " The current map has an expert twice on a device, so all maps may."
         lines = [legend, *(f"Warning: {note}." for note in self.notes)]

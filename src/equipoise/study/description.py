@@ -14,9 +14,13 @@ from msgspec.structs import asdict
 
 from equipoise.audits.role_audit import Option
 from equipoise.audits.run import choose, role_audit
-from equipoise.errors import InvalidFile
+from equipoise.balancers.adapters.forms import form_named
+from equipoise.balancers.find import Target
+from equipoise.conditions import Condition
+from equipoise.errors import InvalidFile, InvalidProblem
 from equipoise.files import text_of
-from equipoise.roles import all_roles
+from equipoise.roles import all_roles, role_named
+from equipoise.roles.role import Role
 from equipoise.study.steptime import StepTime
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -126,11 +130,40 @@ NO_SEARCH = {"time_limit": 0.0}
 """Of audits that may search: bounds that take no search do not depend on how fast a machine is."""
 
 
+class Method(Part, frozen=True):
+    """A method, with what is said of it beside its name, as on the command line."""
+
+    name: str
+    form: str | None = None
+    accepts: str | None = None
+    declares: tuple[str, ...] = ()
+
+    def target(self, role: str) -> Target:
+        """Return it as what is to be tried."""
+        return Target(
+            self.name, self.name, role=role, form=self.form, accepts=self.accepts, declares=tuple(self.declares)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is said of it, without what is not; a method that is a name alone has nothing."""
+        return {name: value for name, value in asdict(self).items() if value and name != "name"}
+
+    def sensible(self, role: Role) -> None:
+        """Raise :class:`InvalidProblem` if there is no such form, condition or declaration."""
+        if self.form is not None:
+            form_named(self.form, role.name)
+        if self.accepts is not None:
+            Condition(self.accepts, role.letters)
+        role.declared(self.declares)
+
+
 class RolePart(Struct, frozen=True):
     """What is studied of a role: methods on instances.
 
     Attributes
     ----------
+    details
+        What is said of methods beside their names.
     options
         Of the role's audit, by name; None where the audit finds a value itself.
     seconds
@@ -141,6 +174,11 @@ class RolePart(Struct, frozen=True):
     options: dict[str, Any]
     seconds: float
     instances: tuple[Any, ...]
+    details: dict[str, Method] = {}
+
+    def said(self, method: str) -> Method:
+        """Return a method with what is said of it."""
+        return self.details.get(method, Method(method))
 
 
 class ClusterPart(Part, frozen=True):
@@ -239,7 +277,7 @@ def _whole() -> type[Struct]:
 
 def _table_of(role: str) -> Any:
     """Return the type of a role's table: methods, the options of its audit, a time limit, instances."""
-    fields: list[Any] = [("methods", Names)]
+    fields: list[Any] = [("methods", Annotated[tuple[str | Method, ...], Meta(min_length=1)])]
     fields += [(key, _type_of(option), option.default) for key, option in _options(role).items()]
     fields += [("seconds", Seconds, 30.0), ("instances", tuple[Any, ...], ())]
     return defstruct(role, fields, bases=(Part,), frozen=True, forbid_unknown_fields=True)
@@ -268,7 +306,14 @@ def _part(role: str, found: Any, path: str) -> RolePart:
         _converted(entry, kinds, path, f"{role}.instances[{number}]") for number, entry in enumerate(found.instances)
     )
     options = {option.name: getattr(found, key) for key, option in _options(role).items()}
-    return RolePart(found.methods, options, found.seconds, instances)
+    details = {one.name: one for one in found.methods if isinstance(one, Method)}
+    for one in details.values():
+        try:
+            one.sensible(role_named(role))
+        except InvalidProblem as error:
+            raise InvalidFile(f"{path}: {role}.methods: {one.name}: {error}") from error
+    methods = tuple(one.name if isinstance(one, Method) else one for one in found.methods)
+    return RolePart(methods, options, found.seconds, instances, details)
 
 
 def _sensible(description: Description, path: str) -> None:

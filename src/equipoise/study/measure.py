@@ -9,10 +9,10 @@ from typing import Any
 from equipoise.audits.contender import contenders, settled
 from equipoise.audits.measures import MEAN, Row, Value
 from equipoise.audits.run import role_audit
-from equipoise.balancers.find import Target
 from equipoise.errors import EquipoiseError
 from equipoise.roles.role import Role
 from equipoise.study.cases import Case
+from equipoise.study.description import Method
 from equipoise.study.rows import NOT_PROVED, StudyRow
 
 WEAKEST_FIRST = ("claimed", "bounded", "searched", "cross-checked", "certified")
@@ -33,6 +33,8 @@ class Task:
         Values of all options of the role's audit.
     seconds
         Time limit of a method.
+    said
+        What the description says of each method beside its name.
     """
 
     role: Role
@@ -41,6 +43,7 @@ class Task:
     codes: dict[str, str]
     settings: dict[str, Any]
     seconds: float
+    said: dict[str, Method]
 
 
 def measure(task: Task) -> list[StudyRow]:
@@ -51,7 +54,7 @@ def measure(task: Task) -> list[StudyRow]:
         taught = task.case.lessons(instance)
     except EquipoiseError as error:
         return _failures(task, task.keys, str(error), "no instance")
-    targets = [Target(method, method, role=task.role.name) for method in task.keys]
+    targets = [task.said[method].target(task.role.name) for method in task.keys]
     try:
         shared = audit.shared(taught, task.settings)
         with contenders(targets, task.seconds, task.seconds) as tried:
@@ -73,7 +76,7 @@ def condensed(rows: Sequence[Row]) -> Row:
 
     One broken answer makes it a failure: it is no mean of the others.
     """
-    first = next((row for row in rows if row.error is not None), rows[0])
+    first = min(rows, key=lambda row: (not row.at_fault, not row.refused))
     about = {key: value for key, value in first.about.items() if all(row.about.get(key) == value for row in rows)}
     if first.error is not None:
         return replace(first, about=about, values={}, evidence={})

@@ -69,7 +69,7 @@ def run_study(
     """
     for role, part in description.parts.items():
         for method in part.methods:
-            resolve(method, role)
+            resolve(method, role, part.said(method).form)
     cases = cases_of(description)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def run_study(
         raise InvalidFile(f"{folder} cannot be made: {error.strerror}") from error
     file = RowFile(folder / ROWS)
     wanted = {cell.key: cell for cell in _cells(description, cases)}
-    failed = {key for key, rows in file.rows.items() if any(row.error is not None for row in rows)} if retry else set()
+    failed = {key for key, rows in file.rows.items() if any(row.at_fault for row in rows)} if retry else set()
     kept = {key for key in wanted if key in file.rows and key not in failed}
     missing = [cell for key, cell in wanted.items() if key not in kept]
     done = len(kept)
@@ -128,8 +128,9 @@ def _cells(description: Description, cases: list[Case]) -> list[_Cell]:
     found = []
     for role, of_role in groupby(cases, lambda case: case.role):
         settings, codes = description.settings_of(role), codes_of(description, role)
+        said = {method: description.parts[role].said(method).to_dict() for method in codes}
         found += [
-            _Cell(case, method, code, key_of(case, method, settings, code))
+            _Cell(case, method, code, key_of(case, method, settings | said[method], code))
             for case in of_role
             for method, code in codes.items()
         ]
@@ -141,7 +142,10 @@ def _tasks(description: Description, missing: list[_Cell]) -> list[Task]:
     found = []
     for _, of_case in groupby(missing, lambda cell: id(cell.case)):
         cells = list(of_case)
-        case, seconds = cells[0].case, description.parts[cells[0].case.role].seconds
+        case, part = cells[0].case, description.parts[cells[0].case.role]
+        said = {cell.method: part.said(cell.method) for cell in cells}
         keys, codes = {cell.method: cell.key for cell in cells}, {cell.method: cell.code for cell in cells}
-        found.append(Task(role_named(case.role), case, keys, codes, description.settings_of(case.role), seconds))
+        found.append(
+            Task(role_named(case.role), case, keys, codes, description.settings_of(case.role), part.seconds, said)
+        )
     return sorted(found, key=lambda task: -task.case.made_of.get("tokens", 0) * task.case.made_of.get("experts", 0))

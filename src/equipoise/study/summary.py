@@ -58,7 +58,7 @@ class Condensed:
 
 @dataclass(frozen=True)
 class Summary:
-    """One method over all its rows in a group; failures are counted and part of no mean.
+    """One method over all its rows in a group; failures and refusals are counted and part of no mean.
 
     Attributes
     ----------
@@ -81,11 +81,17 @@ class Summary:
     group: dict[str, Any]
     rows: int
     failures: int
+    refused: int
     proved: int
     evidence: dict[str, dict[str, int]]
     zeros: int
     quantities: dict[str, Condensed]
     worst_instance: str
+
+    @property
+    def answered(self) -> int:
+        """Rows with an answer."""
+        return self.rows - self.failures - self.refused
 
     @property
     def gap(self) -> Condensed:
@@ -114,7 +120,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Failures:
-    """How often a method failed in one way, and the first of it."""
+    """How often a method failed in one way, or refused, and the first of it."""
 
     role: str
     balancer: str
@@ -194,7 +200,8 @@ def _summary(study: Study, role: str, group: Group, method: str, rows: Rows) -> 
         method,
         dict(zip(role_audit(role).group_by, group, strict=True)),
         len(rows),
-        len(rows) - len(good),
+        sum(row.at_fault for row in rows),
+        sum(row.refused for row in rows),
         sum(bool(row.evidence) and row.proved for row in good),
         {name: dict(Counter(row.evidence[name] for row in good if name in row.evidence)) for name in names},
         sum(gap == 0 for gap, _ in known),
@@ -251,10 +258,18 @@ def _differences(quantity: Quantity, pairs: Sequence[tuple[StudyRow, StudyRow]])
 
 def failures(study: Study) -> list[Failures]:
     """Return how methods failed, in the order of the description."""
+    return _without_answer(study, [row for row in study.rows if row.at_fault])
+
+
+def refusals(study: Study) -> list[Failures]:
+    """Return what methods refuse, in the order of the description."""
+    return _without_answer(study, [row for row in study.rows if row.refused])
+
+
+def _without_answer(study: Study, without: Rows) -> list[Failures]:
     found: dict[tuple[str, str, str], list[StudyRow]] = {}
-    for row in study.rows:
-        if row.error is not None:
-            found.setdefault((row.role, row.balancer, row.kind or ""), []).append(row)
+    for row in without:
+        found.setdefault((row.role, row.balancer, row.kind or ""), []).append(row)
     totals = Counter((row.role, row.balancer) for row in study.rows)
     order = [(role, method) for role, part in study.description.parts.items() for method in part.methods]
     return [

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from equipoise.balancers.adapters.forms import Form, ToTensor, as_given, defaults_of, to_tensor_of
 from equipoise.balancers.adapters.router_answers import items_of, logits_of
+from equipoise.errors import TargetError
 from equipoise.routing import Routing
 
 _BIASES = {"e_score_correction_bias", "correction_bias"}
@@ -21,7 +22,8 @@ class GroupedTopK:
     """A router from ``grouped_topk(hidden_states, gating_output, topk, renormalize, ...) -> (weights, ids)``.
 
     The gating output is chosen so that the function's own gate gives the scores; a bias that it takes is zero. Where
-    it takes groups they are one group of all experts, unless the caller says otherwise.
+    it takes groups they are one group of all experts, unless the caller says otherwise; where groups are
+    single experts and it raises, as those that rank groups by their two best do, that is a refusal.
     """
 
     def __init__(self, function: Callable[..., Any], to_tensor: ToTensor = as_given) -> None:
@@ -53,7 +55,13 @@ class GroupedTopK:
         if self._biased and self._known[self._biased] is None:
             given[self._biased] = self.to_tensor(np.zeros(experts, np.float32))
         known = {name: value for name, value in given.items() if name in self._known}
-        weights, ids = items_of(self.function(**known), 2, "(weights, ids)")[:2]
+        try:
+            returned = self.function(**known)
+        except Exception as error:
+            if self.num_groups or num_groups != experts or experts == 1:
+                raise
+            raise TargetError("a group of one expert has no two best", "raises", on_purpose=True) from error
+        weights, ids = items_of(returned, 2, "(weights, ids)")[:2]
         return Routing(ids, weights)
 
 

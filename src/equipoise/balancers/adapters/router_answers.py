@@ -14,12 +14,15 @@ BIASES = ("expert_bias", "e_score_correction_bias", "correction_bias", "bias")
 """Where frameworks keep the bias that balances."""
 
 _TINY = 2.0**-126
+LEAST_OF_SQRTSOFTPLUS = 2.0**-56
+"""Below, softplus of a logit is no normal number of float32 any more."""
 
 
 def logits_of(scores: npt.NDArray[Any], gate: str) -> npt.NDArray[Any]:
     """Return logits ``[T, E]`` of which the gate makes ``scores``, a softmax up to a factor per token.
 
-    Scores outside [0, 1] come from no gate: they are given as they are. The order of a token's experts stays.
+    Scores outside [0, 1] come from no gate: they are given as they are. The order of a token's experts stays. A batch
+    of scores all of which are below what sqrtsoftplus gives for any logit in float32 is scaled up to 1.
     """
     if gate not in ("softmax", "sigmoid", "sqrtsoftplus") or (scores < 0).any() or (scores > 1).any():
         return scores.copy()
@@ -29,6 +32,8 @@ def logits_of(scores: npt.NDArray[Any], gate: str) -> npt.NDArray[Any]:
     elif gate == "sigmoid":
         logits = np.log(exact) - np.log1p(-exact)
     else:
+        tiny = 0 < scores.max(initial=0) < LEAST_OF_SQRTSOFTPLUS
+        exact = exact / exact.max() if tiny else exact
         logits = np.log(np.expm1(exact**2).clip(_TINY))
     return logits.astype(np.float64 if scores.dtype == np.float64 else np.float32)
 

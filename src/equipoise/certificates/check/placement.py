@@ -1,13 +1,14 @@
 r"""The check of a placement certificate: standard library and NumPy, integers and Fractions only, no solver.
 
 A certificate is a placement (with a split of the load, where tokens are scheduled freely) and a lower bound B on the
-peak of every placement, by one of three arguments:
+peak of every placement, by one of five arguments:
 
 * **mean**: ``B = sum(load) / G``.
 * **replica**: below B, expert e needs ``floor(w_e / B) + 1`` replicas, each a device of its own or a slot; together
   they need more than P slots, or one expert needs more than G devices (least counts: Adams' apportionment).
 * **component**: with free split, see :mod:`equipoise.certificates.check.components`.
 * **deal**: with even split, see :mod:`equipoise.certificates.check.deals`.
+* **groups**: where groups of experts stay on a node, see :mod:`equipoise.certificates.check.groups`.
 
 The first three ignore groups and nodes, so they bound the hierarchical form too. A placement whose peak is B is
 optimal; otherwise the verdict still carries both bounds.
@@ -21,9 +22,10 @@ from fractions import Fraction
 
 from equipoise.certificates.check.components import no_partition_below
 from equipoise.certificates.check.deals import GivenUp, deal_below
+from equipoise.certificates.check.groups import no_grouping_below
 from equipoise.certificates.check.verdict import Verdict
 
-ARGUMENTS = ("mean", "replica", "component", "deal")
+ARGUMENTS = ("mean", "replica", "component", "deal", "groups")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def check_placement(
     split, denominator
         ``[E][G]`` integers over a positive denominator, where ``sizes.split`` is "free"; else None and 1.
     bound, argument
-        The lower bound, and which of the four arguments proves it.
+        The lower bound, and which of the arguments proves it.
     """
     proved = is_lower_bound(loads, sizes, bound, argument)
     lower = bound if proved else None
@@ -88,9 +90,11 @@ def is_lower_bound(loads: list[int], sizes: Sizes, bound: Fraction, argument: st
         return False
     if bound == 0 or bound * devices <= sum(loads):
         return True
+    apart = sizes.distinct or sizes.split == "free"
+    if argument == "groups":
+        return no_grouping_below(loads, slots, devices, apart, bound, sizes.num_groups, sizes.num_nodes)
     if argument == "replica":
         needed = [w * bound.denominator // bound.numerator + 1 for w in loads]
-        apart = sizes.distinct or sizes.split == "free"
         return sum(needed) > slots or (apart and max(needed) > devices)
     if argument == "component" and sizes.split == "free":
         return no_partition_below(loads, slots, devices, bound)

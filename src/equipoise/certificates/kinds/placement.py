@@ -47,7 +47,7 @@ class PlacementCertificate(Certificate):
     split, denominator
         ``[E, G]`` integers in units of ``1 / denominator`` token; None and 1 in the even form.
     bound, argument
-        No placement has a peak below ``bound``, by "mean", "replica", "component" or "deal".
+        No placement has a peak below ``bound``, by "mean", "replica", "component", "deal" or "groups".
     """
 
     KIND: ClassVar[str] = "placement"

@@ -78,8 +78,12 @@ class Refusals:
         """Return what was refused, in words, what is met most often first; nothing of a target that takes nothing."""
         if not self.taken:
             return []
-        groups = explain(self.balancer.role, set(self.refused), self.taken)
         counted = []
+        if self.balancer.sizes is not None and self.balancer.elsewhere is not None:
+            own = zip(self.balancer.role.letters[-len(self.balancer.sizes) :], self.balancer.sizes, strict=True)
+            only = ", ".join(f"{letter} = {size}" for letter, size in own)
+            counted.append(Refusal(f"all but {only}", *self.balancer.elsewhere))
+        groups = explain(self.balancer.role, set(self.refused), self.taken)
         for when, shapes in groups:
             messages = [message for shape in shapes for message in self.refused[shape]]
             counted.append(Refusal(when, len(messages), messages[0]))

@@ -1,5 +1,5 @@
 """What a router must satisfy; importing this registers every check."""
 
-from equipoise.checks.router import answers, groups, invariance, production, quality, state, values, weights
+from equipoise.checks.router import answers, groups, invariance, production, quality, shift, state, values, weights
 
-__all__ = ["answers", "groups", "invariance", "production", "quality", "state", "values", "weights"]
+__all__ = ["answers", "groups", "invariance", "production", "quality", "shift", "state", "values", "weights"]

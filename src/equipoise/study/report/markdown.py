@@ -27,6 +27,8 @@ def markdown(study: Study) -> str:
         ]
     failures = tables.failure_table(study)
     lines += ["## Failures", failures.markdown() if failures.rows else "None."]
+    refusals = tables.refusal_table(study)
+    lines += ["## Refused", words.REFUSED, refusals.markdown()] if refusals.rows else []
     if any(row.numbers([IMBALANCE]) for row in study.rows):
         model = tables.model_table(description.time).markdown()
         lines += ["## The load-to-time model", words.MODEL, words.FORMULA, model]
@@ -42,4 +44,6 @@ def counts(study: Study) -> str:
         found.append(f"{sum(row.proved for row in bound)} of {len(bound)} compared with a proved optimum or bound")
     if len(good) > len(bound):
         found.append(f"{len(good) - len(bound)} with nothing proved to compare with")
-    return ", ".join([*found, f"{len(study.rows) - len(good)} failed"])
+    found.append(f"{sum(row.at_fault for row in study.rows)} failed")
+    refused = sum(row.refused for row in study.rows)
+    return ", ".join([*found, f"{refused} refused"] if refused else found)

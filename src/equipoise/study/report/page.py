@@ -60,6 +60,8 @@ def page(
     template = templates.from_string((folder / "page.html.j2").read_text(encoding="utf-8"))
     good = [row for row in study.rows if row.error is None]
     bound = [row for row in good if row.evidence]
+    count = sum(row.refused for row in study.rows)
+    refused = f"; {count:,} more refused" * bool(count)
     return template.render(
         title=study.description.title,
         style=Markup(style),
@@ -71,13 +73,15 @@ def page(
                 f"{sum(row.proved for row in bound):,}",
                 f"of {len(bound):,} answers" + " with an optimum or bound" * (len(bound) < len(good)),
             ),
-            ("failed", f"{len(study.rows) - len(good):,}", "counted, in no mean"),
+            ("failed", f"{sum(row.at_fault for row in study.rows):,}", f"counted, in no mean{refused}"),
             ("cases", f"{len(study.cases):,}", f"seeds {', '.join(map(str, study.description.seeds))}"),
         ],
         leads=[_lead(study, role) for role in study.description.parts],
         environment=environment,
         shapes=SHAPES,
         failures=tables.failure_table(study),
+        refusals=tables.refusal_table(study),
+        refused=words.REFUSED,
     )
 
 
@@ -85,7 +89,7 @@ def _lead(study: Study, role: str) -> str:
     """Say which methods come closest, in the group with most rows, the last of equal ones."""
     rows = groups(study, role)
     group = max(reversed(rows), key=lambda one: len(rows[one]))
-    own = [one for one in summaries(study, role) if tuple(one.group.values()) == group and one.rows > one.failures]
+    own = [one for one in summaries(study, role) if tuple(one.group.values()) == group and one.answered]
     ranked = sorted(own, key=lambda one: one.gap.mean)
     if role == routers.ROUTER:
         ranked = routers.alike(study, ranked)

@@ -11,7 +11,18 @@ from equipoise.study.rows import StudyRow
 from equipoise.study.run import Study
 from equipoise.study.statistics import Interval
 from equipoise.study.steptime import StepTime
-from equipoise.study.summary import Quantity, Summary, comparisons, failures, groups, quantities, summaries, value_of
+from equipoise.study.summary import (
+    Failures,
+    Quantity,
+    Summary,
+    comparisons,
+    failures,
+    groups,
+    quantities,
+    refusals,
+    summaries,
+    value_of,
+)
 from equipoise.tables import Table
 
 
@@ -47,20 +58,20 @@ def summary_table(study: Study, role: str) -> Table:
     head += [title for one in found for title in [one.title, *([f"{one.title}: floor"] if one in beside else [])]]
     head += [f"worst {one.title}" for one in found if not one.estimated]
     head += [] if beside else ["at the bound"]
-    head += ["failed", *(rows[0].evidence if rows else ()), "worst instance"]
-    return Table(head, [_summary(one, keys, found) for one in rows])
+    refusing = any(one.refused for one in rows)
+    head += ["failed", *["refused"] * refusing, *(rows[0].evidence if rows else ()), "worst instance"]
+    return Table(head, [_summary(one, keys, found, refusing) for one in rows])
 
 
-def _summary(one: Summary, keys: list[tuple[int, str]], found: list[Quantity]) -> list[str]:
-    answered = one.rows - one.failures
+def _summary(one: Summary, keys: list[tuple[int, str]], found: list[Quantity], refusing: bool) -> list[str]:
     cells = [one.balancer, *(str(one.group[key]) for _, key in keys)]
     for quantity in found:
         condensed = one.quantities[quantity.name]
         values = [condensed.mean, *([condensed.floor] if quantity.floor else [])]
         cells += [shown(value, quantity.unit) for value in values]
     cells += [shown(one.quantities[each.name].worst, each.unit) for each in found if not each.estimated]
-    cells += [] if any(each.floor for each in found) else [f"{one.zeros}/{answered}"]
-    cells += [f"{one.failures}/{one.rows}"]
+    cells += [] if any(each.floor for each in found) else [f"{one.zeros}/{one.answered}"]
+    cells += [f"{one.failures}/{one.rows}", *[f"{one.refused}/{one.rows}"] * refusing]
     cells += [", ".join(f"{count} {word}" for word, count in words.items()) or "-" for words in one.evidence.values()]
     return [*cells, one.worst_instance if one.gap.worst > 0 else "-"]
 
@@ -81,12 +92,21 @@ def comparison_table(study: Study, role: str) -> Table:
 
 def failure_table(study: Study) -> Table:
     """Return what failed, in which way and how often; no rows if nothing did."""
-    head = ["role", "method", "failure", "rows", "first on", "in words"]
+    return Table(*_listed("failure", failures(study)))
+
+
+def refusal_table(study: Study) -> Table:
+    """Return what methods refuse, as they say themselves or the description says; no rows if nothing was."""
+    return Table(*_listed("how", refusals(study)))
+
+
+def _listed(title: str, found: list[Failures]) -> tuple[list[str], list[list[str]]]:
+    head = ["role", "method", title, "rows", "first on", "in words"]
     rows = [
         [one.role, one.balancer, one.kind, f"{one.count}/{one.rows}", one.instance, " ".join(one.error.split())]
-        for one in failures(study)
+        for one in found
     ]
-    return Table(head, rows)
+    return head, rows
 
 
 def cells_of(study: Study, role: str) -> str:

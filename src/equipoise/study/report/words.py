@@ -54,3 +54,6 @@ def means(study: Study, role: str) -> str:
 
 def _begun(title: str) -> str:
     return title[:1].upper() + title[1:]
+
+
+REFUSED = "What a method does not take, as it says itself or the description says: neither failed nor in any mean."
