@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from command_line import run
 from equipoise import Certificate, InvalidFile
 from equipoise.audits.baseline import Baseline
+from equipoise.certificates.check.placement import Sizes, check_placement
 from equipoise.checks.engine import findings
 from equipoise.deployment import maps
 from equipoise.files import json_of, read_arrays
@@ -128,3 +130,20 @@ def test_hostile_cells_neither_steer_a_terminal_nor_end_a_row_nor_become_markup(
     assert "\x1b" not in table.text(80)
     row = table.markdown().splitlines()[2]
     assert row == r"| a\x1b[2Jb\nc\|d&lt;script> | 1 |"
+
+
+def golden(kind: str) -> dict:
+    lines = (Path(__file__).parent / "golden_certificates.jsonl").read_bytes().splitlines()
+    return next(document for document in map(json.loads, lines) if document["kind"] == kind and document["problem"])
+
+
+def test_a_flow_that_is_given_twice_is_refused(tmp_path):
+    document = golden("traffic")
+    document["flows"].append(document["flows"][0])
+    (tmp_path / "c.json").write_text(json.dumps(document))
+    assert "twice" in refused("certificate", tmp_path / "c.json")
+
+
+def test_a_placement_of_more_groups_than_experts_on_one_node_gets_a_verdict():
+    loads, sizes = [1, 1], Sizes(2, 2, "even", 5, 1, True)
+    assert check_placement(loads, sizes, [0, 1], None, 1, Fraction(1), "mean").valid

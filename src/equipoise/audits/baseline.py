@@ -118,7 +118,7 @@ class Baseline:
         except OSError as error:
             raise InvalidFile(f"baseline {path} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            if isinstance(error, InvalidFile):
+            if isinstance(error, InvalidFile) and str(path) in str(error):
                 raise
             raise InvalidFile(f"{path} is not a baseline: {type(error).__name__}: {error}; {_AGAIN}") from error
 

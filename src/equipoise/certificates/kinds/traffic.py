@@ -35,6 +35,8 @@ class Flows(Form):
         experts, devices = document.shape
         if not (0 < experts <= 2**16 and 0 < devices <= 2**12 and experts * devices**2 <= 2**28):
             raise InvalidFile(f"shape is {str(document.shape)[:80]}; allowed: experts and devices of a real machine")
+        if len({(source, expert, device) for source, expert, device, _ in document.flows}) < len(document.flows):
+            raise InvalidFile("flows gives a place twice; allowed: once")
         flows = np.zeros((devices, experts, devices), np.int64)
         for source, expert, device, tokens in document.flows:
             if not (0 <= source < devices and 0 <= expert < experts and 0 <= device < devices):
