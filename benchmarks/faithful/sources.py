@@ -33,8 +33,8 @@ SOURCES = {
 
 
 RECONSTRUCTED = {
-    "planner `threshold-exports`": "written from the CUDA source of Dots-Infra/UltraEP (94cab09, csrc/kernels/placement.cu), "
-    "which has no other form and was not run",
+    "planner `threshold-exports`": "written from the CUDA source of Dots-Infra/UltraEP (94cab09, "
+    "csrc/kernels/placement.cu), which has no other form and was not run",
     "scheduler `lplb-released`": "no copy of LPLB was at hand, and its solver is a CUDA kernel. It does not reproduce "
     "the one value that is known: on LPLB's cube with 2 experts a device and loads of zero but 100 on expert 2 and 400 "
     "on expert 9 the released kernel's peak is 202, ours 200",
