@@ -170,7 +170,8 @@ def _least_step(scores: npt.NDArray[Any], wide: type[np.floating[Any]]) -> np.fl
     least = scores.min()
     if not least > 0:
         return None
-    end = np.ldexp(1.0, int(np.frexp(float(least))[1]))
+    exponent = int(np.frexp(float(least))[1])
+    end = np.inf if exponent > 1023 else 2.0**exponent
 
     def attained(block: slice) -> bool:
         few = scores[block][scores[block] < end].astype(wide)
