@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from equipoise.grid import PRICE_BITS, Grid, coarsen, grid_of, to_grid
+from equipoise.grid import PRICE_BITS, Grid, _exact_exponent, coarsen, grid_of, to_grid
 from strategies_assignment import ALL, score_matrices
 
 
@@ -114,3 +114,18 @@ def test_coarsening_drops_no_bit_that_fits(values, largest):
 def test_integers_are_rounded_to_the_nearest_multiple(number, bits):
     rounded = int(to_grid(np.array([[number]]), -bits)[0, 0])
     assert abs(rounded * 2**bits - number) * 2 <= 2**bits
+
+
+@given(st.integers(0, 2**32), st.sampled_from([np.float16, np.float32, np.float64]), st.booleans())
+def test_exponent_is_the_smallest_at_which_every_score_is_whole_by_fractions(seed, dtype, few_bits):
+    random = np.random.default_rng(seed)
+    least = {np.float16: -26, np.float32: -155, np.float64: -1080}[dtype]
+    numbers = random.integers(1, 9, (3, 4)).astype(float) if few_bits else random.random((3, 4))
+    scores = np.ldexp(numbers, int(random.integers(least, 5))).astype(dtype) * random.choice([-1, 1, 1, 1])
+    exact = [Fraction(float(score)) for score in scores.ravel() if score]
+    assert _exact_exponent(scores) == max((_power(f.denominator) - _power(f.numerator) for f in exact), default=0)
+
+
+def _power(number: int) -> int:
+    """Of two in a number."""
+    return (abs(number) & -abs(number)).bit_length() - 1

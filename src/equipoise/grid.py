@@ -144,8 +144,8 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
         return 0
     wide = np.float64 if scores.dtype.itemsize == 8 else np.float32
     word, one = (np.uint64, np.uint64(1)) if wide is np.float64 else (np.uint32, np.uint32(1))
-    if (bound := _least_step(scores, wide)) is not None:
-        return 1 - int(np.frexp(bound)[1])
+    if (finest := _exponent_at_least(scores, wide)) is not None:
+        return finest
     below_exponent = word(2 ** np.finfo(wide).nmant - 1)
 
     def least_bit(block: slice) -> float:
@@ -161,23 +161,26 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
     return 0 if last_bit == np.inf else 1 - int(np.frexp(last_bit)[1])
 
 
-def _least_step(scores: npt.NDArray[Any], wide: type[np.floating[Any]]) -> np.floating[Any] | None:
-    """Spacing of floats at the least positive score, where no score is negative and that spacing is needed.
+def _exponent_at_least(scores: npt.NDArray[Any], wide: type[np.floating[Any]]) -> int | None:
+    """Exponent that the spacing of floats at the least score asks for, where no score is <= 0 and that is needed.
 
-    No score has a last bit below it, and one in the same binade with an odd mantissa has just that: most matrices are
-    settled by a look at their few least scores.
+    No score has a last bit below that spacing, and one in the same binade with an odd mantissa has just that: most
+    matrices are settled by a look at their few least scores.
     """
-    least = scores.min()
+    least, float_type = float(scores.min()), np.finfo(wide)
     if not least > 0:
         return None
-    exponent = int(np.frexp(float(least))[1])
+    exponent = int(np.frexp(least)[1])
     end = np.inf if exponent > 1023 else 2.0**exponent
 
     def attained(block: slice) -> bool:
         few = scores[block][scores[block] < end].astype(wide)
-        return bool((few.view(np.uint64 if wide is np.float64 else np.uint32) & np.uint8(1)).any())
+        bits: npt.NDArray[Any] = few.view(np.uint64 if wide is np.float64 else np.uint32)
+        return bool((bits % 2).any())
 
-    return np.spacing(wide(least)) if any(by_blocks(attained, *scores.shape)) else None
+    if not any(by_blocks(attained, *scores.shape)):
+        return None
+    return int(float_type.nmant - max(exponent - 1, int(float_type.minexp)))
 
 
 def _chunks(*arrays: npt.NDArray[Any]) -> Any:
