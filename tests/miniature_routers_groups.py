@@ -174,3 +174,25 @@ class CountsWithoutGroups:  # Megatron-LM issue 2767
     def __call__(self, scores, top_k, num_groups=1, topk_groups=1):
         self.load = np.bincount(top(scores, top_k).ravel(), minlength=scores.shape[1])
         return limited(scores, top_k, num_groups, topk_groups)
+
+
+@faulty("router_keeps_padding_out_of_its_groups")
+def minds_padding_without_groups_alone(scores, top_k, num_groups=1, topk_groups=1, mask=None):
+    chosen = limited(scores, top_k, num_groups, topk_groups)
+    if mask is not None and num_groups == 1:
+        chosen[~mask] = -1
+    return chosen
+
+
+@faulty("router_keeps_padding_out_of_its_groups")
+def ranks_groups_by_the_batch_with_its_padding(scores, top_k, num_groups=1, topk_groups=1, mask=None):
+    """What a group scores on average in the batch is taken off."""
+
+    def rule(grouped, top_k, topk_groups):
+        ranks = by_two_largest(grouped, top_k, topk_groups)
+        return ranks - (ranks.mean(axis=0) if mask is not None else 0)
+
+    chosen = limited(scores, top_k, num_groups, topk_groups, rule)
+    if mask is not None:
+        chosen[~mask] = -1
+    return chosen

@@ -120,3 +120,11 @@ def balances_within_groups(scores, top_k, num_groups=1, topk_groups=1):
         worth = np.sort(scores - prices, axis=1)[:, ::-1][:, min(top_k, experts - 1), None]
         prices = np.maximum(0, np.sort(scores - worth, axis=0)[::-1][place]) if place < tokens - 1 else prices
     return limited(scores - prices, top_k, num_groups, topk_groups)
+
+
+@correct
+def within_groups_without_padding(scores, top_k, num_groups=1, topk_groups=1, mask=None):
+    chosen = limited(scores, top_k, num_groups, topk_groups)
+    if mask is not None:
+        chosen[~mask] = -1
+    return chosen

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from equipoise.balancers.balancer import Balancer
 from equipoise.checks.engine.registry import SIZES, Failure, check, family
 from equipoise.checks.engine.settings import Settings
-from equipoise.checks.router.answers import K_EXPERTS
+from equipoise.checks.router.answers import K_EXPERTS, padding
 from equipoise.checks.router.families import from_a_gate, shown
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.reference.routing.group_limited import group_limited
@@ -96,12 +96,12 @@ def _groups(balancer: Balancer, case: RouterCase) -> Groups | None:
     return (int(own[0]), int(own[1])) if case.scores.shape[1] % int(own[0]) == 0 else None
 
 
-def _routed(balancer: Balancer, case: RouterCase, groups: Groups | None = None) -> Routed:
+def _routed(balancer: Balancer, case: RouterCase, groups: Groups | None = None, **more: Any) -> Routed:
     """Return how a fresh router routes the batch, with these groups if it takes any; None: as it does by itself."""
     named = {} if groups is None else dict(zip(("num_groups", "topk_groups"), groups, strict=True))
     balancer.fresh()
     routed: Routed = balancer.ask(
-        case.scores, case.top_k, **(named if "takes topk_groups" in balancer.capabilities else {})
+        case.scores, case.top_k, **(named if "takes topk_groups" in balancer.capabilities else {}), **more
     )
     return routed
 
@@ -291,6 +291,28 @@ def router_weighs_within_its_groups(balancer: Balancer, case: RouterCase, settin
                 f"token {token} has scores {scores.tolist()} but weights {weights.round(6).tolist()} for experts "
                 f"{order.tolist()}, with {groups[1]} of {groups[0]} groups"
             )
+
+
+@check("router", grouped, needs=("takes mask", LIMITED), unless=("random",))
+def router_keeps_padding_out_of_its_groups(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
+    """With groups too padding is sent nowhere, and what stands in it changes nothing for real tokens."""
+    groups = _groups(balancer, case)
+    if groups is None or case.top_k > _room(case, groups):
+        return
+    real, answers = padding(len(case.scores)), []
+    ramp = np.arange(case.scores.shape[1], dtype=case.scores.dtype) / case.scores.shape[1]
+    for filler in (ramp, ramp[::-1]):
+        scores = np.where(real[:, None], case.scores, filler)
+        routed = _routed(balancer, replace(case, batches=(scores,)), groups, mask=real)
+        sent = routed.mask.sum(axis=1) * ~real
+        if sent.any():
+            token = int(np.argmax(sent))
+            words = f"padding token {token} is sent to {int(sent[token])} experts"
+            raise Failure(f"{words} with {groups[1]} of {groups[0]} groups")
+        answers.append(routed.mask[real])
+    if not np.array_equal(*answers):
+        said = f"other padding sends the real tokens to {shown(answers[1])}, not {shown(answers[0])}"
+        raise Failure(f"{said}, with {groups[1]} of {groups[0]} groups")
 
 
 @check("router", grouped, needs=("has load", LIMITED))
