@@ -1,15 +1,17 @@
-"""Mutation test of the router checks: change their code in small ways, one at a time; the miniatures must notice.
+"""Mutation test of the checks: change their code in small ways, one at a time; the miniatures must notice.
 
-    python benchmarks/mutate_checks.py [--share 0.1] [--seed 0] [--seconds 600]
+    python benchmarks/mutate_checks.py ROLE [--share 0.1] [--seed 0] [--seconds 600]
 
-A mutant is killed if a check of its module misses the miniature made for it, flags a sound router, or breaks: the two
+A mutant is killed if a check of its module misses a miniature made for it, flags a sound balancer, or breaks: the two
 properties of tests/test_checks.py. Families of cases are left alone: they are what is looked at, not the judgement.
-Prints every survivor with its line, and the counts.
+Sound are the first three balancers that are there for the module's checks. Prints every survivor with its line, and the
+counts; with ``--seconds`` the mutants are tried in random order until the time is up.
 """
 
 import argparse
 import ast
 import copy
+import importlib
 import random
 import sys
 import time
@@ -22,14 +24,14 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 from kill_matrix import once  # noqa: E402
 
 from equipoise.balancers.isolated import Isolated  # noqa: E402
-from equipoise.checks import router  # noqa: E402
 from equipoise.checks.engine.registry import CHECKS, Check  # noqa: E402
 from equipoise.checks.engine.settings import Settings  # noqa: E402
 from equipoise.checks.engine.trial import run_check  # noqa: E402
-from miniatures import correct_targets, faulty_targets  # noqa: E402
+from equipoise.roles import all_roles  # noqa: E402
+from miniatures import correct_targets, faulty_targets, has_parts  # noqa: E402
 
-MODULES = ("answers", "quality", "invariance", "state")
-SOUND = correct_targets("router")
+FEW = 3
+"""Sound balancers that a mutant meets."""
 SWAPS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.And: ast.Or, ast.Or: ast.And,
@@ -85,15 +87,24 @@ def checks_of(name: str, tree: ast.Module) -> list[Check]:
     return found
 
 
-def killed(checks: list[Check], subjects: dict[str, Isolated], faulty: dict[str, str]) -> bool:
-    """Whether a miniature gets away, a sound router is flagged, or a check breaks."""
+def sound_for(role: str, module: str) -> list[str]:
+    """Sound balancers that are there for the checks of a module."""
+
+    def meant(target: str) -> bool:
+        return not has_parts(target) or module in importlib.import_module(target.partition(":")[0]).PARTS
+
+    return sorted(filter(meant, correct_targets(role)), key=has_parts, reverse=True)[:FEW]
+
+
+def killed(checks: list[Check], subjects: dict[str, Isolated], faulty: dict[str, str], sound: list[str]) -> bool:
+    """Whether a miniature gets away, a sound balancer is flagged, or a check breaks."""
     by_name = {entry.name: entry for entry in checks}
     try:
         for name, made_for in faulty.items():
             settings = Settings(max_gap=1.0, examples=60)
             if run_check(subjects[name], once(by_name[made_for]), settings).finding is None:
                 return True
-        for name in SOUND:
+        for name in sound:
             capabilities = subjects[name].probe()
             for entry in checks:
                 if entry.skipped(capabilities) is None:
@@ -107,28 +118,33 @@ def killed(checks: list[Check], subjects: dict[str, Isolated], faulty: dict[str,
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=list(all_roles()))
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     options = parser.parse_args()
-    deadline, chosen = time.monotonic() + options.seconds, random.Random(options.seed)
-    every = [(name, *mutant) for name in MODULES for mutant in mutants(Path(router.__file__).parent / f"{name}.py")]
-    sample = sorted(chosen.sample(range(len(every)), round(len(every) * options.share)))
+    role, deadline, chosen = options.role, time.monotonic() + options.seconds, random.Random(options.seed)
+    faulty_of = faulty_targets(role)
+    folder = Path(importlib.import_module(f"equipoise.checks.{role}").__file__ or "").parent
+    modules = sorted(path for path in folder.glob("[!_]*.py") if path.stem != "families")
+    every = [(path.stem, *mutant) for path in modules for mutant in mutants(path)]
+    sample = chosen.sample(range(len(every)), round(len(every) * options.share))
     tried = survived = 0
     subjects: dict[str, Isolated] = {}
     for index in sample:
-        module, words, tree = every[index]
-        checks = checks_of(f"equipoise.checks.router.{module}", tree)
-        names = {entry.name for entry in checks}
-        faulty = {name: check for name, check in faulty_targets("router").items() if check in names}
-        for name in [*faulty, *SOUND]:
-            subjects[name] = subjects.get(name) or Isolated(name, "router", call_seconds=0.5)
         if time.monotonic() > deadline:
             break
+        module, words, tree = every[index]
+        checks = checks_of(f"equipoise.checks.{role}.{module}", tree)
+        names = {entry.name for entry in checks}
+        faulty = {name: check for name, check in faulty_of.items() if check in names}
+        sound = sound_for(role, module)
+        for name in [*faulty, *sound]:
+            subjects[name] = subjects.get(name) or Isolated(name, role, call_seconds=0.5)
         tried += 1
-        if not killed(checks, subjects, faulty):
+        if not killed(checks, subjects, faulty, sound):
             survived += 1
             print("survived:", words, flush=True)
     for subject in subjects.values():
         subject.close()
-    print(f"{tried} of {len(every)} mutants tried, {tried - survived} killed, {survived} survived")
+    print(f"{role}: {tried} of {len(every)} mutants tried, {tried - survived} killed, {survived} survived")
