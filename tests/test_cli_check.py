@@ -156,9 +156,9 @@ def test_a_time_limit_makes_checks_give_up(folder):
 
 
 def test_a_gap_above_the_allowed_one_is_a_finding(folder):
-    within = run(folder, "check", "bip", *QUICK, "--max-gap", "300%", "--format", "json")
+    within = run(folder, "check", "quantile", *QUICK, "--max-gap", "300%", "--format", "json")
     assert within.returncode == 0, within.stdout
-    beyond = run(folder, "check", "bip", *QUICK, "--max-gap", "0%", "--format", "json")
+    beyond = run(folder, "check", "quantile", *QUICK, "--max-gap", "0%", "--format", "json")
     failed = [entry["check"] for entry in json.loads(beyond.stdout)["checks"] if entry["outcome"] == "FAILED"]
     assert failed == ["router_is_near_the_optimum"]
 
