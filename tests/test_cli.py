@@ -261,3 +261,11 @@ def test_ctrl_c_ends_with_code_130_at_once_and_leaves_nothing_behind(folder, arg
 def has_children(pid):
     """Whether a process has started another: the solver's, in which it runs."""
     return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
+def test_the_demo_shows_a_counter_example_of_one_token_more_than_a_tile_and_leaves_nothing_behind(tmp_path):
+    shown = run(tmp_path, "demo")
+    assert shown.returncode == 0, shown.stderr
+    assert "smallest sizes that fail: T = 9" in " ".join(shown.stdout.split())
+    assert "checks ran, 0 found something" in shown.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ FINE, FINDING, WRONG_USAGE, ORACLE_TROUBLE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 COMMANDS = {
+    "demo": ("demo", "demo", "Show a faulty router, the input that breaks it, and the mended one."),
     "audit": ("audit", "audit", "Say how far balancers are from the exact optimum on a trace."),
     "check": ("check", "check", "Find the smallest input that breaks a balancer."),
     "replay": ("check", "replay", "Run one saved counter-example again."),

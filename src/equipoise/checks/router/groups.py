@@ -310,7 +310,7 @@ def router_keeps_padding_out_of_its_groups(balancer: Balancer, case: RouterCase,
             words = f"padding token {token} is sent to {int(sent[token])} experts"
             raise Failure(f"{words} with {groups[1]} of {groups[0]} groups")
         answers.append(routed.mask[real])
-    if not np.array_equal(*answers):
+    if not np.array_equal(answers[0], answers[1]):
         said = f"other padding sends the real tokens to {shown(answers[1])}, not {shown(answers[0])}"
         raise Failure(f"{said}, with {groups[1]} of {groups[0]} groups")
 
