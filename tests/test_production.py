@@ -16,6 +16,7 @@ from equipoise.checks.engine.run import run_checks
 from equipoise.checks.engine.settings import Settings
 from equipoise.checks.engine.trial import run_check
 from equipoise.errors import InvalidFile, TargetError
+from equipoise.roles.router import RouterCase
 
 ROLES = ("router", "scheduler", "placer", "predictor")
 CHECKS = {entry.name: entry for role in ROLES for entry in select(role)}
@@ -155,3 +156,15 @@ def test_a_call_that_takes_too_long_at_such_sizes_is_no_finding_but_gives_up_onc
 
 def test_every_role_has_a_production_family_that_a_search_can_draw_small():
     assert {entry.role for entry in CHECKS.values() if isinstance(entry.cases, Production)} == set(ROLES)
+
+
+def test_a_favourite_that_fewer_assignments_than_experts_leave_idle_is_no_finding():
+    """BIP clamps its prices at zero, and an expert that nobody can serve is idle in one order and not in the other."""
+    [entry] = [one for one in select("router") if one.name == "router_serves_every_token_and_expert_at_production_size"]
+    scores = np.random.default_rng(1).random((12, 13)).astype(np.float32)
+    scores[:6, 12] = 0.99 + 0.0001 * np.arange(6)
+    with Target.of("bip").hold(in_process=True) as balancer:
+        assert balancer.ask(scores, 1).load[12] == 0
+        balancer.fresh()
+        assert balancer.ask(np.ascontiguousarray(scores[:, ::-1]), 1).load[0] > 0
+        entry.function(balancer, RouterCase((scores,), 1), Settings())

@@ -286,7 +286,8 @@ def router_serves_every_token_and_expert_at_production_size(
     """
     routed = _routed(balancer, case.scores, case.top_k)
     favoured = np.bincount(case.scores.argmax(axis=1), minlength=case.scores.shape[1])
-    if (idle := (routed.load == 0) & (favoured >= max(FAVOURED, len(case.scores) / 4))).any():
+    room = case.scores.shape[1] <= len(case.scores) * case.top_k  # fewer assignments than experts leave some idle
+    if room and (idle := (routed.load == 0) & (favoured >= max(FAVOURED, len(case.scores) / 4))).any():
         expert = int(np.argmax(idle))
         if turned := int(_routed(balancer, case.scores[:, ::-1], case.top_k).load[::-1][expert]):
             words = (
