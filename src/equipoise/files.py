@@ -114,9 +114,9 @@ def text_of(path: str | PathLike[str], limit: int = LARGEST_JSON) -> str:
 
 
 def strict_json(text: bytes | str) -> Any:
-    """Parse JSON; raise :class:`InvalidFile` at a name given twice, -0, more than 400 digits, or too much depth."""
+    """Parse JSON; raise :class:`InvalidFile` at a name given twice, NaN, -0, 401 digits, or too much depth."""
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_int=_whole)
+        return json.loads(text, object_pairs_hook=_once, parse_int=_whole, parse_constant=_refused)
     except RecursionError as error:
         raise InvalidFile("the JSON is nested too deeply") from error
 
@@ -136,6 +136,10 @@ def _whole(digits: str) -> int:
             f"the JSON holds the number {digits[:20]}; allowed: at most {LARGEST_DIGITS} digits, and no -0"
         )
     return int(digits)
+
+
+def _refused(constant: str) -> None:
+    raise InvalidFile(f"the JSON holds {constant}, which JSON does not know")
 
 
 def json_of(path: str | PathLike[str], limit: int = LARGEST_JSON) -> Any:

@@ -6,13 +6,14 @@ import contextlib
 import os
 import queue
 import secrets
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from equipoise.balancers.balancer import CALL_SECONDS, Balancer, Reply
 from equipoise.balancers.wire import encoded, receive
@@ -239,9 +240,11 @@ class Isolated(Balancer):
     def _send(self, request: dict[str, Any]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        # A worker that reads nothing would block us here; it is ended when its answer is late.
-        content = encoded(request)
-        threading.Thread(target=_write, args=(self._process.stdin, content), daemon=True).start()
+        stream, content = self._process.stdin, encoded(request)
+        if _takes_at_once(stream, content):
+            _write(stream, content)
+        else:  # a worker that reads nothing would block us here; it is ended when its answer is late
+            threading.Thread(target=_write, args=(stream, content), daemon=True).start()
 
     def _wait(self, seconds: float, what: str, too_late: str = "") -> Any:
         process = self._process
@@ -299,7 +302,16 @@ def _environment(entry: Path) -> list[bytes]:
         return []
 
 
-def _write(stream: BinaryIO, content: bytes) -> None:
+def _takes_at_once(stream: IO[bytes], content: bytes) -> bool:
+    """Whether a pipe has room for all of ``content``, where the platform can tell."""
+    if len(content) > getattr(select, "PIPE_BUF", 0) or not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(stream, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+def _write(stream: IO[bytes], content: bytes) -> None:
     with contextlib.suppress(OSError, ValueError):  # a dead worker is reported when its answer is missing
         stream.write(content)
         stream.flush()

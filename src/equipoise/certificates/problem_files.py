@@ -7,7 +7,6 @@ has a default for may be left out. Scores are numbers as they are, not on a grid
 from __future__ import annotations
 
 import inspect
-import json
 from functools import cache
 from os import PathLike
 from typing import Any, Literal
@@ -19,7 +18,7 @@ from equipoise.certificates import codec
 from equipoise.certificates.certificate import KINDS, Certificate, certificate_type
 from equipoise.certificates.kinds.assignment import AssignmentStatement
 from equipoise.errors import InvalidFile, InvalidProblem
-from equipoise.files import LARGEST_JSON, reading, regular
+from equipoise.files import LARGEST_JSON, reading, regular, strict_json
 from equipoise.problems import AssignmentProblem, Problem
 
 SCHEMA = "equipoise-problem/2"
@@ -69,27 +68,15 @@ def _document(path: str | PathLike[str]) -> dict[str, Any] | None:
     if len(content) > LARGEST_JSON:
         return None
     try:
-        found = json.loads(content, object_pairs_hook=_once, parse_constant=_refused)
+        found = strict_json(content)
     except InvalidFile as error:
         if b"equipoise-problem/" not in content:
             return None
         raise InvalidFile(f"{path} is no problem file: {error}") from error
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     named = str(found.get("schema", "")) if isinstance(found, dict) else ""
     return found if named.startswith("equipoise-problem/") else None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1)
-        raise InvalidFile(f"it gives the field {twice[:40]!r} twice")
-    return found
-
-
-def _refused(constant: str) -> None:
-    raise InvalidFile(f"it holds {constant}, which JSON does not know")
 
 
 @cache

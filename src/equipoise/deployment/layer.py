@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,15 +13,15 @@ import numpy.typing as npt
 from equipoise.audits.cluster import Cluster, Integers, certified_schedule, word_of
 from equipoise.audits.measures import balancedness
 from equipoise.audits.replanning import experts_moved
-from equipoise.problems import AssignmentProblem, PlacementProblem
+from equipoise.problems import PlacementProblem
 from equipoise.solution import Solution
 from equipoise.solvers.claim import Claim
 from equipoise.solvers.judge import judge
+from equipoise.solvers.migration.relabel import relabel
 from equipoise.solvers.placement.bounds import best_bound
 from equipoise.solvers.placement.certify import slots_of
 from equipoise.solvers.placement.greedy import greedy_counts
 from equipoise.solvers.placement.search import improved, near
-from equipoise.solvers.solve import solve
 
 
 @dataclass(frozen=True)
@@ -200,34 +199,13 @@ def filled(problem: PlacementProblem, counts: Integers) -> Integers:
 def relabelled(slots: Integers, current: Integers, cluster: Cluster) -> tuple[Integers, str]:
     """Number the devices of each node so that as few experts as can be have to be copied; peaks stay the same.
 
-    An assignment problem: devices of ``slots`` to devices of ``current``, by the number of experts in common. What
-    stays on a device stays in its slot.
+    What stays on a device stays in its slot.
     """
-    size, width = cluster.devices // cluster.nodes, cluster.slots // cluster.devices
-    placed = slots.reshape(cluster.nodes, size, width)
-    old = current.reshape(cluster.nodes, size, width)
-    chosen, words = np.empty_like(placed), set()
-    for node in range(cluster.nodes):
-        common = [[len((set(a) & set(b)) - {-1}) for b in old[node].tolist()] for a in placed[node].tolist()]
-        solution = solve(AssignmentProblem(common, top_k=1, capacity=1))
-        if solution.experts is None:
-            return slots, "claimed"
-        for device, number in enumerate(solution.experts[:, 0].tolist()):
-            chosen[node, number] = _in_place(placed[node, device].tolist(), old[node, number].tolist())
-        words.add(word_of(solution))
-    return chosen.reshape(-1), words.pop() if len(words) == 1 else "claimed"
-
-
-def _in_place(wanted: list[int], old: list[int]) -> list[int]:
-    """Order the experts of a device so that those it held are where they were."""
-    rest = Counter(wanted) - Counter(old)
-    kept = Counter(wanted) - rest
-    arrivals, slots = rest.elements(), []
-    for expert in old:
-        stays = kept[expert] > 0
-        kept[expert] -= stays
-        slots.append(expert if stays else next(arrivals))
-    return slots
+    size, nodes = cluster.devices // cluster.nodes, cluster.nodes
+    parts = zip(slots.reshape(nodes, -1), current.reshape(nodes, -1), strict=True)
+    found = [relabel(placed, old, size) for placed, old in parts]
+    words = {word_of(one.solutions[0]) for one in found}
+    return np.concatenate([one.physical_to_logical for one in found]), words.pop() if len(words) == 1 else "claimed"
 
 
 def peak_of(problem: PlacementProblem, slots: Integers) -> Fraction:

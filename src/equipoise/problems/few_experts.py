@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from equipoise.errors import InvalidProblem
-from equipoise.grid import Grid
 from equipoise.problems.assignment import AssignmentProblem
+from equipoise.problems.over_assignment import OverAssignment
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class FewExpertsProblem:
+class FewExpertsProblem(OverAssignment):
     r"""An assignment problem in which the whole batch uses at most B experts.
 
     .. math:: \max \sum_{t,e} s_{te} x_{te} \quad \text{s.t.} \quad x_{te} \le y_e, \quad \sum_e y_e \le B
@@ -59,26 +58,6 @@ class FewExpertsProblem:
             return True
         room = np.minimum(plain.capacity[experts], len(plain.tokens))
         return int(room.sum()) >= plain.demand and (len(experts) >= plain.top_k or not plain.demand)
-
-    @property
-    def grid(self) -> Grid:
-        """That of the assignment problem."""
-        return self.assignment.grid
-
-    @property
-    def real_values(self) -> npt.NDArray[np.int64]:
-        """Grid integers of the real tokens, ``[real tokens, E]``."""
-        return self.assignment.real_values
-
-    @property
-    def rounding(self) -> Fraction:
-        """Most that the score of an answer can lose to the grid."""
-        return self.assignment.demand * self.grid.error
-
-    @property
-    def size(self) -> int:
-        """Number of unknowns x[t, e]."""
-        return int(self.real_values.size)
 
     def __repr__(self) -> str:
         return f"FewExpertsProblem({self.assignment!r}, most_experts={self.most_experts})"

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from equipoise.errors import InvalidProblem
 from equipoise.grid import Grid, coarsen
 from equipoise.problems.assignment import AssignmentProblem
+from equipoise.problems.over_assignment import OverAssignment
 
 _LARGEST = 10**12 - 1
 _LARGEST_SUM = 2**60
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class GroupLimitedProblem:
+class GroupLimitedProblem(OverAssignment):
     r"""An assignment problem in which a token uses at most M of N groups of experts (DeepSeek-V3, arXiv 2412.19437).
 
     .. math:: \sum_g \max_{e \in g} x_{te} \le M \quad \text{for every token } t
@@ -77,16 +78,6 @@ class GroupLimitedProblem:
     def real_values(self) -> npt.NDArray[np.int64]:
         """Grid integers of the real tokens, ``[real tokens, E]``."""
         return self.grid.values[self.assignment.tokens]
-
-    @property
-    def rounding(self) -> Fraction:
-        """Most that the score of an answer can lose to the grid."""
-        return self.assignment.demand * self.grid.error
-
-    @property
-    def size(self) -> int:
-        """Number of unknowns x[t, e]."""
-        return int(self.real_values.size)
 
     def __repr__(self) -> str:
         return f"GroupLimitedProblem({self.assignment!r}, {self.topk_groups} of {self.num_groups} groups)"

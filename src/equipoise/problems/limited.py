@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy.typing as npt
 
 from equipoise.arrays import as_numpy, frozen
 from equipoise.errors import InvalidProblem
-from equipoise.grid import Grid
 from equipoise.problems.assignment import AssignmentProblem
 from equipoise.problems.laminar import Crossing, Tree, laminar_tree
+from equipoise.problems.over_assignment import OverAssignment
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -45,7 +44,7 @@ class Limit:
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class LimitedProblem:
+class LimitedProblem(OverAssignment):
     r"""An assignment problem with limits on the totals of laminar sets; still a network flow, hence exact.
 
     .. math:: \sum_{t \in A_l} \sum_{e \in G_l} x_{te} \le C_l \quad \text{for every limit } l
@@ -92,30 +91,10 @@ class LimitedProblem:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "tree", self._tree())
 
-    @property
-    def grid(self) -> Grid:
-        """That of the assignment problem."""
-        return self.assignment.grid
-
-    @property
-    def real_values(self) -> npt.NDArray[np.int64]:
-        """Grid integers of the real tokens, ``[real tokens, E]``."""
-        return self.assignment.real_values
-
     @cached_property
     def capacities(self) -> npt.NDArray[np.int64]:
         """``[E + L]``: the capacity of every set."""
         return np.concatenate([self.assignment.capacity, self.limit_capacity])
-
-    @property
-    def rounding(self) -> Fraction:
-        """Most that the score of an answer can lose to the grid."""
-        return self.assignment.demand * self.grid.error
-
-    @property
-    def size(self) -> int:
-        """Number of unknowns x[t, e]."""
-        return int(self.real_values.size)
 
     def __repr__(self) -> str:
         return f"LimitedProblem({self.assignment!r}, {len(self.limits)} limits)"

@@ -20,7 +20,7 @@ from equipoise.solvers.assignment.dual_descent.rows import Integers, tie_breaker
 from equipoise.torch.problem import TensorProblem, blocks, on_grid
 
 
-class TensorRows(NamedTuple):
+class DeviceRows(NamedTuple):
     """The real tokens' scores and how to refine them; the fields of ``dual_descent.rows.Rows``, on a device."""
 
     scores: torch.Tensor
@@ -52,7 +52,7 @@ class Block(NamedTuple):
 class TensorDescent(DualDescent):
     """Dual descent of a :class:`TensorProblem`."""
 
-    def read(self, problem: AssignmentProblem) -> TensorRows:
+    def read(self, problem: AssignmentProblem) -> DeviceRows:
         """Leave the scores on their device."""
         assert isinstance(problem, TensorProblem)
         exponent = problem.grid.exponent
@@ -61,7 +61,7 @@ class TensorDescent(DualDescent):
         shift, mask, factor = tie_breaker(largest, problem.num_experts, self.tuning)
         if problem.mask is not None:
             scores = scores[torch.tensor(problem.tokens).to(device)]
-        return TensorRows(scores, exponent, shift, mask, torch.tensor(factor).to(device))
+        return DeviceRows(scores, exponent, shift, mask, torch.tensor(factor).to(device))
 
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
         """Top-K sets of ``tokens`` under the prices, and the core within ``windows``, as ``passes.gather`` does."""

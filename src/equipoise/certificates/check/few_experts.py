@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.certificates.check.assignment import check_assignment
-from equipoise.certificates.check.verdict import Verdict
+from equipoise.certificates.check.verdict import Verdict, of_bounds
 
 Integers = npt.NDArray[np.int64]
 
@@ -62,10 +62,7 @@ def check_few_experts(
     used = len(np.unique(experts[experts >= 0]))
     if used > most:
         return Verdict(False, f"the batch uses {used} experts, more than {most}", None, upper)
-    if plain.lower + 2 * slip != upper:
-        gap = f"{(upper - plain.lower - 2 * slip) / unit} grid steps of 2^{-exponent}"
-        return Verdict(False, f"the prices leave a gap of {gap} above the assignment's score", plain.lower, upper)
-    return Verdict(True, "the assignment is feasible and its score equals the dual bound", plain.lower, upper)
+    return of_bounds(plain.lower, upper, slip, exponent)
 
 
 def dual_bound(scores: Integers, top_k: int, capacity: Integers, most: int, prices: Integers) -> int:

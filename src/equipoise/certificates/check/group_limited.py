@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise.certificates.check.assignment import check_assignment
-from equipoise.certificates.check.verdict import Verdict
+from equipoise.certificates.check.verdict import Verdict, of_bounds
 
 Integers = npt.NDArray[np.int64]
 
@@ -67,10 +67,7 @@ def check_group_limited(
     over = used.sum(axis=1) > most
     if over.any():
         return Verdict(False, f"token {int(np.argmax(over))} uses more than {most} groups", None, upper)
-    if plain.lower + 2 * slip != upper:
-        gap = f"{(upper - plain.lower - 2 * slip) / unit} grid steps of 2^{-exponent}"
-        return Verdict(False, f"the prices leave a gap of {gap} above the assignment's score", plain.lower, upper)
-    return Verdict(True, "the assignment is feasible and its score equals the dual bound", plain.lower, upper)
+    return of_bounds(plain.lower, upper, slip, exponent)
 
 
 def _best(reduced: Integers, top_k: int, groups: int, most: int, drop: bool) -> Integers:

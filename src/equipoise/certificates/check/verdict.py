@@ -28,3 +28,12 @@ class Verdict:
 
     def __bool__(self) -> bool:
         return self.valid
+
+
+def of_bounds(lower: Fraction, upper: Fraction, slip: Fraction, exponent: int) -> Verdict:
+    """Judge a feasible answer that scores at least ``lower`` by a dual bound; grid rounding moves each by ``slip``."""
+    steps = (upper - lower - 2 * slip) * Fraction(2) ** exponent
+    if steps:
+        gap = f"{steps} grid steps of 2^{-exponent}"
+        return Verdict(False, f"the prices leave a gap of {gap} above the assignment's score", lower, upper)
+    return Verdict(True, "the assignment is feasible and its score equals the dual bound", lower, upper)
