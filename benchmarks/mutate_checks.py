@@ -2,10 +2,11 @@
 
     python benchmarks/mutate_checks.py ROLE [--share 0.1] [--seed 0] [--seconds 600]
 
-A mutant is killed if a check of its module misses a miniature made for it, flags a sound balancer, or breaks: the two
-properties of tests/test_checks.py. Families of cases are left alone: they are what is looked at, not the judgement.
-Sound are the first three balancers that are there for the module's checks. Prints every survivor with its line, and the
-counts; with ``--seconds`` the mutants are tried in random order until the time is up.
+A mutant is killed if a check of its module judges an edge wrongly (tests/test_check_edges.py), misses a miniature made
+for it, flags a sound balancer, or breaks (tests/test_checks.py). What is no judgement is left alone: families and what
+makes cases, what guides the search, and the words of a failure. Sound are the first three balancers that are there for
+the module's checks. Prints every survivor with its line, and the counts; with ``--seconds`` the mutants are tried in
+random order until the time is up.
 """
 
 import argparse
@@ -23,6 +24,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 from kill_matrix import once  # noqa: E402
 
+from edges import edges_of, missed  # noqa: E402
 from equipoise.balancers.isolated import Isolated  # noqa: E402
 from equipoise.checks.engine.registry import CHECKS, Check  # noqa: E402
 from equipoise.checks.engine.settings import Settings  # noqa: E402
@@ -55,13 +57,26 @@ def changes(node):
         yield "call dropped", lambda n: setattr(n, "value", ast.Constant(None))
 
 
+def _makes_cases(function):
+    return any(word in ast.unparse(one) for one in function.decorator_list for word in ("family", "production("))
+
+
+def _judgement(node):
+    """Yield a node and what is below it, but not what guides the search and what a failure says."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("steer", "Failure", "Silent"):
+        return
+    if isinstance(node, ast.If) and "currently_in_test_context" in ast.unparse(node.test):
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _judgement(child)
+
+
 def mutants(path):
     """Yield the words and the tree of every mutant of a module."""
     tree = ast.parse(path.read_text())
-    judging = [
-        f for f in tree.body if isinstance(f, ast.FunctionDef) and "family" not in ast.unparse(f).split("def")[0]
-    ]
-    bodies = {id(node) for function in judging for part in function.body for node in ast.walk(part)}
+    judging = [f for f in tree.body if isinstance(f, ast.FunctionDef) and not _makes_cases(f)]
+    bodies = {id(node) for function in judging for part in function.body for node in _judgement(part)}
     inside = {id(n) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for n in ast.walk(node)}
     for index, node in enumerate(ast.walk(tree)):
         if id(node) not in bodies or id(node) in inside:
@@ -96,10 +111,15 @@ def sound_for(role: str, module: str) -> list[str]:
     return sorted(filter(meant, correct_targets(role)), key=has_parts, reverse=True)[:FEW]
 
 
-def killed(checks: list[Check], subjects: dict[str, Isolated], faulty: dict[str, str], sound: list[str]) -> bool:
-    """Whether a miniature gets away, a sound balancer is flagged, or a check breaks."""
+def killed(
+    role: str, checks: list[Check], subjects: dict[str, Isolated], faulty: dict[str, str], sound: list[str]
+) -> bool:
+    """Whether an edge is judged wrongly, a miniature gets away, a sound balancer is flagged, or a check breaks."""
     by_name = {entry.name: entry for entry in checks}
     try:
+        edges = [edge for edge in edges_of(role) if edge.check in by_name]
+        if any(missed(by_name[edge.check].function, role, edge) is not None for edge in edges):
+            return True
         for name, made_for in faulty.items():
             settings = Settings(max_gap=1.0, examples=60)
             if run_check(subjects[name], once(by_name[made_for]), settings).finding is None:
@@ -142,7 +162,7 @@ if __name__ == "__main__":
         for name in [*faulty, *sound]:
             subjects[name] = subjects.get(name) or Isolated(name, role, call_seconds=0.5)
         tried += 1
-        if not killed(checks, subjects, faulty, sound):
+        if not killed(role, checks, subjects, faulty, sound):
             survived += 1
             print("survived:", words, flush=True)
     for subject in subjects.values():

@@ -1,0 +1,3 @@
+"""Edges of the checks of routers."""
+
+EDGES = []
