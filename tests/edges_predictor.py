@@ -125,7 +125,7 @@ EDGES = [
     Edge(TURNS, case([[1, 1], [1, 1]]), [[9, 0]]),
     Edge(NEWEST, case([[4, 4], [6, 2]]), last, last_but_one, "and more tokens in place of the last do not matter"),
     Edge(NEWEST, case([[4, 4], [6, 2]]), None, largest, "and fewer tokens in place of the last do not matter"),
-    Edge(NEWEST, case([[4, 4], [6, 6]]), largest, last_but_one, capabilities=("changes totals",)),
+    Edge(NEWEST, case([[6, 6], [4, 4]]), largest, last_but_one, capabilities=("changes totals",)),
     Edge(NEWEST, case([[4, 4], [6, 6]]), smallest, capabilities=("changes totals",)),
     Edge(NEWEST, case([[4, 4], [6, 6]]), None, smallest, "more tokens"),
     Edge(NEWEST, case([[4, 4], [0, 0]]), largest),
