@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from command_line import wait_until
-from equipoise.balancers.isolated import MARK, Isolated
+from equipoise.balancers.isolated import Isolated
+from equipoise.balancers.marked import MARK
 from equipoise.errors import TargetError
 
 SCORES = np.array([[0.1, 0.9, 0.5], [0.7, 0.2, 0.3]])

@@ -2,19 +2,24 @@
 
 The first request, and any later one, may be ``take``: a target's name, its role or none, and where roles are defined.
 Every other request names a method of :class:`~equipoise.balancers.balancer.Balancer`.
+An answer has the number of its request.
 """
 
 from __future__ import annotations
 
 import os
+import select
+import signal
 import sys
+import threading
 from dataclasses import asdict
 from typing import Any
 
 from equipoise.balancers.balancer import Reply, describe
 from equipoise.balancers.find import resolve
 from equipoise.balancers.in_process import InProcess
-from equipoise.balancers.wire import receive, send
+from equipoise.balancers.marked import MARK, end_marked
+from equipoise.balancers.wire import encoded, receive
 from equipoise.errors import EquipoiseError, TargetError
 from equipoise.roles import register
 
@@ -34,6 +39,7 @@ def serve() -> None:
     """Answer requests until the other side closes the pipe."""
     # Whatever the target writes to its standard streams, by whatever means, must not reach the pipe.
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    threading.Thread(target=_end_with, args=(requests.fileno(),), daemon=True).start()
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
@@ -43,13 +49,34 @@ def serve() -> None:
             request = receive(requests)
         except EOFError:
             return
-        if request["do"] == "take":
-            balancer, reply = _take(**{name: value for name, value in request.items() if name != "do"})
+        number, method = request.pop("number"), request.pop("do")
+        if method == "take":
+            balancer, reply = _take(**request)
         else:
-            reply = _answer(balancer, request["do"], request["arguments"], request["keywords"])
-        send(replies, reply)
+            reply = _answer(balancer, method, **request)
+        replies.write(_encoded(number, reply))
+        replies.flush()
         if balancer is None:
             return
+
+
+def _end_with(pipe: int) -> None:
+    """End what was started here when the other end of a pipe is gone, whatever the target is doing then."""
+    if hasattr(select, "poll"):
+        hung_up = select.poll()
+        hung_up.register(pipe, 0)
+        hung_up.poll()
+        end_marked(os.environ.get(MARK, ""))
+        os.killpg(0, signal.SIGKILL)
+
+
+def _encoded(number: int, reply: dict[str, Any]) -> bytes:
+    """Return the message; where it cannot be one, that is what the target returned."""
+    try:
+        return encoded({"number": number, **reply})
+    except Exception as error:
+        words = f"it returned something that cannot be sent ({describe(error)})"
+        return encoded({"number": number, "error": words, "kind": "returns nothing readable"})
 
 
 def _take(
