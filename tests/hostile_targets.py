@@ -1,6 +1,10 @@
-"""Routers that harm whoever runs them; what they leave behind sleeps for :data:`LONG` seconds."""
+"""Routers that harm whoever runs them; what they leave behind sleeps for :data:`LONG` seconds.
+
+``NAME_at_3`` is a sound router until its third call, and the hostile one then.
+"""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +13,9 @@ import threading
 import time
 
 import numpy as np
+
+from equipoise.balancers import worker
+from equipoise.balancers.balancer import Reply
 
 LONG = 987654
 
@@ -37,6 +44,27 @@ def raises_base(scores, top_k):
     raise BaseException("out\nof\x1b[2J bounds")
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        raise SystemExit(5)
+
+
+def raises_what_cannot_be_said(scores, top_k):
+    raise Unspeakable
+
+
+def steers_the_terminal(scores, top_k):
+    raise ArithmeticError("\x1b[2J\x00 ]]> <script> | \u202e \x07")
+
+
+def exits(scores, top_k):
+    sys.exit(0)
+
+
+def dies_of_a_signal_without_a_name(scores, top_k):
+    os.kill(os.getpid(), signal.SIGRTMIN + 3)
+
+
 def closes_everything_and_stays(scores, top_k):
     os.closerange(0, 256)
     time.sleep(LONG)
@@ -56,6 +84,27 @@ def forges_messages(scores, top_k):
     time.sleep(LONG)
 
 
+def answers_twice(scores, top_k):
+    message = worker._encoded(1, {"ok": vars(Reply(top(scores, top_k)))})
+    for number in range(3, 20):
+        with contextlib.suppress(OSError):
+            os.write(number, message)
+    return top(scores, top_k)
+
+
+def answers_partly(scores, top_k):
+    message = worker._encoded(2, {"ok": vars(Reply(top(scores, top_k)))})
+    for number in range(3, 20):
+        with contextlib.suppress(OSError):
+            os.write(number, message[:-3])
+    time.sleep(LONG)
+
+
+def answers_slowly(scores, top_k):
+    time.sleep(0.2)
+    return top(scores, top_k)
+
+
 def leaves_an_orphan_in_a_session_of_its_own(scores, top_k):
     subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({LONG})"], start_new_session=True)
     return top(scores, top_k)
@@ -67,6 +116,25 @@ def forks_twice_and_hangs(scores, top_k):
         if os.fork() == 0:
             time.sleep(LONG)
         os._exit(0)
+    time.sleep(LONG)
+
+
+def relays_through_forks_in_sessions_of_their_own(scores, top_k):
+    if os.fork() == 0:
+        while True:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+            time.sleep(0.01)
+    return top(scores, top_k)
+
+
+def leaves_its_pipes_to_an_orphan_without_the_mark_and_hangs(scores, top_k):
+    for number in range(3, 20):
+        with contextlib.suppress(OSError):
+            os.set_inheritable(number, True)
+    wait = [sys.executable, "-c", "import time; time.sleep(20)"]
+    subprocess.Popen(wait, env={}, close_fds=False, start_new_session=True)
     time.sleep(LONG)
 
 
@@ -84,15 +152,57 @@ def returns_ten_billion_by_strides(scores, top_k):
     return np.broadcast_to(np.int64(0), (10**10,))
 
 
+def returns_a_number_beyond_64_bits(scores, top_k):
+    return 10**40
+
+
+def returns_what_contains_itself(scores, top_k):
+    found = []
+    found.append(found)
+    return (found, {"experts": found})
+
+
+class Word(str):
+    def __str__(self):
+        raise SystemExit(6)
+
+
+def returns_an_evil_word(scores, top_k):
+    return Word("experts")
+
+
+class Masked:
+    @property
+    def __class__(self):
+        raise KeyboardInterrupt
+
+
+def returns_what_has_no_class(scores, top_k):
+    return Masked()
+
+
 def changes_directory(scores, top_k):
     os.chdir("/")
     return top(scores, top_k)
 
 
 def patches_the_wire(scores, top_k):
-    from equipoise.balancers import worker
+    worker._encoded = lambda number, reply: b"\0" * 7
+    return top(scores, top_k)
 
-    worker.send = lambda stream, message: stream.write(b"\0" * 7) and stream.flush()
+
+def patches_the_clock(scores, top_k):
+    time.perf_counter = lambda: float("nan")
+    return top(scores, top_k)
+
+
+def patches_the_reply(scores, top_k):
+    worker._answer = lambda *given, **keywords: {"ok": {"value": 1, "seconds": "long"}, "kind": 3}
+    return top(scores, top_k)
+
+
+def patches_json(scores, top_k):
+    json.dumps = json.loads = json.JSONEncoder.encode = lambda *given, **keywords: os._exit(8)
     return top(scores, top_k)
 
 
@@ -123,3 +233,16 @@ def returns_an_evil_subclass(scores, top_k):
 def stops_after_its_answer(scores, top_k):
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGSTOP)).start()
     return top(scores, top_k)
+
+
+def __getattr__(name):
+    hostile, at, number = name.rpartition("_at_")
+    if not at or hostile not in globals():
+        raise AttributeError(name)
+    calls = []
+
+    def route(scores, top_k):
+        calls.append(1)
+        return (globals()[hostile] if len(calls) == int(number) else top)(scores, top_k)
+
+    return route

@@ -19,7 +19,7 @@ from equipoise.balancers.balancer import CALL_SECONDS, Balancer, Reply
 from equipoise.balancers.marked import MARK, end_marked
 from equipoise.balancers.pipes import Pipes, ending
 from equipoise.balancers.wire import encoded, receive
-from equipoise.errors import EquipoiseError, TargetError, TargetNotFound
+from equipoise.errors import EquipoiseError, TargetError, TargetNotFound, TargetNotMade
 from equipoise.roles import homes, role_named
 
 IMPORT_SECONDS = 300.0
@@ -218,7 +218,7 @@ class Isolated(Balancer):
         reply = self._wait(IMPORT_SECONDS, "starting")
         if "refused" in reply:
             self.close()
-            raise TargetNotFound(_words(reply["refused"]))
+            raise (TargetNotMade if reply.get("found") else TargetNotFound)(_words(reply["refused"]))
         with self._understood("starting"):
             told = msgspec.convert(reply.get("ok"), Introduction)
             self.role = role_named(told.role)

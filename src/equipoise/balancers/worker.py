@@ -20,7 +20,7 @@ from equipoise.balancers.find import resolve
 from equipoise.balancers.in_process import InProcess
 from equipoise.balancers.marked import MARK, end_marked
 from equipoise.balancers.wire import encoded, receive
-from equipoise.errors import EquipoiseError, TargetError
+from equipoise.errors import EquipoiseError, TargetError, TargetNotMade
 from equipoise.roles import register
 
 METHODS = {"reply", "fresh", "reset", "train", "accepts", "attribute", "save_state", "restore_state"}
@@ -75,7 +75,7 @@ def _encoded(number: int, reply: dict[str, Any]) -> bytes:
     try:
         return encoded({"number": number, **reply})
     except Exception as error:
-        words = f"it returned something that cannot be sent ({describe(error)})"
+        words = f"it returned something that cannot be sent ({error})"
         return encoded({"number": number, "error": words, "kind": "returns nothing readable"})
 
 
@@ -91,9 +91,9 @@ def _take(
         told = {"role": known.name, "capabilities": sorted(balancer.capabilities), "sizes": balancer.sizes}
         return balancer, {"ok": told}
     except EquipoiseError as error:
-        return None, {"refused": str(error)}
+        return None, {"refused": str(error), "found": isinstance(error, TargetNotMade)}
     except BaseException as error:
-        return None, {"refused": f"{target} cannot be made: {describe(error)}"}
+        return None, {"refused": f"{target} cannot be made: {describe(error)}", "found": True}
 
 
 def _answer(balancer: InProcess | None, method: str, arguments: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -10,9 +11,9 @@ from itertools import groupby
 from pathlib import Path
 
 from equipoise.audits.run import role_audit
-from equipoise.balancers.find import resolve
+from equipoise.balancers.find import Target
 from equipoise.balancers.pool import POOL
-from equipoise.errors import InvalidFile, OracleError
+from equipoise.errors import InvalidFile, OracleError, TargetError, TargetNotMade
 from equipoise.executors import as_they_finish
 from equipoise.roles import role_named
 from equipoise.study.cases import Case, cases_of
@@ -69,7 +70,7 @@ def run_study(
     """
     for role, part in description.parts.items():
         for method in part.methods:
-            resolve(method, role, part.said(method).form)
+            _expect(part.said(method).target(role), part.seconds)
     cases = cases_of(description)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,16 @@ def run_study(
             f"all {len(rows)} rows of the study failed; the first, {first.balancer} on {first.instance}: {first.error}"
         )
     return Study(description, cases, rows)
+
+
+def _expect(target: Target, seconds: float) -> None:
+    """Refuse a name that leads nowhere, before any work; what breaks in the attempt is reported in its rows."""
+    if target.entry is None:
+        with (
+            contextlib.suppress(TargetError, TargetNotMade),
+            POOL.borrow(target, in_process=False, call_seconds=seconds),
+        ):
+            pass
 
 
 def codes_of(description: Description, role: str) -> dict[str, str]:
