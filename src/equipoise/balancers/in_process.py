@@ -24,6 +24,7 @@ from equipoise.balancers.command import Command
 from equipoise.errors import EquipoiseError, InvalidProblem, TargetError
 from equipoise.roles.role import Role
 from equipoise.routing import Routing
+from equipoise.tables import printable
 
 LIBRARIES = frozenset({"jax", "jaxlib", "numba", "numpy", "pandas", "scipy", "torch"})
 """Packages whose exceptions are accidents of the code that calls them, not refusals."""
@@ -61,7 +62,7 @@ class InProcess(Balancer):
             value, unreadable = plain(returned)
             aliased = any(_aliases(returned, new) for _, new in arrays)
         if unreadable is not None:
-            raise TargetError(f"it returned {unreadable}", "returns nothing readable")
+            raise TargetError(f"it returned {printable(unreadable)}", "returns nothing readable")
         return Reply(
             value,
             changed_input=any(not np.array_equal(old, new, equal_nan=old.dtype.kind == "f") for old, new in arrays),

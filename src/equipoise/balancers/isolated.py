@@ -21,6 +21,7 @@ from equipoise.balancers.pipes import Pipes, ending
 from equipoise.balancers.wire import encoded, receive
 from equipoise.errors import EquipoiseError, TargetError, TargetNotFound, TargetNotMade
 from equipoise.roles import homes, role_named
+from equipoise.tables import printable
 
 IMPORT_SECONDS = 300.0
 """Time limit of finding a target: what it imports may be a whole framework."""
@@ -283,4 +284,4 @@ def _reply(said: Any) -> Reply:
 
 
 def _words(said: Any) -> str:
-    return (str(said).splitlines() or [""])[0][:LONGEST]
+    return printable((str(said).splitlines() or [""])[0][:LONGEST])

@@ -63,9 +63,10 @@ def _parts(method: str, role: str) -> Iterator[tuple[str, bytes]]:
     if place.endswith(".py"):
         yield place, _read(Path(place))
         return
-    if not place:
-        resolve(method, role)  # says what is wrong
     look_here()
+    top = place.partition(".")[0]
+    if not top or _found(top) is None:
+        resolve(method, role)  # says what is wrong
     files = _modules(place)
     yield from ((name, _read(files[name])) for name in sorted(files))
 
