@@ -20,16 +20,73 @@ from equipoise.checks.engine.registry import select
 from equipoise.study import description
 from equipoise.study.run import run_study
 
-SECONDS = 0.3
-"""Time limit of a call; the first of a process has twelve times as much."""
+SECONDS = 0.5
+"""Time limit of a call; the first of a process has several times as much."""
 RUN = "EQUIPOISE_HOSTILE_RUN"
 """In the environment of all that a door starts, and of nothing else on the machine."""
 os.environ.setdefault(RUN, secrets.token_hex(8))
+FINE = "nothing"
 KEPT = "router_gives_k_experts"
 HERE = Path(__file__).parent
 SCORES = np.random.default_rng(0).random((12, 3))
 LOAD = np.array([[5, 3, 2, 1]])
-FINE = "nothing"
+NO_ANSWER = "crashes: its process sent something that is no answer during a call"
+HANGS = "hangs: it did not answer within "
+HOSTILE = {
+    "hangs": HANGS,
+    "hangs_at_2": HANGS,
+    "stops_itself": HANGS,
+    "kills_itself": "crashes: its process was killed by SIGKILL during a call",
+    "dies_of_a_signal_without_a_name": "crashes: its process was killed by signal ",
+    "leaves_at_once": "crashes: its process exited with code 0 during a call",
+    "exits": "raises: it raised SystemExit: 0 (hostile_targets.py, line ",
+    "raises_base": "raises: it raised BaseException: out (hostile_targets.py, line ",
+    "raises_what_cannot_be_said": "raises: it raised Unspeakable (hostile_targets.py, line ",
+    "steers_the_terminal": "raises: it raised ArithmeticError: \\x1b[2J\\x00 ]]> <script> | \\u202e \\x07 (",
+    "closes_everything_and_stays": "crashes: its process closed its output during a call",
+    "floods_every_stream": NO_ANSWER,
+    "forges_messages": NO_ANSWER,
+    "answers_twice": NO_ANSWER,
+    "answers_partly": HANGS,
+    "answers_slowly": FINE,
+    "leaves_an_orphan_in_a_session_of_its_own": FINE,
+    "forks_twice_and_hangs": HANGS,
+    "relays_through_forks_in_sessions_of_their_own": FINE,
+    "leaves_threads": FINE,
+    "allocates": "raises: it raised MemoryError: Unable to allocate 74.5 GiB for an array with shape (10000000000,)",
+    "returns_ten_billion_by_strides": "returns nothing readable: it returned an array of shape (10000000000,), which "
+    "has more than 1 GiB",
+    "returns_a_number_beyond_64_bits": "returns nothing readable: it returned something that cannot be sent (can't "
+    "serialize ints ",
+    "returns_what_contains_itself": "returns nothing readable: it returned not convertible to an array (setting an ",
+    "returns_an_evil_word": "raises: it raised SystemExit: 6 (hostile_targets.py, line ",
+    "returns_what_has_no_class": "raises: it raised KeyboardInterrupt (hostile_targets.py, line ",
+    "returns_an_evil_subclass": FINE,
+    "changes_directory": FINE,
+    "patches_json": FINE,
+    "patches_numpy": "returns nothing readable: it returned not convertible to an array (MemoryError)",
+    "patches_the_wire": HANGS,
+    "patches_the_clock": NO_ANSWER,
+    "patches_the_reply": NO_ANSWER,
+}
+"""How what is reported of each hostile router starts, its kind first; of what does no harm to us, nothing."""
+
+COMMANDS = {
+    "twice": "returns nothing readable: it wrote a line that nobody had asked for",
+    "partly": HANGS,
+    "slowly": FINE,
+    "floods": "returns nothing readable: it wrote a line that nobody had asked for",
+    "closes": "crashes: its process closed its output",
+    "orphan": HANGS,
+    "stops": HANGS,
+    "exits": "crashes: its process exited with code 3",
+    "killed": "crashes: its process was killed by SIGABRT",
+}
+SINKS = {
+    name: f"sink 0 of the monitor raised {HOSTILE[name].removeprefix('raises: it raised ')}"
+    for name in ("exits", "raises_base", "raises_what_cannot_be_said", "steers_the_terminal")
+} | {"changes_its_record": FINE}
+
 SUITE = """
 from equipoise.checks.engine.registry import select
 from equipoise.testing import parametrize_with_checks

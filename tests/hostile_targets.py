@@ -125,11 +125,13 @@ def forks_twice_and_hangs(scores, top_k):
 
 def relays_through_forks_in_sessions_of_their_own(scores, top_k):
     if os.fork() == 0:
-        while True:
+        end = time.monotonic() + 3  # whatever happens: such a chain is hard to catch by hand
+        while time.monotonic() < end:
             os.setsid()
             if os.fork():
                 os._exit(0)
-            time.sleep(0.01)
+            time.sleep(0.05)
+        os._exit(0)
     return top(scores, top_k)
 
 
@@ -232,6 +234,10 @@ class Evil(np.ndarray):
 
 def returns_an_evil_subclass(scores, top_k):
     return top(scores, top_k).view(Evil)
+
+
+def changes_its_record(record, _):
+    record.clear()
 
 
 def stops_after_its_answer(scores, top_k):

@@ -10,31 +10,34 @@ from pathlib import Path
 MARK = "EQUIPOISE_WORKER"
 """In the environment of a worker and of all that it starts: by it those are found that left its session."""
 
-ROUNDS = 20
-"""Looks at all processes, at most."""
+ROUNDS, QUIET = 50, 2
+"""Looks at all processes, at most, and how many of them must find none."""
 
 
 def end_marked(mark: str) -> None:
-    """Kill every other process that has this mark, where the platform shows it, until two looks find none."""
+    """Kill every other process that has this mark, where the platform shows it, until looking finds none."""
     sought, quiet = f"{MARK}={mark}".encode(), 0
     for _ in range(ROUNDS):
-        found = [number for number in _processes() if sought in _environment(number)]
-        quiet = 0 if found else quiet + 1
-        if quiet == 2:
+        quiet += 1
+        for number in _processes():
+            if sought in _environment(number):  # at sight: one that forks and ends at once is another one soon
+                quiet = 0
+                with contextlib.suppress(OSError):
+                    os.kill(number, signal.SIGKILL)
+        if quiet == QUIET:
             return
-        for number in found:
-            with contextlib.suppress(OSError):
-                os.kill(number, signal.SIGKILL)
 
 
 def _processes() -> list[int]:
+    """Return the numbers of all others, the newest first."""
     home, own = Path("/proc"), os.getpid()
-    numbers = [int(entry.name) for entry in home.iterdir() if entry.name.isdigit()] if home.is_dir() else []
-    return [number for number in numbers if number != own]
+    numbers = [int(entry) for entry in os.listdir(home) if entry.isdigit()] if home.is_dir() else []
+    return sorted((number for number in numbers if number != own), reverse=True)
 
 
 def _environment(number: int) -> list[bytes]:
     try:
-        return Path(f"/proc/{number}/environ").read_bytes().split(b"\0")  # of a process that has ended: empty
+        with open(f"/proc/{number}/environ", "rb", buffering=0) as file:
+            return file.read().split(b"\0")  # of a process that has ended: empty
     except OSError:
         return []

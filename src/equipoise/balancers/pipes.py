@@ -76,7 +76,7 @@ def _listen(stream: BinaryIO, said: queue.Queue[Any], read: Callable[[BinaryIO],
 def ending(process: subprocess.Popen[bytes]) -> str:
     """Say how a process that says nothing more has ended."""
     try:
-        code = process.wait(timeout=2)
+        code = process.wait(timeout=0.5)
     except subprocess.TimeoutExpired:
         return "closed its output"
     if code >= 0:
