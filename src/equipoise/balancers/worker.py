@@ -8,11 +8,9 @@ An answer has the number of its request.
 from __future__ import annotations
 
 import os
-import select
-import signal
 import sys
-import threading
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from equipoise.balancers.balancer import Reply, describe
@@ -21,6 +19,7 @@ from equipoise.balancers.in_process import InProcess
 from equipoise.balancers.marked import MARK, end_marked
 from equipoise.balancers.wire import encoded, receive
 from equipoise.errors import EquipoiseError, TargetError, TargetNotMade
+from equipoise.lifeline import end_with
 from equipoise.roles import register
 
 METHODS = {"reply", "fresh", "reset", "train", "accepts", "attribute", "save_state", "restore_state"}
@@ -39,7 +38,7 @@ def serve() -> None:
     """Answer requests until the other side closes the pipe."""
     # Whatever the target writes to its standard streams, by whatever means, must not reach the pipe.
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    threading.Thread(target=_end_with, args=(requests.fileno(),), daemon=True).start()
+    end_with(requests.fileno(), partial(end_marked, os.environ.get(MARK, "")))
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
@@ -58,16 +57,6 @@ def serve() -> None:
         replies.flush()
         if balancer is None:
             return
-
-
-def _end_with(pipe: int) -> None:
-    """End what was started here when the other end of a pipe is gone, whatever the target is doing then."""
-    if hasattr(select, "poll"):
-        hung_up = select.poll()
-        hung_up.register(pipe, 0)
-        hung_up.poll()
-        end_marked(os.environ.get(MARK, ""))
-        os.killpg(0, signal.SIGKILL)
 
 
 def _encoded(number: int, reply: dict[str, Any]) -> bytes:

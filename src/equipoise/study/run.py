@@ -13,8 +13,9 @@ from pathlib import Path
 from equipoise.audits.run import role_audit
 from equipoise.balancers.find import Target
 from equipoise.balancers.pool import POOL
-from equipoise.errors import InvalidFile, OracleError, TargetError, TargetNotMade
+from equipoise.errors import OracleError, TargetError, TargetNotMade
 from equipoise.executors import as_they_finish
+from equipoise.files import alone
 from equipoise.roles import role_named
 from equipoise.study.cases import Case, cases_of
 from equipoise.study.code import code_of
@@ -64,7 +65,7 @@ def run_study(
     OracleError
         If every row is a failure: such a study says nothing.
     InvalidFile
-        If the rows of the folder cannot be read or written.
+        If the rows of the folder cannot be read or written, or another study is writing there.
     TargetNotFound
         If a method's name leads nowhere.
     """
@@ -72,10 +73,18 @@ def run_study(
         for method in part.methods:
             _expect(part.said(method).target(role), part.seconds)
     cases = cases_of(description)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidFile(f"{folder} cannot be made: {error.strerror}") from error
+    with alone(folder, "study"):
+        return _run(description, cases, folder, executor, retry, progress)
+
+
+def _run(
+    description: Description,
+    cases: list[Case],
+    folder: Path,
+    executor: Executor | None,
+    retry: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Study:
     file = RowFile(folder / ROWS)
     wanted = {cell.key: cell for cell in _cells(description, cases)}
     failed = {key for key, rows in file.rows.items() if any(row.at_fault for row in rows)} if retry else set()
