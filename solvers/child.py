@@ -14,6 +14,8 @@ import subprocess
 import sys
 from typing import Any
 
+from equipoise.lifeline import end_with
+
 GRACE = 2.0
 """Seconds beyond the limit for an engine that stops by itself at the limit to hand over what it has."""
 
@@ -67,6 +69,7 @@ def _serve() -> None:
     # Solvers print; the answer alone may reach the pipe that was standard output.
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    end_with(answer.fileno())
     module, function, arguments = pickle.load(sys.stdin.buffer)
     try:
         outcome = (False, getattr(importlib.import_module(module), function)(*arguments))

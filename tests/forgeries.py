@@ -8,7 +8,7 @@ import copy
 import json
 from fractions import Fraction
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations, count, product
 from math import prod
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from equipoise import (
     Certificate,
     CommunicationProblem,
     EquipoiseError,
+    FewExpertsProblem,
     GroupLimitedProblem,
     InvalidFile,
     Limit,
     LimitedProblem,
+    MigrationProblem,
     PlacementProblem,
     ReplicationProblem,
     SchedulingProblem,
@@ -86,6 +88,8 @@ def routing(problem, experts):
 
     def fits(rows):
         if any(sum(e in row for row in rows) > plain["capacity"][e] for e in range(width)):
+            return False
+        if len({e for row in rows for e in row}) > problem.get("most_experts", width):
             return False
         return all(
             sum(
@@ -153,8 +157,8 @@ def traffic(document, problem):
     source, hosts, limit, cost = (problem[name] for name in ("source_load", "hosts", "limit", "cost"))
     devices, experts = len(source), len(hosts)
     flow = {}
-    for s, e, g, count in document["flows"]:
-        flow[s, e, g] = flow.get((s, e, g), 0) + count
+    for s, e, g, tokens in document["flows"]:
+        flow[s, e, g] = flow.get((s, e, g), 0) + tokens
     cells = [(s, e) for s in range(devices) for e in range(experts)]
     splits = [shares(source[s][e], hosts[e]) for s, e in cells]
 
@@ -170,10 +174,10 @@ def traffic(document, problem):
     return fine and best is not None and total(mine) == best
 
 
-def placement(document, problem):
-    load, count, devices = problem["load"], problem["num_slots"], problem["num_devices"]
-    width, per_node = count // devices, devices // problem["num_nodes"]
-    per_group = len(load) // problem["num_groups"]
+def placement(document, problem, allowed=lambda slots: True):
+    load, size, devices = problem["load"], problem["num_slots"], problem["num_devices"]
+    width, per_node = size // devices, devices // problem["num_nodes"]
+    per_group = len(load) // problem["num_groups"] if problem["num_nodes"] > 1 else 1
 
     def held(slots):
         return [[e for e in slots[g * width : (g + 1) * width] if e >= 0] for g in range(devices)]
@@ -197,14 +201,24 @@ def placement(document, problem):
         return subset_peak(load, hosts, [0] * devices, [1] * devices)
 
     slots = tuple(document["physical_to_logical"])
-    if len(slots) != count or not feasible(slots):
+    if len(slots) != size or not feasible(slots) or not allowed(slots):
         return False
-    every = tried([range(-1, len(load))] * count)
-    best = min(peak(one) for one in every if feasible(one))
+    every = tried([range(-1, len(load))] * size)
+    best = min(peak(one) for one in every if feasible(one) and allowed(one))
     if problem["split"] == "even":
         return peak(slots) == best
     rows = split_rows(document, [[e in device for device in held(slots)] for e in range(len(load))], load)
     return rows is not None and max(sum(row[g] for row in rows) for g in range(devices)) == best
+
+
+def migration(document, problem):
+    width = problem["placement"]["num_slots"] // problem["placement"]["num_devices"]
+
+    def pairs(slots):
+        return {(e, slot // width) for slot, e in enumerate(slots) if e >= 0}
+
+    before = pairs(problem["current"])
+    return placement(document, problem["placement"], lambda slots: len(pairs(slots) - before) <= problem["most_moves"])
 
 
 def replication(document, problem):
@@ -244,10 +258,9 @@ def replication(document, problem):
 @cache
 def _truth(kind, answer, problem):
     answer, problem = json.loads(answer), json.loads(problem)
-    if kind in ("assignment", "limited", "group-limited"):
+    if kind in ("assignment", "limited", "group-limited", "few-experts"):
         return routing(problem, answer["experts"])
-    naive = {"scheduling": scheduling, "communication": communication, "traffic": traffic}
-    return (naive | {"placement": placement, "replication": replication})[kind](answer, problem)
+    return globals()[kind](answer, problem)
 
 
 ANSWERS = ("experts", "split", "denominator", "flows", "physical_to_logical", "copies")
@@ -269,12 +282,14 @@ def genuine(kind, random):
     hosts = random.random((experts, devices)) < 0.6
     hosts[np.arange(experts), some(0, devices, experts)] = True
     drop = bool(random.random() < 0.5)
-    if kind in ("assignment", "limited", "group-limited"):
-        width = 4 if kind == "group-limited" else 3
+    if kind in ("assignment", "limited", "group-limited", "few-experts"):
+        width = 4 if kind in ("group-limited", "few-experts") else 3
         top_k = int(some(1, 3))
         plain = AssignmentProblem(some(-4, 9, 3, width), top_k, some(top_k, 4, width), drop)
         if kind == "limited":
             return LimitedProblem(plain, [Limit(int(some(1, 4)), experts=[0, 1])])
+        if kind == "few-experts":
+            return FewExpertsProblem(plain, int(some(1, width + 1)))
         return plain if kind == "assignment" else GroupLimitedProblem(plain, 2, int(some(1, 3)))
     if kind == "scheduling":
         form = {"base_load": some(0, 3, devices), "speed": some(1, 3, devices), "fractional": drop}
@@ -286,18 +301,23 @@ def genuine(kind, random):
     if kind == "traffic":
         hosts = hosts[:2, :2] | np.eye(2, dtype=bool)
         return TrafficProblem(some(0, 4, 2, 2), hosts, some(3, 9, 2), some(0, 4, 2, 2))
+    if kind == "migration":
+        form = "even" if drop else "free"
+        placed = PlacementProblem(some(0, 12, 3), 4, 2, form)
+        return MigrationProblem(placed, random.permutation([0, 1, 2, int(some(0, 3))]), int(some(0, 4)))
     if kind == "placement":
         nodes = {"num_groups": 2, "num_nodes": 2} if random.random() < 0.3 else {}
         split = "even" if nodes or random.random() < 0.5 else "free"
         return PlacementProblem(some(0, 12, 2 if nodes else int(some(2, 5))), 4, 2, split, **nodes)
+    assert kind == "replication"
     return ReplicationProblem(some(0, 12, 3), some(0, 2, 3), 2, some(0, 2, 2), floor=int(some(0, 3)))
 
 
-def originals(kind, random, count, path):
+def originals(kind, random, wanted, path):
     """Certified documents of a kind; how many there were, and those that the check or the judge refused."""
     found, refused = [], []
-    for _ in range(20 * count):
-        if len(found) == count:
+    for _ in range(20 * wanted):
+        if len(found) == wanted:
             break
         try:
             certificate = getattr(solve(genuine(kind, random)), "certificate", None)
@@ -307,6 +327,7 @@ def originals(kind, random, count, path):
             continue
         certificate.save(path)
         document = json.loads(path.read_bytes())
+        assert document["kind"] == kind
         found.append(document)
         if not Certificate.load(path).verify().valid or not is_true(document):
             refused.append(document)
@@ -367,17 +388,26 @@ def verdict(document, path: Path, rehash):
 
 
 def attack(kind, seed, forgeries, path, bases=20):
-    """Forge so many claims of a kind; return the counts, and every document that was judged wrongly."""
+    """Forge claims of a kind until so many of them can be read; return counts, and what was judged wrongly.
+
+    Counted are, of the ``genuine`` ones, those that the check or the judge "refused"; of the forged ones the
+    "unreadable", "rejected" and "accepted", and of these the "false" and, where there is too much to try, "not judged".
+    """
     random = np.random.default_rng(seed)
-    documents, wrong = originals(kind, random, bases, path)
-    counts = {"genuine": len(documents), "unreadable": 0, "rejected": 0, "accepted": 0, "not judged": 0}
-    for number in range(forgeries):
+    documents, refused = originals(kind, random, bases, path)
+    wrong = list(refused)
+    names = ("unreadable", "rejected", "accepted", "false", "not judged")
+    counts = {"genuine": len(documents), "refused": len(refused), **dict.fromkeys(names, 0)}
+    for number in count():
+        if counts["rejected"] + counts["accepted"] >= forgeries:
+            break
         forged = corrupt(documents[number % len(documents)], documents, random)
         outcome = verdict(forged, path, random.random() < 0.7)
         counts[outcome] += 1
         if outcome == "accepted":
             try:
                 if not is_true(forged):
+                    counts["false"] += 1
                     wrong.append(forged)
             except TooLarge:
                 counts["not judged"] += 1

@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
+import time
 
 
 def say(message):
@@ -30,6 +33,29 @@ for line in sys.stdin:
         sys.exit(3)
     elif how == "killed":
         os.abort()
+    elif how == "twice":
+        say({"experts": top(request)})
+        say({"experts": top(request)})
+    elif how == "partly":
+        sys.stdout.write(json.dumps({"experts": top(request)})[:-3])
+        sys.stdout.flush()
+        threading.Event().wait()
+    elif how == "slowly":
+        time.sleep(0.1)
+        say({"experts": top(request)})
+    elif how == "stops":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif how == "floods":
+        while True:
+            say({"experts": top(request)})
+            sys.stderr.write("x" * 4096)
+    elif how == "closes":
+        os.closerange(0, 20)
+        threading.Event().wait()
+    elif how == "orphan":
+        wait = [sys.executable, "-c", "import time; time.sleep(987654)"]
+        subprocess.Popen(wait, close_fds=False, start_new_session=True)
+        threading.Event().wait()
     elif how == "hangs":
         threading.Event().wait()
     elif how == "garbage":

@@ -70,7 +70,7 @@ def test_a_command_answers_like_a_function_in_check_and_in_audit():
     [
         ("errors", "raises", "no gate"),
         ("exits", "crashes", "code 3"),
-        ("killed", "crashes", "signal 6"),
+        ("killed", "crashes", "SIGABRT"),
         ("hangs", "hangs", "within"),
         ("garbage", "returns nothing readable", "loading weights"),
         ("keyless", "returns nothing readable", "'experts'"),

@@ -46,6 +46,10 @@ class TargetNotFound(EquipoiseError, LookupError):
     """A target that names no balancer: unknown, not importable, or not callable."""
 
 
+class TargetNotMade(TargetNotFound):
+    """A class or an adapter that is there, and makes no balancer when it is called."""
+
+
 class TargetError(EquipoiseError):
     """The balancer under test broke: it gave no answer, or one that its role cannot read.
 

@@ -119,6 +119,15 @@ def _begin() -> None:
     """Set a worker up: interrupts are the parent's, which then terminates the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the process that gives the work: killed, it cannot tell its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        _end()
 
 
 def _end(*signalled: object) -> None:

@@ -9,13 +9,19 @@ import secrets
 import stat
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from equipoise.errors import EquipoiseError, InvalidFile
 
@@ -29,18 +35,63 @@ ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def write_whole(path: str | PathLike[str], content: bytes) -> None:
-    """Write through a temporary file in the same folder and a rename; raise :class:`InvalidFile` if that fails."""
+    """Write through a temporary file in the same folder and a rename; raise :class:`InvalidFile` if that fails.
+
+    What a writer that was killed has left of the same file goes.
+    """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
+        for left in target.parent.glob(f".{escape(target.name)}.*.partial"):
+            with suppress(OSError), open(left, "rb") as file:
+                if _held(file):
+                    left.unlink(missing_ok=True)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
         try:
             with open(temporary, "xb") as file:
+                _held(file)
                 file.write(content)
-            os.replace(temporary, target)
+                file.flush()
+                os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InvalidFile(f"{path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Make a folder and keep it from others, who are refused, until the end, however that comes.
+
+    Raises
+    ------
+    InvalidFile
+        If it cannot be made, or another run has it: ``what`` says which.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = os.open(folder, os.O_RDONLY) if fcntl is not None else None
+    except OSError as error:
+        raise InvalidFile(f"{folder} cannot be made: {error.strerror}") from error
+    try:
+        if number is not None and _held(number) is False:
+            raise InvalidFile(f"{folder} is in use by another {what}; allowed: one at a time")
+        yield
+    finally:
+        if number is not None:
+            os.close(number)
+
+
+def _held(file: BinaryIO | int) -> bool | None:
+    """Whether a file or folder is ours now, until it is closed; None where the platform cannot tell."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
 
 
 @contextmanager

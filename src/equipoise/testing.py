@@ -26,6 +26,7 @@ from equipoise.balancers.adapters.forms import role_of
 from equipoise.balancers.balancer import CALL_SECONDS, Balancer
 from equipoise.balancers.find import Target, resolve
 from equipoise.balancers.in_process import InProcess
+from equipoise.balancers.pool import POOL
 from equipoise.checks.engine.registry import Check, check_named, select
 from equipoise.checks.engine.run import Battery
 from equipoise.checks.engine.settings import Settings
@@ -255,10 +256,16 @@ def _trials(role: str, expected: dict[str, str], exclude: Iterable[str], as_of: 
 
 def _role(target: Target) -> Role:
     """Return what the target's parameters tell, else the router; a name that leads nowhere fails in its tests."""
+    if target.role is not None:
+        return role_named(target.role)
     try:
-        if target.role is not None:
-            return role_named(target.role)
-        role = role_of(target.given) if target.given is not None else resolve(target.name)[0]
-    except TargetNotFound:
+        if target.given is not None:
+            role = role_of(target.given)
+        elif target.entry is not None:
+            role = resolve(target.name)[0]
+        else:
+            with POOL.borrow(target) as balancer:
+                role = balancer.role
+    except (TargetNotFound, TargetError):
         role = None
     return role or role_named("router")

@@ -15,6 +15,7 @@ from equipoise.balancers.fixed_sizes import fixed_sizes
 from equipoise.conditions import Condition
 from equipoise.errors import TargetError
 from equipoise.roles.role import Case, Role, with_any_number
+from equipoise.tables import printable
 
 CALL_SECONDS = 5.0
 """Time limit of one call, unless somebody sets another."""
@@ -203,7 +204,10 @@ class Balancer(ABC):
 
 def describe(error: BaseException) -> str:
     """Return type, first line and place of an exception: its innermost frame that is not a library's."""
-    first = (str(error).strip().splitlines() or [""])[0][:200]
+    try:
+        first = printable((str(error).strip().splitlines() or [""])[0][:200])
+    except BaseException:  # its text is the target's code too
+        first = ""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{': ' * bool(first)}{first}{place}"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import queue
 import shlex
 import subprocess
-import threading
 import weakref
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from equipoise.arrays import as_numpy
+from equipoise.balancers.pipes import Pipes, ending
 from equipoise.errors import InvalidProblem, TargetError, TargetNotFound
 from equipoise.files import strict_json
 from equipoise.roles import all_roles, role_named
@@ -53,6 +52,7 @@ class Command:
         if not self._words:
             raise TargetNotFound(f"target {target!r} names no program")
         self._process: subprocess.Popen[bytes] | None = None
+        self._pipes: Pipes
         try:
             hello = self._start()
         except TargetError as error:
@@ -90,8 +90,9 @@ class Command:
             self._process = subprocess.Popen(self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except OSError as error:
             raise TargetNotFound(f"command {self._words[0]!r} cannot be started: {error.strerror}") from error
-        self._end = weakref.finalize(self, _end, self._process)
-        hello = self._exchange(self._process, b"", START_SECONDS)
+        self._pipes = Pipes(self._process, _line)
+        self._end = weakref.finalize(self, _end, self._process, self._pipes)
+        hello = self._hear(self._process, START_SECONDS)
         if hello.get("protocol") != PROTOCOL:
             self.close()
             given = repr(hello.get("protocol"))[:80]
@@ -103,24 +104,26 @@ class Command:
         if self._process is None:
             self._start()
         assert self._process is not None
-        reply = self._exchange(self._process, line, CALL_SECONDS)
+        if self._pipes.unasked:
+            self.close()
+            raise TargetError("it wrote a line that nobody had asked for")
+        self._pipes.say(line)
+        reply = self._hear(self._process, CALL_SECONDS)
         if "refuses" in reply:
             raise TargetError(f"it refuses: {str(reply['refuses'])[:200]!r}", kind="raises", on_purpose=True)
         if "error" in reply:
             raise TargetError(f"it reports the error {str(reply['error'])[:200]!r}", kind="raises")
         return reply
 
-    def _exchange(self, process: subprocess.Popen[bytes], line: bytes, seconds: float) -> dict[str, Any]:
-        """Write a line, read a line; a program that breaks the protocol is ended."""
-        replies: queue.Queue[bytes] = queue.Queue()
-        threading.Thread(target=_converse, args=(process, line, replies), daemon=True).start()
+    def _hear(self, process: subprocess.Popen[bytes], seconds: float) -> dict[str, Any]:
+        """Read a line; a program that breaks the protocol is ended."""
         try:
-            content = replies.get(timeout=seconds)
+            content = self._pipes.hear(seconds)
         except queue.Empty:
             self.close()
             raise TargetError(f"it did not answer within {seconds:g} s", kind="hangs") from None
-        if not content:
-            ended = _ending(process)
+        if isinstance(content, Exception):
+            ended = ending(process)
             self.close()
             raise TargetError(f"its process {ended}", kind="crashes")
         try:
@@ -163,30 +166,14 @@ def _received(reply: dict[str, Any], name: str) -> Any:
         raise TargetError(f"it returned {name} that is {error.given}") from error
 
 
-def _converse(process: subprocess.Popen[bytes], line: bytes, replies: queue.Queue[bytes]) -> None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        if line:
-            process.stdin.write(line)
-            process.stdin.flush()
-        replies.put(process.stdout.readline(LONGEST_LINE + 1))
-    except (OSError, ValueError):  # it is gone, or was ended while we waited
-        replies.put(b"")
+def _line(stream: BinaryIO) -> bytes:
+    line = stream.readline(LONGEST_LINE + 1)
+    if not line:
+        raise EOFError
+    return line
 
 
-def _ending(process: subprocess.Popen[bytes]) -> str:
-    try:
-        code = process.wait(timeout=2)
-    except subprocess.TimeoutExpired:
-        return "closed its output"
-    return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], pipes: Pipes) -> None:
     process.kill()
     process.wait()
-    for stream in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError, ValueError):
-            if stream is not None:
-                stream.close()
+    pipes.close()

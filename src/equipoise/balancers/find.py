@@ -21,7 +21,7 @@ from equipoise.balancers.command import PREFIX, Command
 from equipoise.balancers.in_process import InProcess
 from equipoise.balancers.isolated import MEMORY, Isolated
 from equipoise.conditions import Condition
-from equipoise.errors import InvalidProblem, TargetNotFound
+from equipoise.errors import InvalidProblem, TargetNotFound, TargetNotMade
 from equipoise.reference.catalogue import Entry
 from equipoise.roles import all_roles, role_named
 from equipoise.roles.role import Role
@@ -218,10 +218,16 @@ def _guarded_load(target: str, load: Callable[[], Any]) -> Any:
         with contextlib.redirect_stdout(sys.stderr):
             loaded = load()
     except (Exception, SystemExit) as error:
-        raise TargetNotFound(f"target {target!r} cannot be made: {describe(error)}") from error
+        raise TargetNotMade(f"target {target!r} cannot be made: {describe(error)}") from error
     if not callable(loaded):
-        raise TargetNotFound(f"target {target!r} makes a {type(loaded).__name__}, which cannot be called")
+        raise TargetNotMade(f"target {target!r} makes a {type(loaded).__name__}, which cannot be called")
     return loaded
+
+
+def look_here() -> None:
+    """Have modules of the working directory found."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def _import(place: str) -> Any:
@@ -235,8 +241,7 @@ def _import(place: str) -> Any:
             sys.modules.setdefault(path.stem, module)
             specification.loader.exec_module(module)
             return module
-        if os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())
+        look_here()
         with contextlib.redirect_stdout(sys.stderr):
             return importlib.import_module(place)
     except TargetNotFound:

@@ -24,9 +24,13 @@ from equipoise.balancers.command import Command
 from equipoise.errors import EquipoiseError, InvalidProblem, TargetError
 from equipoise.roles.role import Role
 from equipoise.routing import Routing
+from equipoise.tables import printable
 
 LIBRARIES = frozenset({"jax", "jaxlib", "numba", "numpy", "pandas", "scipy", "torch"})
 """Packages whose exceptions are accidents of the code that calls them, not refusals."""
+
+LARGEST = 1 << 30
+"""Bytes of an array that is read; one that repeats few numbers may claim to have any number of them."""
 
 GENERIC = ("accepts", "reset", "train")
 """Attributes that a balancer of any role may have."""
@@ -54,13 +58,15 @@ class InProcess(Balancer):
             returned = self._object(*given, **keywords)
         seconds = time.perf_counter() - started
         arrays = [(old, new) for old, new in zip(arguments, given, strict=True) if isinstance(old, np.ndarray)]
-        value, unreadable = plain(returned)
+        with _guarded():  # looking at an answer runs the target's code where its class is the target's
+            value, unreadable = plain(returned)
+            aliased = any(_aliases(returned, new) for _, new in arrays)
         if unreadable is not None:
-            raise TargetError(f"it returned {unreadable}", "returns nothing readable")
+            raise TargetError(f"it returned {printable(unreadable)}", "returns nothing readable")
         return Reply(
             value,
             changed_input=any(not np.array_equal(old, new, equal_nan=old.dtype.kind == "f") for old, new in arrays),
-            aliased_input=any(_aliases(returned, new) for _, new in arrays),
+            aliased_input=aliased,
             printed=bool(output.getvalue()),
             seconds=seconds,
         )
@@ -155,8 +161,11 @@ def _on_purpose(error: BaseException) -> bool:
 
 def plain(value: Any) -> tuple[Any, str | None]:
     """Return ``value`` as arrays, numbers, strings, lists and dictionaries, or why that is impossible."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or type(value) in (bool, int, float, str):
         return value, None
+    for simple in (int, float, str):
+        if isinstance(value, simple):  # of a class of the target's
+            return simple(value), None
     if isinstance(value, Routing):
         value = (value.chosen, value.weights) if value.weights is not None else (value.chosen,)
     if isinstance(value, dict):
@@ -172,6 +181,8 @@ def plain(value: Any) -> tuple[Any, str | None]:
         return None, error.given if isinstance(error, InvalidProblem) else str(error)
     if array.dtype.kind not in "biuf":
         return None, f"an array of {array.dtype}"
+    if array.nbytes > LARGEST:
+        return None, f"an array of shape {array.shape}, which has more than {LARGEST >> 30} GiB"
     return array, None
 
 

@@ -6,19 +6,22 @@ import contextlib
 import os
 import queue
 import secrets
-import select
 import signal
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from equipoise.balancers.balancer import CALL_SECONDS, Balancer, Reply
+from equipoise.balancers.marked import MARK, end_marked
+from equipoise.balancers.pipes import Pipes, ending
 from equipoise.balancers.wire import encoded, receive
-from equipoise.errors import TargetError, TargetNotFound
+from equipoise.errors import EquipoiseError, TargetError, TargetNotFound, TargetNotMade
 from equipoise.roles import homes, role_named
+from equipoise.tables import printable
 
 IMPORT_SECONDS = 300.0
 """Time limit of finding a target: what it imports may be a whole framework."""
@@ -29,12 +32,19 @@ MEMORY = 8 << 30
 FIRST = 12
 """How many times the limit of a call its first one may take, up to ``START_SECONDS``: it compiles what it needs."""
 
+KINDS = ("raises", "hangs", "crashes", "unable", "returns nothing readable")
+"""What a process may say of the target that it holds, see :class:`~equipoise.errors.TargetError`."""
 
-MARK = "EQUIPOISE_WORKER"
-"""In the environment of a worker and of all that it starts: by it those are found that left its session."""
+LONGEST = 2000
+"""Characters of such words that are kept."""
 
-UNASKED = 4
-"""Messages of a worker that are kept before anybody asks for them."""
+
+class Introduction(msgspec.Struct):
+    """What a process says of the target that it has taken."""
+
+    role: str
+    capabilities: frozenset[str]
+    sizes: tuple[int, ...] | None
 
 
 class Isolated(Balancer):
@@ -78,6 +88,7 @@ class Isolated(Balancer):
         self._left: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._compiles = self._first = True
+        self._number = 0
         self._start()
 
     def take(self, target: str, role: str | None = None) -> None:
@@ -115,7 +126,9 @@ class Isolated(Balancer):
             seconds, self._compiles = max(seconds, min(START_SECONDS, FIRST * seconds)), False
         started = time.monotonic()
         try:
-            reply = _reply(self._ask("reply", arguments, keywords, seconds))
+            said = self._ask("reply", arguments, keywords, seconds)
+            with self._understood("a call"):
+                reply = _reply(said)
         finally:
             self._first = False
         self._compiles |= first and time.monotonic() - started > self.call_seconds
@@ -174,15 +187,9 @@ class Isolated(Balancer):
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             process.kill() if sys.platform == "win32" else os.killpg(process.pid, signal.SIGKILL)
-        _end_marked(f"{MARK}={self._mark}".encode())
+        end_marked(self._mark)
         process.wait()
-        with contextlib.suppress(queue.Empty):  # what it said unasked would keep its listener waiting
-            while True:
-                self._replies.get_nowait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        self._pipes.close()
 
     def _start(self) -> None:
         # Small calls of torch cost ten times as much where its threads wait for each other on a busy machine.
@@ -202,8 +209,7 @@ class Isolated(Balancer):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._replies: queue.Queue[Any] = queue.Queue(maxsize=UNASKED)
-        threading.Thread(target=_listen, args=(self._process, self._replies), daemon=True).start()
+        self._pipes = Pipes(self._process, receive)
         self._introduce()
 
     def _introduce(self) -> None:
@@ -213,10 +219,11 @@ class Isolated(Balancer):
         reply = self._wait(IMPORT_SECONDS, "starting")
         if "refused" in reply:
             self.close()
-            raise TargetNotFound(reply["refused"])
-        self.role = role_named(reply["ok"]["role"])
-        self.capabilities = self.declared.union(reply["ok"]["capabilities"])
-        self.sizes = None if reply["ok"]["sizes"] is None else tuple(reply["ok"]["sizes"])
+            raise (TargetNotMade if reply.get("found") else TargetNotFound)(_words(reply["refused"]))
+        with self._understood("starting"):
+            told = msgspec.convert(reply.get("ok"), Introduction)
+            self.role = role_named(told.role)
+        self.capabilities, self.sizes = self.declared | told.capabilities, told.sizes
 
     def _ask(
         self, method: str, arguments: tuple[Any, ...] = (), keywords: dict[str, Any] | None = None, seconds: float = 0
@@ -234,93 +241,47 @@ class Isolated(Balancer):
             if self._left is not None:
                 self._left -= time.monotonic() - started
         if "error" in reply:
-            raise TargetError(str(reply["error"]), str(reply.get("kind")), on_purpose=bool(reply.get("on purpose")))
+            kind = reply.get("kind") if reply.get("kind") in KINDS else "raises"
+            raise TargetError(_words(reply["error"]), kind, on_purpose=bool(reply.get("on purpose")))
         return reply.get("ok")
 
     def _send(self, request: dict[str, Any]) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        stream, content = self._process.stdin, encoded(request)
-        if _takes_at_once(stream, content):
-            _write(stream, content)
-        else:  # a worker that reads nothing would block us here; it is ended when its answer is late
-            threading.Thread(target=_write, args=(stream, content), daemon=True).start()
+        self._number += 1
+        self._pipes.say(encoded({"number": self._number, **request}))
 
     def _wait(self, seconds: float, what: str, too_late: str = "") -> Any:
         process = self._process
         assert process is not None
         try:
-            reply = self._replies.get(timeout=seconds)
+            reply = self._pipes.hear(seconds)
         except queue.Empty:
             self.close()
             raise TargetError(too_late or f"it did not answer within {seconds:g} s", "hangs") from None
-        if isinstance(reply, Exception):
-            ended = _ending(process)
+        if isinstance(reply, EOFError | OSError):
+            ended = ending(process)
             self.close()
             raise TargetError(f"its process {ended} during {what}", "crashes")
-        if not isinstance(reply, dict) or not reply.keys() & {"ok", "error", "refused"}:
-            self.close()
-            raise TargetError(f"its process sent something that is no answer during {what}", "crashes")
+        with self._understood(what):
+            if reply["number"] != self._number or not reply.keys() & {"ok", "error", "refused"}:
+                raise ValueError
         return reply
+
+    @contextlib.contextmanager
+    def _understood(self, what: str) -> Iterator[None]:
+        """End a process that says what no worker says: the target has got hold of its pipe."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, EquipoiseError) as error:
+            self.close()
+            raise TargetError(f"its process sent something that is no answer during {what}", "crashes") from error
 
 
 def _reply(said: Any) -> Reply:
-    try:
-        return Reply(**said)
-    except TypeError as error:
-        raise TargetError("its process sent something that is no answer", "crashes") from error
+    reply = msgspec.convert(said, Reply)
+    if not 0 <= reply.seconds < float("inf"):
+        raise ValueError("no time that a call takes")
+    return reply
 
 
-def _ending(process: subprocess.Popen[bytes]) -> str:
-    try:
-        code = process.wait(timeout=2)
-    except subprocess.TimeoutExpired:
-        return "closed its output"
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
-
-
-def _end_marked(mark: bytes) -> None:
-    """Kill every process that has ``mark`` in its environment, where the platform shows it, until none is left."""
-    for _ in range(20):
-        found = [int(entry.name) for entry in _processes() if mark in _environment(entry)]
-        if not found:
-            return
-        for number in found:
-            with contextlib.suppress(OSError):
-                os.kill(number, signal.SIGKILL)
-
-
-def _processes() -> list[Path]:
-    home = Path("/proc")
-    return [entry for entry in home.iterdir() if entry.name.isdigit()] if home.is_dir() else []
-
-
-def _environment(entry: Path) -> list[bytes]:
-    try:
-        return (entry / "environ").read_bytes().split(b"\0")  # of a process that has ended: empty
-    except OSError:
-        return []
-
-
-def _takes_at_once(stream: IO[bytes], content: bytes) -> bool:
-    """Whether a pipe has room for all of ``content``, where the platform can tell."""
-    if len(content) > getattr(select, "PIPE_BUF", 0) or not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    poll.register(stream, select.POLLOUT)
-    return bool(poll.poll(0))
-
-
-def _write(stream: IO[bytes], content: bytes) -> None:
-    with contextlib.suppress(OSError, ValueError):  # a dead worker is reported when its answer is missing
-        stream.write(content)
-        stream.flush()
-
-
-def _listen(process: subprocess.Popen[bytes], replies: queue.Queue[Any]) -> None:
-    assert process.stdout is not None
-    try:
-        while True:
-            replies.put(receive(process.stdout))  # type: ignore[arg-type]
-    except Exception as error:
-        replies.put(error)
+def _words(said: Any) -> str:
+    return printable((str(said).splitlines() or [""])[0][:LONGEST])

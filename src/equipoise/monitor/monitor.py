@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from types import TracebackType
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from equipoise import metrics
 from equipoise.arrays import as_numpy
+from equipoise.balancers.balancer import describe
 from equipoise.errors import InvalidProblem, TargetError
 from equipoise.monitor.bound import regret_bound
 from equipoise.monitor.exact import Background
@@ -136,15 +138,17 @@ class Monitor:
 
     def _emit(self, record: Record) -> None:
         for index, sink in enumerate(self._sinks):
-            self._tried(index, sink, record)
+            self._tried(index, sink, copy.deepcopy(record))  # what one changes is not what the next is given
 
     def _tried(self, index: int, call: Any, *arguments: Any) -> None:
         try:
             call(*arguments)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             if index not in self._reported:
                 self._reported.add(index)
-                LOG.warning("sink %d of the monitor raised %s: %s (reported once)", index, type(error).__name__, error)
+                LOG.warning("sink %d of the monitor raised %s (reported once)", index, describe(error))
 
 
 def _batch(scores: Any, chosen: Any, top_k: int | None, mask: Any) -> dict[str, Any]:

@@ -43,9 +43,13 @@ class JsonLines:
                 os.write(self._file, b"\n")
 
     def __call__(self, record: Record) -> None:
-        """Append one line."""
+        """Append one line; of a line that the disk has no room for, nothing is left."""
         line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        if os.write(self._file, line) != len(line):
+        before = os.fstat(self._file).st_size
+        taken = os.write(self._file, line)
+        if taken != len(line):
+            if os.fstat(self._file).st_size == before + taken:  # nobody else has written since
+                os.ftruncate(self._file, before)
             raise OSError("the disk took a part of a line only")
 
     def close(self) -> None:

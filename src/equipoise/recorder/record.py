@@ -41,6 +41,7 @@ class Recording:
     ) -> None:
         self.path, self.full = path, False
         self._every, self._tokens, self._max_bytes = every, tokens, max_bytes
+        self._seen = _version(path)
         self._layers: Layers = read_recording(path) if path.exists() else {}
         self._bytes = self._saved = sum(layer.nbytes for layer in self._layers.values())
         self._first = max((max(layer.steps, default=-1) for layer in self._layers.values()), default=-1) + 1
@@ -60,9 +61,17 @@ class Recording:
         return self._bytes
 
     def save(self) -> None:
-        """Write what there is so far, whole or not at all."""
+        """Write what there is so far, whole or not at all.
+
+        Raises
+        ------
+        InvalidFile
+            If that fails, or if somebody else has written the file since this recording read or wrote it.
+        """
+        if _version(self.path) != self._seen:
+            raise InvalidFile(f"{self.path} was written by another recording meanwhile; allowed: one at a time")
         write_recording(self.path, self._layers)
-        self._saved = self._bytes
+        self._saved, self._seen = self._bytes, _version(self.path)
 
     def close(self) -> None:
         """Take the hooks off the model and write the file."""
@@ -100,7 +109,11 @@ class Recording:
     def _begin(self, *_: Any) -> None:
         self._step += 1
         if self._bytes - self._saved >= max(self._saved, LEAST_SAVED):
-            self.save()
+            try:
+                self.save()
+            except InvalidFile as error:  # the model goes on; it is tried again when there is as much again
+                self._saved = self._bytes
+                LOG.warning("%s", error)
 
     def _hook(self, layer: str, reading: Reading, parent: Any) -> Any:
         def hook(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], output: Any) -> None:
@@ -193,6 +206,15 @@ def record(
         write_whole(own, b"")  # fails now rather than after hours
         own.unlink()
     return Recording(model, own, every, tokens, max_bytes, readers or {})
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells one state of a file from another; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _layer_name(name: str, module: Any) -> str:

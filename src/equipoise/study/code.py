@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from equipoise.balancers.command import PREFIX
-from equipoise.balancers.find import resolve
+from equipoise.balancers.find import look_here, resolve
 from equipoise.errors import TargetNotFound
 from equipoise.roles import role_named
 
@@ -63,9 +63,10 @@ def _parts(method: str, role: str) -> Iterator[tuple[str, bytes]]:
     if place.endswith(".py"):
         yield place, _read(Path(place))
         return
+    look_here()
     top = place.partition(".")[0]
     if not top or _found(top) is None:
-        resolve(method, role)  # looks in the working directory from then on, or says what is wrong
+        resolve(method, role)  # says what is wrong
     files = _modules(place)
     yield from ((name, _read(files[name])) for name in sorted(files))
 

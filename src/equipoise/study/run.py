@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -10,10 +11,11 @@ from itertools import groupby
 from pathlib import Path
 
 from equipoise.audits.run import role_audit
-from equipoise.balancers.find import resolve
+from equipoise.balancers.find import Target
 from equipoise.balancers.pool import POOL
-from equipoise.errors import InvalidFile, OracleError
+from equipoise.errors import OracleError, TargetError, TargetNotMade
 from equipoise.executors import as_they_finish
+from equipoise.files import alone
 from equipoise.roles import role_named
 from equipoise.study.cases import Case, cases_of
 from equipoise.study.code import code_of
@@ -63,18 +65,26 @@ def run_study(
     OracleError
         If every row is a failure: such a study says nothing.
     InvalidFile
-        If the rows of the folder cannot be read or written.
+        If the rows of the folder cannot be read or written, or another study is writing there.
     TargetNotFound
         If a method's name leads nowhere.
     """
     for role, part in description.parts.items():
         for method in part.methods:
-            resolve(method, role, part.said(method).form)
+            _expect(part.said(method).target(role), part.seconds)
     cases = cases_of(description)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidFile(f"{folder} cannot be made: {error.strerror}") from error
+    with alone(folder, "study"):
+        return _run(description, cases, folder, executor, retry, progress)
+
+
+def _run(
+    description: Description,
+    cases: list[Case],
+    folder: Path,
+    executor: Executor | None,
+    retry: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Study:
     file = RowFile(folder / ROWS)
     wanted = {cell.key: cell for cell in _cells(description, cases)}
     failed = {key for key, rows in file.rows.items() if any(row.at_fault for row in rows)} if retry else set()
@@ -104,6 +114,16 @@ def run_study(
             f"all {len(rows)} rows of the study failed; the first, {first.balancer} on {first.instance}: {first.error}"
         )
     return Study(description, cases, rows)
+
+
+def _expect(target: Target, seconds: float) -> None:
+    """Refuse a name that leads nowhere, before any work; what breaks in the attempt is reported in its rows."""
+    if target.entry is None:
+        with (
+            contextlib.suppress(TargetError, TargetNotMade),
+            POOL.borrow(target, in_process=False, call_seconds=seconds),
+        ):
+            pass
 
 
 def codes_of(description: Description, role: str) -> dict[str, str]:

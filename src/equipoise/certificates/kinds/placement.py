@@ -10,6 +10,7 @@ from equipoise.certificates.certificate import Certificate, Statement
 from equipoise.certificates.check.placement import Sizes, check_placement
 from equipoise.certificates.check.verdict import Verdict
 from equipoise.certificates.codec import Array, Flag, Integers, Rational, Text, Whole
+from equipoise.errors import InvalidFile
 from equipoise.problems import PlacementProblem
 
 
@@ -31,7 +32,10 @@ class PlacementStatement(Statement):
     distinct: Flag
 
     def confirm(self) -> None:
-        """Build the problem."""
+        """Build the problem, which also takes 0 for "no groups"; a statement has one way to say that."""
+        for name in ("num_groups", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise InvalidFile(f"{name} is {str(getattr(self, name))[:40]}; allowed: 1 or more")
         form = (self.split, self.num_groups, self.num_nodes, self.distinct)
         PlacementProblem(self.load, self.num_slots, self.num_devices, *form)
 
