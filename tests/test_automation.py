@@ -250,3 +250,15 @@ def test_a_hook_runs_from_the_configuration_alone(hook, workspace):
 def test_every_file_states_the_same_version():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == equipoise.__version__
     assert re.findall(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == equipoise.__version__
+
+
+def test_the_page_shows_inputs_and_hooks_that_are_there():
+    page = (ROOT / "docs" / "how-to" / "ci.md").read_text()
+    shown = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    (step,) = [one for one in shown[0]["jobs"]["balance"]["steps"] if "equipoise" in one.get("uses", "")]
+    (repo,) = shown[1]["repos"]
+    assert set(step["with"]) <= set(ACTION["inputs"])
+    assert [step["uses"].partition("@")[2], repo["rev"]] == [f"v{equipoise.__version__}"] * 2
+    assert [hook["id"] for hook in repo["hooks"]] == [hook["id"] for hook in HOOKS]
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == set(ACTION["inputs"])

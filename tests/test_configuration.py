@@ -226,3 +226,17 @@ def test_help_comes_whatever_the_file_says(here, capsys):
     (here / "equipoise.toml").write_text("nonsense = 1\n")
     assert cli.run(["check", "--help"]) == 0
     assert "--config" in capsys.readouterr().out
+
+
+def test_the_file_on_the_page_says_what_the_page_says(here, calls):
+    page = Path(__file__).parents[1] / "docs" / "how-to" / "ci.md"
+    if not page.exists():
+        pytest.skip("the tests run outside a checkout: docs/ is not here")
+    (here / "equipoise.toml").write_text(page.read_text().partition("```toml\n")[2].partition("```")[0])
+    target, options = asked(calls, "check")[0]
+    assert (target, options["examples"], options["max_gap"], options["exclude"]) == (
+        *("myrouter:route", 5, 3.0),
+        ("router_breaks_ties",),
+    )
+    targets, options = asked(calls, "audit")[0]
+    assert (targets, options["trace"], options["tolerance"]) == (("myrouter:route",), "drift", 0.001)
