@@ -16,6 +16,7 @@ from command_line import environment, run, wait_until
 from equipoise import cli
 from equipoise.solvers.child import ChildFailed
 from equipoise.solvers.engines import ENGINES
+from test_docs import missing
 
 ROUTERS = """
 import numpy as np
@@ -269,3 +270,8 @@ def test_the_demo_shows_a_counter_example_of_one_token_more_than_a_tile_and_leav
     assert "smallest sizes that fail: T = 9" in " ".join(shown.stdout.split())
     assert "checks ran, 0 found something" in shown.stdout
     assert list(tmp_path.iterdir()) == []
+    readme = Path(__file__).parents[1] / "README.md"
+    if readme.exists():
+        told = readme.read_text().partition("    $ equipoise demo\n")[2].partition("\n\n")[0].splitlines()
+        assert len(told) > 5
+        assert missing([line.strip() for line in told], shown.stdout) is None

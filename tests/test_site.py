@@ -42,8 +42,18 @@ def test_every_page_is_in_the_navigation_once():
     assert sorted(navigation()) == sorted(PAGES)
 
 
-def test_every_page_but_the_first_is_in_a_section():
-    assert {page.split("/")[0] for page in PAGES} == SECTIONS | {"index.md"}
+def test_every_page_but_the_first_two_is_in_a_section():
+    assert {page.split("/")[0] for page in PAGES} == SECTIONS | {"index.md", "gallery.md"}
+
+
+def test_every_picture_is_in_the_gallery_once_and_code_that_makes_it_stands_below_it():
+    parts = re.split(r"^!\[[^\]]*\]\(images/([^)]+)\)$", PAGES["gallery.md"], flags=re.MULTILINE)
+    shown = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert sorted(parts[1::2]) == sorted(path.name for path in (DOCS / "images").iterdir())
+    for name, below in shown.items():
+        code = re.match(r"\s*(```python\n(.*?)```|    (equipoise|python) )", below, re.DOTALL)
+        assert code, name
+        compile(code[2] or "", name, "exec")
 
 
 def test_every_schema_is_on_its_page():

@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     from equipoise.traces import read_trace as read_trace
     from equipoise.traces import recorded as recorded
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "AssignmentProblem": "problems",

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import stat
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -205,6 +206,14 @@ def parsed(content: bytes, path: str | PathLike[str]) -> Any:
             return strict_json(content)
         except InvalidFile as error:
             raise InvalidFile(f"{path} cannot be read: {error}") from error
+
+
+def strict_toml(text: str, path: str | PathLike[str]) -> dict[str, Any]:
+    """Parse the TOML content of a file; raise :class:`InvalidFile`, which names the file, at what is none."""
+    try:
+        return tomllib.loads(text)
+    except (RecursionError, ValueError) as error:  # ValueError: what tomllib raises, and Python at endless digits
+        raise InvalidFile(f"{path} is not TOML: {error}") from error
 
 
 def read_arrays(path: str | PathLike[str]) -> dict[str, Any]:

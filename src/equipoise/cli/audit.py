@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from equipoise.cli.check import ACCEPTS, AS, DECLARES, share
-from equipoise.cli.show import format_option, progress, show, workers_options
+from equipoise.cli.configuration import configured, from_file
+from equipoise.cli.github import Annotation, post, source_of
+from equipoise.cli.show import FORMATS, progress, show, width, workers_options
 
 if TYPE_CHECKING:
+    from equipoise.audits.baseline import Change
+    from equipoise.audits.result import Audit
     from equipoise.audits.role_audit import Option
 
 
@@ -53,7 +57,7 @@ def _shown(value: Any) -> str:
 
 
 @click.command()
-@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@configured
 @click.option("--role", help="What the targets are. [default: told from their parameters; router without a target]")
 @click.option("--form", "call_form", help="How the targets are called: a name of `list --forms`. [default: told]")
 @click.option("--as", "as_", metavar="KIND", help=AS)
@@ -78,8 +82,11 @@ def _shown(value: Any) -> str:
     help="Time limit of one call of a target that does not ship with Equipoise.",
 )
 @workers_options
-@format_option
+@click.option("--format", "form", type=click.Choice([*FORMATS.choices, "github"]), default="table", show_default=True)
+@click.pass_context
 def audit(
+    context: click.Context,
+    /,
     targets: tuple[str, ...],
     form: str,
     call_form: str | None,
@@ -88,15 +95,14 @@ def audit(
 ) -> int:
     """Say how far balancers are from the exact optimum on a trace.
 
-    TARGET is package.module:attribute, file.py:attribute, "cmd:COMMAND" or a built-in name; without one, all built-in
-    balancers of the role that take any input are audited. Targets that do not ship with Equipoise run in a process of
-    their own, with a time limit for every call.
+    TARGET is package.module:attribute, file.py:attribute, "cmd:COMMAND" or a built-in name; without one, those of the
+    configuration, else all built-in balancers of the role that take any input. Targets that do not ship with Equipoise
+    run in a process of their own, with a time limit for every call.
 
     A router is compared with the certified optimum at its own peak load; a scheduler with the certified optimum on the
     placement that --placement makes; a placer with proved bounds; a predictor with what happened, beside the noise
     that nobody can predict; a metric with its exact value. Traces of schedulers, placers and predictors are records
-    of loads. `equipoise list
-    --formats` says which files are read.
+    of loads. `equipoise list --formats` says which files are read.
 
     Instances that a target refuses are counted and not judged.
 
@@ -104,11 +110,32 @@ def audit(
     """
     from equipoise.audits.run import audit
 
+    if options["update_baseline"] and from_file(context, "tolerance"):
+        tolerance = None  # it is for comparisons
     with progress("units") as advance:
         result = audit(targets, form=call_form, tolerance=tolerance or 0.0, progress=advance, **options)
-    show(result.to_dict() if form == "json" else result.to_markdown() if form == "markdown" else result.table, form)
+    if form == "github":
+        post(result.table(width()), f"## equipoise audit\n\n{result.to_markdown()}", _annotations(result))
+    else:
+        show(result.to_dict() if form == "json" else result.to_markdown() if form == "markdown" else result.table, form)
     if result.comparison is None and all(row.refused for row in result.rows):
         raise click.UsageError("nothing was judged: the targets refuse every instance")
     if not result.proved:
         return 3
     return 0 if result.passed else 1
+
+
+def _annotations(result: Audit) -> Iterator[Annotation]:
+    for name, rows in result.broken.items():
+        message = f"It broke on {len(rows)} instances, first on {rows[0].instance}: {rows[0].error}."
+        yield Annotation("error", f"audit of {name}", message, source_of(name))
+    worse: dict[str, list[Change]] = {}
+    for change in result.comparison.worse if result.comparison is not None else ():
+        worse.setdefault(change.target, []).append(change)
+    for name, changes in worse.items():
+        most = max(changes, key=lambda change: change.now - change.before)
+        grew = f"{most.gap} on {most.instance} from {most.before:.6g} to {most.now:.6g}"
+        message = f"{len(changes)} gaps are worse than in {result.baseline}, most of all {grew}."
+        yield Annotation("error", f"audit of {name}", message, source_of(name))
+    if not result.proved:
+        yield Annotation("error", "audit", "Nothing proves what some rows are compared with.")

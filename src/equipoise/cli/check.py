@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from equipoise.cli.configuration import configured
+from equipoise.cli.github import Annotation, post, source_of
+
 if TYPE_CHECKING:
     from equipoise.checks.engine.registry import Check
+    from equipoise.checks.engine.report import Report
 
-FORMATS = click.Choice(["table", "json", "markdown", "junit"])
+FORMATS = click.Choice(["table", "json", "markdown", "junit", "github"])
 ACCEPTS = "Sizes of the inputs that a target takes, e.g. 'K < E and T*K % E == 0'. [default: as it says itself]"
 DECLARES = "What a target would say in its `capabilities`, e.g. drops; may be repeated."
 AS = "What a TARGET of a role that computes several things computes, e.g. max-vio of a metric; implies the role."
@@ -32,7 +37,7 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 
 
 @click.command()
-@click.argument("target")
+@configured
 @click.option("--role", help="What TARGET is: router, scheduler, ... [default: told from its parameters]")
 @click.option("--as", "as_", metavar="KIND", help=AS)
 @click.option("--accepts", metavar="CONDITION", help=ACCEPTS)
@@ -53,25 +58,38 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--top-k", type=click.IntRange(1), help="Try a router at this K only, beside --experts.")
 @click.option("--in-process", is_flag=True, help="Run the target in this process, for a debugger.")
 @click.option("--format", "output", type=FORMATS, default="table", show_default=True)
-def check(target: str, output: str, **options: Any) -> int:
-    """Check TARGET against the properties of its role, and show the smallest input that breaks one.
+def check(targets: tuple[str, ...], output: str, **options: Any) -> int:
+    """Check each TARGET against the properties of its role, and show the smallest input that breaks one.
 
     TARGET is package.module:attribute, file.py:attribute, a built-in name, an entry point of equipoise.balancers, or
-    "cmd:COMMAND" for a program that speaks JSON lines. It runs in a process of its own, with a time limit per call.
-    What is tried depends on the counts and the seed alone. Findings are saved under .equipoise/. Exits with 1 if a
-    property is broken, with 2 if no check could run, with 3 if a time limit struck before a check could say anything.
+    "cmd:COMMAND" for a program that speaks JSON lines; without one, those of the configuration. It runs in a process of
+    its own, with a time limit per call. What is tried depends on the counts and the seed alone. Findings are saved
+    under .equipoise/. Exits with 1 if a property is broken, with 2 if no check could run, with 3 if a time limit struck
+    before a check could say anything.
     """
     from equipoise.checks.check import check
 
-    with _progress() as advance:
-        report = check(target, progress=advance, **options)
-    formats = {"table": report.__repr__, "json": report.json, "markdown": report.markdown, "junit": report.junit}
-    click.echo(formats[output]())
-    if report.ran == 0:
-        raise click.UsageError("no check ran: all were skipped or excluded")
-    if report.gave_up:
+    if not targets:
+        raise click.UsageError("there is no TARGET: name one, or state `targets` in equipoise.toml")
+    reports = []
+    for target in targets:
+        with _progress() as advance:
+            report = check(target, progress=advance, **options)
+        reports.append(report)
+        if output == "github":
+            post(repr(report), _summary(report), _annotations(report))
+        elif output in ("table", "markdown"):
+            click.echo(
+                ("\n" if len(reports) > 1 else "") + (report.markdown() if output == "markdown" else repr(report))
+            )
+    if output in ("json", "junit"):
+        click.echo(_json(reports) if output == "json" else _junit(reports))
+    for report in reports:
+        if report.ran == 0:
+            raise click.UsageError(f"no check of {report.target} ran: all were skipped or excluded")
+    if any(report.gave_up for report in reports):
         return 3
-    return 0 if report.passed else 1
+    return 0 if all(report.passed for report in reports) else 1
 
 
 @click.command()
@@ -105,3 +123,31 @@ def _progress() -> Iterator[Callable[[Check, int], None]]:
             progress.update(task, advance=1, total=total, description=entry.name)
 
         yield advance
+
+
+def _json(reports: Sequence[Report]) -> str:
+    """Return the report of one target, or a list."""
+    if len(reports) == 1:
+        return reports[0].json()
+    return json.dumps([report.to_dict() for report in reports], indent=1)
+
+
+def _junit(reports: Sequence[Report]) -> str:
+    if len(reports) == 1:
+        return reports[0].junit()
+    return "\n".join(["<testsuites>", *(report.junit() for report in reports), "</testsuites>"])
+
+
+def _summary(report: Report) -> str:
+    return f"## equipoise check: {report.role} `{report.target}`\n\n{report.markdown()}"
+
+
+def _annotations(report: Report) -> Iterator[Annotation]:
+    file = source_of(report.target)
+    for finding in report.findings:
+        level: Literal["error", "warning"] = "error" if finding.severity == "error" else "warning"
+        yield Annotation(level, f"{finding.check}: {report.target}", f"{finding}.", file)
+    for outcome in report.gave_up:
+        yield Annotation("error", f"{outcome.check}: {report.target}", f"It {outcome.sentence}.", file)
+    for sentence in report.misspelt:
+        yield Annotation("warning", f"declarations of {report.target}", sentence, file)

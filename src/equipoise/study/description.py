@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -18,7 +17,7 @@ from equipoise.balancers.adapters.forms import form_named
 from equipoise.balancers.find import Target
 from equipoise.conditions import Condition
 from equipoise.errors import InvalidFile, InvalidProblem
-from equipoise.files import text_of
+from equipoise.files import strict_toml, text_of
 from equipoise.roles import all_roles, role_named
 from equipoise.roles.role import Role
 from equipoise.study.steptime import StepTime
@@ -254,10 +253,7 @@ def read(path: str) -> Description:
 
 def decode(text: str, path: str) -> Description:
     """Decode a description; ``path`` is for the words of an error, see :func:`read`."""
-    try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise InvalidFile(f"{path} is not TOML: {error}") from error
+    table = strict_toml(text, path)
     found = _converted(table, _whole(), path, "")
     parts = {role: _part(role, getattr(found, role), path) for role in table if role in all_roles()}
     rest = {field.name: getattr(found, field.name) for field in msgspec.structs.fields(Description)[3:]}
