@@ -1,11 +1,12 @@
 """Forged certificates, and a naive judge of every kind: enumeration over the problem in the file.
 
-A claim is true if its answer keeps every rule and nothing that keeps them is better. The judge reads the JSON document
-and shares no code with the checks.
+The judge says what the answer is worth, None if it breaks a rule, and what the best one is worth, None if there is none.
+An answer is optimal if both are the same. The judge reads the JSON document and shares no code with the checks.
 """
 
 import copy
 import json
+from collections import Counter
 from fractions import Fraction
 from functools import cache
 from itertools import combinations, product
@@ -19,10 +20,12 @@ from equipoise import (
     Certificate,
     CommunicationProblem,
     EquipoiseError,
+    FewExpertsProblem,
     GroupLimitedProblem,
     InvalidFile,
     Limit,
     LimitedProblem,
+    MigrationProblem,
     PlacementProblem,
     ReplicationProblem,
     SchedulingProblem,
@@ -85,6 +88,8 @@ def routing(problem, experts):
         options = [row for row in options if len({e // per for e in row}) <= problem["topk_groups"]]
 
     def fits(rows):
+        if len({e for row in rows for e in row}) > problem.get("most_experts", width):
+            return False
         if any(sum(e in row for row in rows) > plain["capacity"][e] for e in range(width)):
             return False
         return all(
@@ -103,11 +108,11 @@ def routing(problem, experts):
 
     best = max((value(rows) for rows in tried([options] * len(real)) if fits(rows)), default=None)
     if experts is None:
-        return best is None
+        return None, best
     chosen = [tuple(sorted(e for e in row if e != -1)) for row in experts]
     padding = all(not chosen[t] for t in range(len(scores)) if t not in real)
     rows = [chosen[t] for t in real]
-    return padding and all(row in options for row in rows) and fits(rows) and value(rows) == best
+    return value(rows) if padding and all(row in options for row in rows) and fits(rows) else None, best
 
 
 def split_rows(document, hosts, load):
@@ -123,10 +128,10 @@ def split_rows(document, hosts, load):
 def scheduling(document, problem):
     base, speed = problem["base_load"], problem["speed"]
     rows = split_rows(document, problem["hosts"], problem["load"])
+    best = subset_peak(problem["load"], problem["hosts"], base, speed, problem["fractional"])
     if rows is None or (document["denominator"] != 1 and not problem["fractional"]):
-        return False
-    peak = max((base[g] + sum(row[g] for row in rows)) / speed[g] for g in range(len(base)))
-    return peak == subset_peak(problem["load"], problem["hosts"], base, speed, problem["fractional"])
+        return None, best
+    return max((base[g] + sum(row[g] for row in rows)) / speed[g] for g in range(len(base))), best
 
 
 def communication(document, problem):
@@ -146,7 +151,7 @@ def communication(document, problem):
 
     rows = split_rows(document, hosts, load)
     best = min(map(cost, tried([shares(total, row) for total, row in zip(load, hosts, strict=True)])))
-    return rows is not None and document["denominator"] == 1 and cost(rows) == best
+    return cost(rows) if rows is not None and document["denominator"] == 1 else None, best
 
 
 def traffic(document, problem):
@@ -167,10 +172,14 @@ def traffic(document, problem):
     mine = tuple(tuple(flow.get((s, e, g), 0) for g in range(devices)) for s, e in cells)
     best = min((found for rows in tried(splits) if (found := total(rows)) is not None), default=None)
     fine = all(row in options for row, options in zip(mine, splits, strict=True))
-    return fine and best is not None and total(mine) == best
+    return total(mine) if fine else None, best
 
 
-def placement(document, problem):
+def migration(document, problem):
+    return placement(document, problem["placement"], problem["current"], problem["most_moves"])
+
+
+def placement(document, problem, current=(), most_moves=None):
     load, count, devices = problem["load"], problem["num_slots"], problem["num_devices"]
     width, per_node = count // devices, devices // problem["num_nodes"]
     per_group = len(load) // problem["num_groups"]
@@ -180,6 +189,9 @@ def placement(document, problem):
 
     def feasible(slots):
         on = held(slots)
+        moves = sum(len(set(new) - set(old)) for new, old in zip(on, held(current), strict=True))
+        if most_moves is not None and moves > most_moves:
+            return False
         if set(slots) - {-1} != set(range(len(load))) or (
             problem["distinct"] and any(len(set(d)) < len(d) for d in on)
         ):
@@ -197,14 +209,14 @@ def placement(document, problem):
         return subset_peak(load, hosts, [0] * devices, [1] * devices)
 
     slots = tuple(document["physical_to_logical"])
-    if len(slots) != count or not feasible(slots):
-        return False
     every = tried([range(-1, len(load))] * count)
     best = min(peak(one) for one in every if feasible(one))
+    if len(slots) != count or not feasible(slots):
+        return None, best
     if problem["split"] == "even":
-        return peak(slots) == best
+        return peak(slots), best
     rows = split_rows(document, [[e in device for device in held(slots)] for e in range(len(load))], load)
-    return rows is not None and max(sum(row[g] for row in rows) for g in range(devices)) == best
+    return None if rows is None else max(sum(row[g] for row in rows) for g in range(devices)), best
 
 
 def replication(document, problem):
@@ -238,25 +250,36 @@ def replication(document, problem):
         )
         for e in experts
     )
-    return fine and max(sum(split[e][g] for e in experts) for g in devices) == best
+    return max(sum(split[e][g] for e in experts) for g in devices) if fine else None, best
 
 
 @cache
 def _truth(kind, answer, problem):
     answer, problem = json.loads(answer), json.loads(problem)
-    if kind in ("assignment", "limited", "group-limited"):
+    if kind in ("assignment", "limited", "group-limited", "few-experts"):
         return routing(problem, answer["experts"])
     naive = {"scheduling": scheduling, "communication": communication, "traffic": traffic}
-    return (naive | {"placement": placement, "replication": replication})[kind](answer, problem)
+    return (naive | {"placement": placement, "replication": replication, "migration": migration})[kind](answer, problem)
 
 
 ANSWERS = ("experts", "split", "denominator", "flows", "physical_to_logical", "copies")
 
 
-def is_true(document):
-    """Whether what the document claims holds; raises TooLarge where it cannot be tried."""
+def worth(document):
+    """What the answer and the best answer are worth, see above; raises TooLarge where that cannot be tried."""
     answer = json.dumps({name: document[name] for name in ANSWERS if name in document})
     return _truth(document["kind"], answer, json.dumps(document["problem"]))
+
+
+def is_true(document, found):
+    """Whether what the check found holds."""
+    value, best = worth(document)
+    if found.status == "infeasible":
+        return document["experts"] is None and best is None
+    if value is None or best is None:
+        return False
+    unit = Fraction(2) ** -document.get("exponent", 0)
+    return found.lower <= best * unit <= found.upper and (value == best or found.status == "bounded")
 
 
 def genuine(kind, random):
@@ -275,6 +298,8 @@ def genuine(kind, random):
         plain = AssignmentProblem(some(-4, 9, 3, width), top_k, some(top_k, 4, width), drop)
         if kind == "limited":
             return LimitedProblem(plain, [Limit(int(some(1, 4)), experts=[0, 1])])
+        if kind == "few-experts":
+            return FewExpertsProblem(plain, int(some(1, 4)))
         return plain if kind == "assignment" else GroupLimitedProblem(plain, 2, int(some(1, 3)))
     if kind == "scheduling":
         form = {"base_load": some(0, 3, devices), "speed": some(1, 3, devices), "fractional": drop}
@@ -290,17 +315,21 @@ def genuine(kind, random):
         nodes = {"num_groups": 2, "num_nodes": 2} if random.random() < 0.3 else {}
         split = "even" if nodes or random.random() < 0.5 else "free"
         return PlacementProblem(some(0, 12, 2 if nodes else int(some(2, 5))), 4, 2, split, **nodes)
+    if kind == "migration":
+        load = some(0, 12, int(some(2, 5)))
+        problem = PlacementProblem(load, 4, 2, "even" if drop else "free")
+        return MigrationProblem(problem, np.arange(4) % len(load), int(some(0, 3)))
     return ReplicationProblem(some(0, 12, 3), some(0, 2, 3), 2, some(0, 2, 2), floor=int(some(0, 3)))
 
 
 def originals(kind, random, count, path):
-    """Certified documents of a kind; how many there were, and those that the check or the judge refused."""
+    """Documents that engines made of a kind; how many there were, and those that the check or the judge refused."""
     found, refused = [], []
     for _ in range(20 * count):
         if len(found) == count:
             break
         try:
-            certificate = getattr(solve(genuine(kind, random)), "certificate", None)
+            certificate = solve(genuine(kind, random)).proof
         except EquipoiseError:
             continue
         if certificate is None:
@@ -308,7 +337,8 @@ def originals(kind, random, count, path):
         certificate.save(path)
         document = json.loads(path.read_bytes())
         found.append(document)
-        if not Certificate.load(path).verify().valid or not is_true(document):
+        said = Certificate.load(path).verify()
+        if not said.status or not is_true(document, said):
             refused.append(document)
     return found, refused
 
@@ -353,7 +383,7 @@ def corrupt(document, others, random):
 
 
 def verdict(document, path: Path, rehash):
-    """ "unreadable", "rejected" or "accepted"; with the right hash of whatever problem it states, if asked."""
+    """What the check says, None if the file is unreadable; with the right hash of whatever it states, if asked."""
     path.write_text(json.dumps(document))
     try:
         certificate = Certificate.load(path)
@@ -361,23 +391,23 @@ def verdict(document, path: Path, rehash):
             document["problem_sha256"] = certificate.statement.digest
             path.write_text(json.dumps(document))
             certificate = Certificate.load(path)
-        return "accepted" if certificate.verify().valid else "rejected"
+        return certificate.verify()
     except InvalidFile:
-        return "unreadable"
+        return None
 
 
 def attack(kind, seed, forgeries, path, bases=20):
     """Forge so many claims of a kind; return the counts, and every document that was judged wrongly."""
     random = np.random.default_rng(seed)
     documents, wrong = originals(kind, random, bases, path)
-    counts = {"genuine": len(documents), "unreadable": 0, "rejected": 0, "accepted": 0, "not judged": 0}
+    counts = Counter(genuine=len(documents))
     for number in range(forgeries):
         forged = corrupt(documents[number % len(documents)], documents, random)
-        outcome = verdict(forged, path, random.random() < 0.7)
-        counts[outcome] += 1
-        if outcome == "accepted":
+        found = verdict(forged, path, random.random() < 0.7)
+        counts["unreadable" if found is None else found.status or "rejected"] += 1
+        if found is not None and found.status:
             try:
-                if not is_true(forged):
+                if not is_true(forged, found):
                     wrong.append(forged)
             except TooLarge:
                 counts["not judged"] += 1
