@@ -1,7 +1,7 @@
 """A naive judge of certificates of every kind: enumeration over the problem in the file.
 
-It says what an answer is worth, None if it breaks a rule, and what the best is worth, None if there is none. An answer is
-optimal if both are the same. It reads the JSON document and shares no code with the checks.
+It says what an answer is worth, None if it breaks a rule, and what the best is worth, None if there is none. An answer
+is optimal if both are the same. It reads the JSON document and shares no code with the checks.
 """
 
 import json
