@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise import cli
+from equipoise import PlacementProblem, cli
 from equipoise.certificates import problem_files
 
 ROOT = Path(__file__).parents[1]
@@ -19,10 +19,10 @@ HOME = ROOT / "benchmarks" / "instances"
 
 if not HOME.is_dir():
     pytest.skip("the tests run outside a checkout: benchmarks/ is not here", allow_module_level=True)
-sys.path.append(str(HOME))
-collection, hand_in, instances_page, statements = map(
-    import_module, ("collection", "hand_in", "instances_page", "statements")
-)
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(HOME)
+    modules = [import_module(name) for name in ("collection", "hand_in", "instances_page", "make", "statements")]
+    collection, hand_in, instances_page, make, statements = modules
 
 STORED = {one.name: one for one in collection.instances()}
 ABOUT = {"kind", "version", "description", "provenance", "licence", "problem_sha256", "answer", "bound"}
@@ -150,3 +150,16 @@ def test_a_certificate_that_is_rejected_or_of_no_instance_changes_nothing(copied
     handed.write_text("{}")
     assert hand_in.main() == 2
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_instance_is_made_solved_and_told_about_anew_but_its_name_never_gets_another_problem(tmp_path):
+    stated = statements.Stated("tiny", PlacementProblem([5, 4, 3], 4, 2), "three experts", "made for this test")
+    one = make.stated(stated, tmp_path)
+    assert (one.certificate, one.closed) == (None, False)
+    assert collection.digest(one.problem) == collection.digest(stated.problem)
+    make.improve(one, "placement-search", 5)
+    one = make.stated(dataclasses.replace(stated, description="no more than three"), tmp_path)
+    assert (one.about["description"], one.closed) == ("no more than three", True)
+    assert one.values(one.verdict) == (Fraction(13, 2), Fraction(13, 2))
+    with pytest.raises(SystemExit, match="another name"):
+        make.stated(dataclasses.replace(stated, problem=PlacementProblem([5, 4, 4], 4, 2)), tmp_path)

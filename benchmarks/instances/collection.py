@@ -110,7 +110,7 @@ class Instance:
 
 def digest(problem: Problem) -> str:
     """Hash of a problem, which its certificates carry."""
-    kind = next(kind for kind in map(certificate_type, KINDS) if isinstance(problem, kind.PROBLEM))
+    kind = next(kind for kind in map(certificate_type, KINDS) if type(problem) is kind.PROBLEM)
     return kind.STATEMENT.of(problem).digest
 
 

@@ -34,11 +34,11 @@ Integers = npt.NDArray[np.int64]
 TOKENS = 65_536
 """Of drawn loads."""
 
-V3 = "DeepSeek-V3 (arXiv 2412.19437): 256 experts in 8 groups"
-PREFILL = f"{V3}, prefilling on 32 devices of 4 nodes with 32 more slots"
-DECODE = "DeepSeek's deployment in the EPLB repository: 256 experts, decoding on 144 devices with 288 slots"
-KIMI = "Kimi K2: 384 experts"
-QWEN = "Qwen3-235B: 128 experts"
+V3 = "sizes of DeepSeek-V3 (arXiv 2412.19437)"
+PREFILL = "DeepSeek-V3's prefilling unit (arXiv 2412.19437, section 3.4)"
+DECODE = "DeepSeek-V3's decoding unit (deepseek-ai/open-infra-index, inference system overview)"
+KIMI = "as many experts as Kimi K2 has"
+QWEN = "as many experts as Qwen3-235B has"
 
 
 @dataclass(frozen=True)
@@ -107,19 +107,21 @@ def placements() -> Iterator[Stated]:
         load = zipf(experts + slots, experts, exponent)
         name = f"place-e{experts}-p{slots}-g{devices}-{split}"
         made = PlacementProblem(load, slots, devices, split)
-        yield Stated(name, made, "middle size", drawn(experts + slots, exponent))
+        yield Stated(name, made, "few spare slots", drawn(experts + slots, exponent))
     for layer, slots, devices, split in ((1, 72, 24, "even"), (2, 80, 16, "free")):
         load = trained("E64-none", layer, 300, 20)
         made = PlacementProblem(load, slots, devices, split)
-        yield Stated(f"trained-p{slots}-g{devices}-{split}", made, "recorded loads", of_run("E64-none", layer, 300, 20))
+        yield Stated(
+            f"trained-p{slots}-g{devices}-{split}", made, "loads of a training run", of_run("E64-none", layer, 300, 20)
+        )
     grouped = PlacementProblem(zipf(7, 32, 0.8), 40, 8, "even", 4, 2)
-    yield Stated("place-e32-p40-g8-nodes", grouped, "groups on nodes", drawn(7, 0.8))
+    yield Stated("place-e32-p40-g8-nodes", grouped, "groups stay on nodes", drawn(7, 0.8))
     for name, about, seed, exponent, experts, slots, devices, groups, nodes in (
-        ("v3-prefill-flat", PREFILL + ", groups anywhere", 1, 0.8, 256, 288, 32, 1, 1),
+        ("v3-prefill-flat", f"{PREFILL}, groups on any node", 1, 0.8, 256, 288, 32, 1, 1),
         ("v3-prefill-nodes", PREFILL, 1, 0.8, 256, 288, 32, 8, 4),
         ("v3-decode", DECODE, 2, 0.7, 256, 288, 144, 1, 1),
-        ("qwen3", f"{QWEN}, 144 slots on 48 devices", 3, 0.6, 128, 144, 48, 1, 1),
-        ("kimi-k2", f"{KIMI}, 448 slots on 64 devices", 4, 0.7, 384, 448, 64, 1, 1),
+        ("qwen3", QWEN, 3, 0.6, 128, 144, 48, 1, 1),
+        ("kimi-k2", KIMI, 4, 0.7, 384, 448, 64, 1, 1),
     ):
         for split in ("even", "free"):
             made = PlacementProblem(zipf(seed, experts, exponent), slots, devices, split, groups, nodes)
@@ -129,20 +131,20 @@ def placements() -> Iterator[Stated]:
 def replications() -> Iterator[Stated]:
     """Copies for one batch."""
     small = ReplicationProblem(trained("E16-none", 2, 100), np.arange(16) // 2, 8, 1, most_copies=4)
-    yield Stated("copies-e16-g8", small, "at most four copies", of_run("E16-none", 2, 100))
+    yield Stated("copies-e16-g8", small, "one batch of a training run", of_run("E16-none", 2, 100))
     load = zipf(11, 32, 0.9, 8192)
     floor = ReplicationProblem(load, np.arange(32) // 2, 16, 1, floor=128, most_copies=10)
     yield Stated(
         "copies-e32-g16-floor", floor, "a copy serves at least 128 tokens", drawn(11, 0.9).replace("65536", "8192")
     )
     middle = ReplicationProblem(trained("E64-none", 3, 300), np.arange(64) // 4, 16, 1, most_copies=12)
-    yield Stated("copies-e64-g16", middle, "at most twelve copies", of_run("E64-none", 3, 300))
+    yield Stated("copies-e64-g16", middle, "one batch of a training run", of_run("E64-none", 3, 300))
     home, load = np.arange(256) // 8, zipf(12, 256, 0.8)
     few = ReplicationProblem(load, home, 32, 1, floor=64, most_copies=16)
-    yield Stated("copies-v3-few", few, f"{V3}, 32 devices, at most 16 copies", drawn(12, 0.8))
+    yield Stated("copies-v3-few", few, f"{V3}; a copy serves at least 64 tokens", drawn(12, 0.8))
     domain = home[:, None] // 8 == np.arange(32)[None] // 8
     near = ReplicationProblem(load, home, 32, 2, domain=domain, copies_per_expert=2)
-    yield Stated("copies-v3-nodes", near, f"{V3}, 32 devices, copies on the expert's own node", drawn(12, 0.8))
+    yield Stated("copies-v3-nodes", near, f"{V3}; copies stay on the node, two an expert", drawn(12, 0.8))
 
 
 def group_limited() -> Iterator[Stated]:
@@ -159,7 +161,7 @@ def group_limited() -> Iterator[Stated]:
         )
         capacity = -(-tokens * top_k // experts)
         plain = AssignmentProblem(np.minimum(liked, 999), top_k, capacity)
-        about = f"{V3}, of which a token uses 4" if experts == 256 else "drawn scores, some experts popular"
+        about = V3 if experts == 256 else "drawn scores, some experts popular"
         made = f"scores drawn: 0 to 499 and an expert's popularity, seed {seed}"
         yield Stated(f"groups-t{tokens}-e{experts}", GroupLimitedProblem(plain, groups, most), about, made)
     logits = recorded().arrays["E64-none/logits"][1, 2, :96].astype(np.float64)
@@ -181,14 +183,19 @@ def migrations() -> Iterator[Stated]:
         made = PlacementProblem(now, slots, devices, split)
         problem = MigrationProblem(made, placed(made, before), moves)
         source = f"{of_run(run, 1, 300, 20)}; placed by EPLB for the loads of steps 150 to 169"
-        yield Stated(f"moves-{run[:3].lower()}-p{slots}-g{devices}-{split}", problem, f"at most {moves} moves", source)
+        yield Stated(
+            f"moves-{run[:3].lower()}-p{slots}-g{devices}-{split}",
+            problem,
+            "loads of a training run, 150 steps later",
+            source,
+        )
     for split, moves, nodes in (("even", 16, True), ("free", 16, False)):
         before, drift = zipf(21, 256, 0.8), zipf(22, 256, 0.8)
         form = (8, 4) if nodes else (1, 1)
         made = PlacementProblem((3 * before + drift) // 4, 288, 32, split, *form, distinct=False)
         source = f"{drawn(21, 0.8)}, a quarter replaced by seed 22; placed by EPLB for those of seed 21"
         problem = MigrationProblem(made, placed(made, before), moves)
-        yield Stated(f"moves-v3-{split}", problem, f"{PREFILL}; at most {moves} moves", source)
+        yield Stated(f"moves-v3-{split}", problem, f"{PREFILL}, a quarter of the load replaced", source)
 
 
 def communications() -> Iterator[Stated]:
@@ -205,7 +212,7 @@ def communications() -> Iterator[Stated]:
         source = np.stack([random.multinomial(count, np.full(devices, 1 / devices)) for count in load], axis=1)
         machine = PlacementProblem(load, slots, devices)
         problem = CommunicationProblem(source, machine.counts(placed(machine, load)) > 0, alpha)
-        about = V3 if experts == 256 else "whole tokens"
+        about = V3 if experts == 256 else "whole tokens, placed by EPLB"
         made = f"loads drawn: {tokens} tokens, Zipf exponent 0.7, seed {seed}, from devices alike; placed by EPLB"
         yield Stated(f"links-e{experts}-g{devices}", problem, about, made)
 
