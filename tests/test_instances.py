@@ -35,6 +35,7 @@ def test_what_is_known_of_an_instance_is_accepted_by_the_referee_and_says_who_fo
     answer, bound = one.values(one.verdict)
     assert (answer <= bound) if one.maximised else (answer >= bound)
     assert one.closed == (answer == bound)
+    assert one.certificate.gap(one.verdict) == abs(answer - bound) / abs(bound)
     assert set(one.about) == ABOUT
     assert one.about["kind"] == one.certificate.KIND
     assert one.about["licence"] in ("Apache-2.0", "MIT")
