@@ -146,11 +146,13 @@ SOLUTION = record(
 )
 
 VERDICT = record(
-    schema={"const": "equipoise-verdict/1"},
+    schema={"const": "equipoise-verdict/2"},
     verdict={"enum": ["VERIFIED", "REJECTED"]},
+    status={"enum": ["optimal", "infeasible", "bounded", None], "description": "what is verified; null if rejected"},
     reason=TEXT,
     lower=nullable(FRACTION),
     upper=nullable(FRACTION),
+    gap={**nullable(FRACTION), "description": "between answer and bound, as a share of the bound"},
 )
 
 VECTORS = record(
@@ -315,7 +317,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-problem-2": problem(),
         "equipoise-solution-1": SOLUTION,
         "equipoise-certificate-1": certificate(),
-        "equipoise-verdict-1": VERDICT,
+        "equipoise-verdict-2": VERDICT,
         "equipoise-check-2": CHECK,
         "equipoise-finding-1": FINDING,
         "equipoise-vectors-1": VECTORS,

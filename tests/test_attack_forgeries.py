@@ -1,4 +1,4 @@
-"""Forged certificates of every kind: none is accepted that enumeration calls false, and no true optimum is refused."""
+"""Forged certificates of every kind: the check says nothing that enumeration calls false, and accepts every optimum."""
 
 import zlib
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -78,14 +79,47 @@ def test_what_solve_certifies_verify_accepts(folder):
         assert verified.stdout.startswith("VERIFIED")
 
 
-def test_a_tampered_certificate_is_rejected_with_code_1(folder):
-    run(folder, "solve", "scores.npy", "--top-k", 2, "-o", "proof.json")
+def tampered(folder, field, value):
     content = json.loads((folder / "proof.json").read_text())
-    content["prices"][0] += 1
-    (folder / "proof.json").write_text(json.dumps(content))
-    verified = run(folder, "verify", "proof.json", "--format", "json")
-    assert verified.returncode == 1
-    assert json.loads(verified.stdout)["verdict"] == "REJECTED"
+    content[field][0] = value(content[field][0])
+    (folder / "tampered.json").write_text(json.dumps(content))
+    return run(folder, "verify", "tampered.json", "--format", "json")
+
+
+def test_a_certificate_whose_bound_or_answer_is_tampered_with_is_rejected_with_code_1(folder):
+    run(folder, "solve", "scores.npy", "--top-k", 2, "-o", "proof.json")
+    for field, value in (("prices", lambda _: -1), ("experts", lambda _: [0, 0])):
+        verified = tampered(folder, field, value)
+        assert verified.returncode == 1
+        document = json.loads(verified.stdout)
+        assert (document["verdict"], document["status"], document["gap"]) == ("REJECTED", None, None)
+
+
+def test_an_answer_that_does_not_meet_its_proved_bound_is_verified_as_bounded_with_code_3(folder):
+    solved = run(folder, "solve", "scores.npy", "--top-k", 2, "-o", "proof.json", "--format", "json")
+    best = Fraction(json.loads(solved.stdout)["objective"])
+    verified = tampered(folder, "prices", lambda price: price + 1)
+    assert verified.returncode == 3
+    document = json.loads(verified.stdout)
+    lower, upper = Fraction(document["lower"]), Fraction(document["upper"])
+    assert (document["verdict"], document["status"]) == ("VERIFIED", "bounded")
+    assert best == lower < upper
+    assert Fraction(document["gap"]) == (upper - lower) / upper
+    assert run(folder, "verify", "tampered.json").stdout.startswith("VERIFIED, bounded: ")
+
+
+def test_solve_writes_the_proof_of_a_bound_where_nothing_more_is_proved(folder):
+    problem = {"schema": "equipoise-problem/2", "kind": "communication", "alpha": "1/3"}
+    problem["source_load"] = [[2, 0, 0, 0], [0, 4, 3, 3], [1, 3, 4, 2]]
+    problem["hosts"] = [[1, 0, 0], [0, 0, 1], [1, 1, 1], [1, 1, 0]]
+    (folder / "links.json").write_text(json.dumps(problem))
+    solved = run(folder, "solve", "links.json", "-o", "bound.json", "--format", "json")
+    found = json.loads(solved.stdout)
+    assert (solved.returncode, found["status"], found["certificate"]) == (3, "bounded", "bound.json")
+    verified = run(folder, "verify", "bound.json", "--problem", "links.json", "--format", "json")
+    said = json.loads(verified.stdout)
+    assert (verified.returncode, said["status"]) == (3, "bounded")
+    assert (said["lower"], said["upper"]) == (found["lower"], found["objective"])
 
 
 def test_a_certificate_of_another_problem_is_rejected_with_code_1(folder):

@@ -81,7 +81,7 @@ def documents(tmp_path_factory):
         "equipoise-problem-1": [problem],
         "equipoise-problem-2": [problem_files.plain(one) for one in PROBLEMS.values()],
         "equipoise-solution-1": [written(0, "solve", "problem.json", "-o", "proof.json")],
-        "equipoise-verdict-1": [written(0, "verify", "proof.json")],
+        "equipoise-verdict-2": [written(0, "verify", "proof.json")],
         "equipoise-certificate-1": [json.loads((folder / "proof.json").read_text())],
         "equipoise-check-2": [check],
         "equipoise-finding-1": [json.loads(path.read_text()) for path in (folder / ".equipoise").glob("*.json")],

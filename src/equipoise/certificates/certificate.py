@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -13,6 +14,7 @@ import msgspec
 
 from equipoise.certificates import codec, files
 from equipoise.certificates.check.verdict import Verdict
+from equipoise.problems import ScoredProblem
 
 EMBED_BELOW = 8 << 20
 """A problem whose grid integers take fewer bytes than this is saved inside its certificate."""
@@ -62,7 +64,7 @@ class Statement(codec.Record):
 
 @dataclass(frozen=True, eq=False)
 class Certificate(codec.Record, ABC):
-    """A proof that an answer is optimal, independent of whatever found the answer.
+    """A proof that an answer is optimal, or how far it can be from that, independent of whatever found the answer.
 
     Attributes
     ----------
@@ -120,6 +122,17 @@ class Certificate(codec.Record, ABC):
         if not own and statement.digest != self.digest:
             return Verdict(False, "the certificate speaks of another problem (the hashes differ)")
         return self.check(statement)
+
+    def gap(self, verdict: Verdict) -> Fraction | None:
+        """How far the answer can be from the optimum, as a share of the proved bound.
+
+        ``|answer - bound| / |bound|`` with the bounds of this certificate's ``verdict``; None where one is missing or
+        the bound is 0.
+        """
+        bound = verdict.upper if issubclass(self.PROBLEM, ScoredProblem) else verdict.lower
+        if verdict.lower is None or verdict.upper is None or not bound:
+            return None
+        return (verdict.upper - verdict.lower) / abs(bound)
 
     def other_grid(self, statement: Any) -> str | None:
         """Say how the certificate's grid differs from the statement's, where there are grids."""

@@ -47,9 +47,10 @@ def solve(
 
     problem = _read(file, top_k, capacity, drop, gate)
     solution = find_optimum(problem, solver, time_limit)
-    written = output if solution.certificate is not None else None
-    if solution.certificate is not None and output is not None:
-        solution.certificate.save(output)
+    proof = solution.certificate if solution.objective is None else solution.proof
+    written = output if proof is not None else None
+    if proof is not None and output is not None:
+        proof.save(output)
     document = {**solution.to_dict(), "certificate": written}
     if form == "json":
         show_json(document)
@@ -57,7 +58,7 @@ def solve(
         facts = {name: value for name, value in document.items() if name not in {"schema", *ARRAYS}}
         show_table(("", "value"), [[name, _text(value, name in EXACT)] for name, value in facts.items()], form)
     if output is not None and written is None:
-        click.echo(f"no certificate was written to {output}: the answer is not proved optimal", err=True)
+        click.echo(f"no certificate was written to {output}: no answer with a proved bound was found", err=True)
     if solution.evidence not in PROVED:
         return 3
     return 1 if solution.status == "infeasible" else 0
@@ -80,30 +81,40 @@ def verify(
     gate: str | None,
     form: str,
 ) -> int:
-    """Check a certificate without any solver: VERIFIED or REJECTED, and why.
+    """Check a certificate without any solver: VERIFIED, with what it proves, or REJECTED, and why.
 
-    Without --problem the certificate is checked against the problem saved inside it. Exits with 0 if it is accepted,
-    1 if it is rejected, 2 if a file cannot be read.
+    "VERIFIED, optimal": nothing is better than its answer; "VERIFIED, infeasible": there is no answer; "VERIFIED,
+    bounded": its answer is feasible, its bound is proved, and they do not meet. Without --problem the certificate is
+    checked against the problem saved inside it. Exits with 0 if it is optimal or infeasible, 1 if it is rejected, 2 if
+    a file cannot be read, 3 if it is bounded.
     """
+    from fractions import Fraction
+    from math import ceil
+
     from equipoise.certificates.certificate import Certificate
+    from equipoise.solution import short
 
     certificate = Certificate.load(file)
     if problem is None and certificate.statement is None:
         raise click.UsageError(f"{file} does not contain its problem; give it with --problem")
     verdict = certificate.verify(None if problem is None else _read(problem, top_k, capacity, drop, gate))
-    word = "VERIFIED" if verdict.valid else "REJECTED"
+    word, status, gap = "VERIFIED" if verdict.status else "REJECTED", verdict.status, certificate.gap(verdict)
     bounds = {"lower": verdict.lower, "upper": verdict.upper}
     if form == "json":
-        show_json({"schema": "equipoise-verdict/1", "verdict": word, "reason": verdict.reason, **bounds})
+        head = {"schema": "equipoise-verdict/2", "verdict": word, "status": status, "reason": verdict.reason}
+        show_json({**head, **bounds, "gap": gap})
     elif form == "markdown":
-        rows = [["verdict", word], ["reason", verdict.reason], *([n, _text(b, True)] for n, b in bounds.items())]
+        rows = [["verdict", word], ["status", status or "-"], ["reason", verdict.reason]]
+        rows += [[name, _text(bound, True)] for name, bound in bounds.items()]
         show_table(("", "value"), rows, form)
     else:
-        click.echo(f"{word}: {verdict.reason}")
+        click.echo(f"{word}, {status}: {verdict.reason}" if status else f"{word}: {verdict.reason}")
         known = [f"{name} {_text(bound, True)}" for name, bound in bounds.items() if bound is not None]
         if known:
+            if status == "bounded" and gap is not None:
+                known.append(f"at most {short(Fraction(ceil(gap * 10**6), 10**4))} % of the bound apart")
             click.echo("optimum proved between: " + ", ".join(known))
-    return 0 if verdict.valid else 1
+    return {None: 1, "bounded": 3}.get(status, 0)
 
 
 def _read(file: str, top_k: int | None, capacity: int | None, drop: bool, gate: str | None) -> Problem:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
+
+Proved = Literal["optimal", "infeasible", "bounded"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,18 @@ class Verdict:
     reason: str
     lower: Fraction | None = None
     upper: Fraction | None = None
+
+    @property
+    def status(self) -> Proved | None:
+        """What is proved of the answer.
+
+        "optimal"; "infeasible": that there is none; "bounded": that it is feasible, so that one of the bounds is its
+        own value, and that the other holds, without meeting it. None: not even that.
+        """
+        bounds = [bound for bound in (self.lower, self.upper) if bound is not None]
+        if self.valid:
+            return "optimal" if bounds else "infeasible"
+        return "bounded" if len(bounds) == 2 else None
 
     def __bool__(self) -> bool:
         return self.valid
