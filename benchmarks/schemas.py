@@ -82,7 +82,7 @@ FINDING = record(
 )
 
 CHECK = record(
-    ("refusals", "statements", "misspelt"),
+    ("refusals", "statements", "misspelt", "warnings"),
     schema={"const": "equipoise-check/2"},
     target=TEXT,
     role=ROLE,
@@ -94,6 +94,7 @@ CHECK = record(
     },
     statements={**many(TEXT), "description": "what the target does where it promises nothing, for information"},
     misspelt={**many(TEXT), "description": "what it declares that its role nearly knows, each in a sentence"},
+    warnings={**many(TEXT), "description": "failures that were expected in vain, each in a sentence"},
     checks=many(
         record(
             ("refused", "skipped", "finding"),

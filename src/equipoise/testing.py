@@ -15,6 +15,7 @@ import atexit
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any
 
 try:
@@ -27,6 +28,7 @@ from equipoise.balancers.balancer import CALL_SECONDS, Balancer
 from equipoise.balancers.find import Target, resolve
 from equipoise.balancers.in_process import InProcess
 from equipoise.balancers.pool import POOL
+from equipoise.checks.engine.expected import read_expected, unmatched
 from equipoise.checks.engine.registry import Check, check_named, select
 from equipoise.checks.engine.run import Battery
 from equipoise.checks.engine.settings import Settings
@@ -52,7 +54,7 @@ def parametrize_with_checks(
     form: str | None = None,
     accepts: str | None = None,
     declares: Iterable[str] = (),
-    expected_failed_checks: Mapping[str, str] | None = None,
+    expected_failed_checks: Mapping[str, str] | str | PathLike[str] | None = None,
     max_gap: float | None = None,
     exclude: Iterable[str] = (),
     checks_as_of: str | None = None,
@@ -82,7 +84,8 @@ def parametrize_with_checks(
         What is said of all of them from outside, as for :func:`equipoise.check`: what they compute, how they are
         called, which inputs they take, what they would declare in ``capabilities``.
     expected_failed_checks
-        Reasons by name of check. Such a check fails the test if it passes.
+        Reasons by name of check, or the TOML file that has them. Such a check fails the test if it passes. A name in a
+        file that no check has is a warning.
     max_gap
         Largest relative gap to the certified optimum, for instance 0.01; None: see the checks of quality.
     exclude, checks_as_of
@@ -98,12 +101,16 @@ def parametrize_with_checks(
         If there is no target or no check, or a name or number is none.
     """
     role, declares = said(as_, role, declares)
-    expected = dict(expected_failed_checks or {})
+    path = expected_failed_checks if isinstance(expected_failed_checks, str | PathLike) else None
+    given = {} if isinstance(expected_failed_checks, str | PathLike) else dict(expected_failed_checks or {})
+    expected = given if path is None else read_expected(path)
     settings = Settings(max_gap, examples, shrink_steps, seed, call_seconds, seconds)
     found = _candidates(targets, role, settings, form, accepts=accepts, declares=tuple(declares))
     trials = [(one, trial) for one in found for trial in _trials(one.role, expected, exclude, checks_as_of)]
     selected = [trial.entry for _, trial in trials if isinstance(trial, Trial)]
-    for name in sorted(expected):
+    for sentence in unmatched(expected, (entry.name for entry in selected)).values() if path is not None else ():
+        warnings.warn(sentence, BalancerWarning, stacklevel=2)
+    for name in sorted(given):
         check_named(name, selected, "expected_failed_checks", " or ".join(dict.fromkeys(one.role for one in found)))
     marks = [pytest.mark.equipoise]
     rows = [pytest.param(one, trial, id=f"{one.name}-{trial.name}", marks=marks) for one, trial in trials]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from equipoise.balancers.balancer import CALL_SECONDS
 from equipoise.balancers.find import Target
+from equipoise.checks.engine.expected import expecting
 from equipoise.checks.engine.findings import Finding, load
 from equipoise.checks.engine.registry import Check, Failure, Silent, check_named, select
 from equipoise.checks.engine.report import Report
@@ -29,6 +30,7 @@ def check(
     declares: Iterable[str] = (),
     exclude: Iterable[str] = (),
     checks_as_of: str | None = None,
+    expected_failed_checks: Mapping[str, str] | None = None,
     in_process: bool = False,
     progress: Callable[[Check, int], None] = lambda entry, total: None,
     **settings: Any,
@@ -63,6 +65,8 @@ def check(
         docs/reference/expectations.md has the declarations of every role.
     exclude, checks_as_of
         Names of checks to leave out; version after which checks are left out.
+    expected_failed_checks
+        Reasons by name of check. Such a failure is a warning; so is one that does not come, or that no check has.
     in_process
         Run it in this process, for a debugger.
     progress
@@ -87,6 +91,7 @@ def check(
     with tried.hold(in_process=in_process, call_seconds=chosen.call_seconds) as balancer:
         checks = select(balancer.role.name, exclude, checks_as_of)
         report = run_checks(balancer, checks, chosen, lambda entry: progress(entry, len(checks)))
+    report = expecting(report, expected_failed_checks or {})
     for finding in report.findings:
         finding.save()
     return report

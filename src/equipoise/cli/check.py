@@ -20,6 +20,7 @@ FORMATS = click.Choice(["table", "json", "markdown", "junit", "github"])
 ACCEPTS = "Sizes of the inputs that a target takes, e.g. 'K < E and T*K % E == 0'. [default: as it says itself]"
 DECLARES = "What a target would say in its `capabilities`, e.g. drops; may be repeated."
 AS = "What a TARGET of a role that computes several things computes, e.g. max-vio of a metric; implies the role."
+EXPECTED = 'A TOML file of checks that may fail, with reasons: router_breaks_ties = "ticket 17".'
 MOST = click.FloatRange(0.1)
 
 
@@ -45,6 +46,7 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--max-gap", callback=share, help="Largest relative gap to the certified optimum, e.g. 1%.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave a check out; may be repeated.")
 @click.option("--checks-as-of", metavar="VERSION", help="Leave out checks that came later than this version.")
+@click.option("--expected-failures", metavar="FILE", help=EXPECTED)
 @click.option("--examples", type=click.IntRange(1), default=200, show_default=True, help="Cases per check to search.")
 @click.option(
     "--shrink-steps", type=click.IntRange(0), default=200, show_default=True, help="Smaller cases to try per finding."
@@ -58,7 +60,7 @@ def share(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--top-k", type=click.IntRange(1), help="Try a router at this K only, beside --experts.")
 @click.option("--in-process", is_flag=True, help="Run the target in this process, for a debugger.")
 @click.option("--format", "output", type=FORMATS, default="table", show_default=True)
-def check(targets: tuple[str, ...], output: str, **options: Any) -> int:
+def check(targets: tuple[str, ...], output: str, expected_failures: str | None, **options: Any) -> int:
     """Check each TARGET against the properties of its role, and show the smallest input that breaks one.
 
     TARGET is package.module:attribute, file.py:attribute, a built-in name, an entry point of equipoise.balancers, or
@@ -68,13 +70,15 @@ def check(targets: tuple[str, ...], output: str, **options: Any) -> int:
     before a check could say anything.
     """
     from equipoise.checks.check import check
+    from equipoise.checks.engine.expected import read_expected
 
     if not targets:
         raise click.UsageError("there is no TARGET: name one, or state `targets` in equipoise.toml")
+    expected = {} if expected_failures is None else read_expected(expected_failures)
     reports = []
     for target in targets:
         with _progress() as advance:
-            report = check(target, progress=advance, **options)
+            report = check(target, progress=advance, expected_failed_checks=expected, **options)
         reports.append(report)
         if output == "github":
             post(repr(report), _summary(report), _annotations(report))
@@ -149,5 +153,5 @@ def _annotations(report: Report) -> Iterator[Annotation]:
         yield Annotation(level, f"{finding.check}: {report.target}", f"{finding}.", file)
     for outcome in report.gave_up:
         yield Annotation("error", f"{outcome.check}: {report.target}", f"It {outcome.sentence}.", file)
-    for sentence in report.misspelt:
-        yield Annotation("warning", f"declarations of {report.target}", sentence, file)
+    for sentence in (*report.misspelt, *report.warnings):
+        yield Annotation("warning", f"check of {report.target}", sentence, file)

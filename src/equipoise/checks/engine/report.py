@@ -79,6 +79,8 @@ class Report:
         Inputs that the target refuses, for information.
     misspelt
         What it declares that its role nearly knows, each in a sentence.
+    warnings
+        What was said about the run and fits nothing in it, each in a sentence.
     """
 
     target: str
@@ -87,6 +89,7 @@ class Report:
     max_gap: float | None = None
     refusals: list[Refusal] = field(default_factory=list)
     misspelt: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -149,6 +152,7 @@ class Report:
         head = {"schema": SCHEMA, "target": self.target, "role": self.role, "passed": self.passed}
         refusals = [asdict(refusal) for refusal in self.refusals]
         information = {"refusals": refusals, "statements": self.statements, "misspelt": list(self.misspelt)}
+        information |= {"warnings": list(self.warnings)} if self.warnings else {}
         return {**head, "gave_up": len(self.gave_up), **information, "checks": checks}
 
     def json(self) -> str:
@@ -166,6 +170,7 @@ class Report:
         suite = ElementTree.Element("testsuite", attributes)
         information = [("refuses", self.refuses)] * bool(self.refusals) + [("states", one) for one in self.statements]
         information += [("misspelt", one) for one in self.misspelt]
+        information += [("warning", one) for one in self.warnings]
         if information:
             properties = ElementTree.SubElement(suite, "properties")
             for name, value in information:
@@ -186,7 +191,7 @@ class Report:
         counts = f"{self.ran} checks ran, {len(self.outcomes) - self.ran} skipped, "
         counts += f"{len(self.gave_up)} gave up, " * bool(self.gave_up) + f"{len(self.findings)} found something"
         refused = [f"\nrefuses: {self.refuses}"] if self.refusals else []
-        refused += [f"\nWarning: {sentence}" for sentence in self.misspelt]
+        refused += [f"\nWarning: {sentence}" for sentence in (*self.misspelt, *self.warnings)]
         stated = [f"\nnot promised: {one}" for one in self.statements]
         found = [f"\n{one.describe(self.max_gap)}" for one in self.findings]
         return "\n".join([*lines, *refused, *stated, *found, f"\n{counts}"])
