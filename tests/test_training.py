@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -183,6 +184,17 @@ def test_the_page_has_the_table_of_the_stored_results(benchmark):
     stored = json.loads((FOLDERS[0] / "results.json").read_text())
     timed = table.speed(json.loads(table.SPEED.read_text()))
     assert table.written(page, table.markdown(stored, benchmark("plan").plan()) + "\n" + timed) == page
+
+
+def test_every_figure_that_the_pages_say_of_the_runs_stands_in_the_table(benchmark):
+    page = (ROOT / "docs" / "measured" / "training.md").read_text()
+    table = benchmark("table")
+    block = page[page.index(table.BEGIN) : page.index(table.END)]
+    corrected = (ROOT / "docs" / "explanation" / "quantile-corrected.md").read_text()
+    said = page.partition("**Does balance in training")[2].partition("## The first 200")[0]
+    figures = re.findall(r"\d+\.\d+", said + corrected.partition("What it buys in training")[2])
+    assert len(figures) > 20
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", block)] == []
 
 
 @pytest.mark.parametrize("loads", [[5, 0, 3, 0, 9], [0, 0, 0, 0, 1], [7] * 5])
