@@ -181,6 +181,41 @@ BASELINE = record(
     gaps=by_name(by_name(by_name({"anyOf": [NUMBER, {"const": "inf"}]}))) | {"description": "by target and instance"},
 )
 
+SHAPE = record(
+    **dict.fromkeys(("experts", "top_k", "expert_width", "vocabulary", "width", "layers", "heads", "length"), COUNT),
+    gate={"enum": ["softmax", "sigmoid"]},
+)
+RECORDED_RUN = record(
+    ("date", "bias_step", "validation_tokens", "regret_every", "threads"),
+    name=TEXT,
+    command={**TEXT, "description": "what makes the run again"},
+    shape=SHAPE,
+    balancing={**TEXT, "description": "name of the rule"},
+    steps=COUNT,
+    seed=COUNT,
+    learning_rate=NUMBER,
+    warmup=COUNT,
+    aux_weight={**NUMBER, "description": "alpha of the balance loss, for a rule that has one"},
+    bias_step={**NUMBER, "description": "u, for a rule that has one"},
+    tokens_per_step=COUNT,
+    validation_tokens=COUNT,
+    regret_every=COUNT,
+    threads=COUNT,
+    corpus=record(source=TEXT, sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+    versions=WORDS,
+    machine=TEXT,
+    date=TEXT,
+    validation_perplexity={**by_name(NUMBER), "description": "by step"},
+)
+RECORDED = record(
+    ("stream_layer",),
+    schema={"const": "equipoise-recorded/1"},
+    licence=TEXT,
+    stream_layer={**COUNT, "description": "layer of the streams"},
+    files=by_name(record(bytes=COUNT, sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"})),
+    runs={**by_name(RECORDED_RUN), "description": "by name"},
+)
+
 
 def typed(*types: type) -> tuple[list[Schema], Schema]:
     """References to dataclasses, and the definitions; infinities and NaN are written as null."""
@@ -326,6 +361,7 @@ def schemas() -> dict[str, Schema]:
         "equipoise-study-2": study(),
         "equipoise-baseline-2": BASELINE,
         "equipoise-monitor-1": monitor(),
+        "equipoise-recorded-1": RECORDED,
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name, **schema} for name, schema in found.items()}

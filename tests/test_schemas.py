@@ -77,6 +77,7 @@ def documents(tmp_path_factory):
     )
     (folder / "study.toml").write_text(routers)
     check = written(1, "check", "routers:worst", "--examples", 5)
+    recordings = Path(equipoise.__file__).parent / "traces" / "recorded"
     found = {
         "equipoise-problem-1": [problem],
         "equipoise-problem-2": [problem_files.plain(one) for one in PROBLEMS.values()],
@@ -93,6 +94,7 @@ def documents(tmp_path_factory):
             written(0, "audit", "eplb", "random", "--trace", "loads.npz", "--time-limit", 1),
         ],
         "equipoise-study-2": [written(1, "study", "study.toml")],
+        "equipoise-recorded-1": [json.loads(path.read_text()) for path in recordings.glob("*.json")],
     }
     lines: list = []
     with equipoise.Monitor([lines.append], exact_every=1) as monitor:

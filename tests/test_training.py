@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -34,10 +35,34 @@ def benchmark(monkeypatch):
 def test_a_table_of_every_method_exists_before_a_second_seed_starts(benchmark):
     runs = list(benchmark("plan").plan().values())
     methods = benchmark("plan").METHODS
-    assert len({run.name for run in runs}) == len(runs) == 15 * 3 + 6 * 2
-    assert [(run.experts, run.method) for run in runs[:15]] == [(16, method) for method in methods]
-    assert [run.experts for run in runs[15:21]] == [64] * 6
-    assert [run.seed for run in runs] == sorted(run.seed for run in runs)
+    assert [(run.experts, run.seed) for run in runs] == [(16, 0)] * 10 + [(64, 0)] * 5 + [(16, 1)] * 10
+    assert [run.method for run in runs[:10]] == [run.method for run in runs[15:]]
+    assert len({run.name for run in runs}) == 25
+    assert {run.method for run in runs} <= set(methods)
+    assert len({run.steps for run in runs if run.experts == 16}) == len({run.steps for run in runs[10:15]}) == 1
+
+
+def test_the_plan_of_the_first_steps_has_three_seeds_of_fifteen_methods_and_two_of_six(benchmark):
+    runs = benchmark("plan").first_plan().values()
+    assert sorted((run.experts, run.seed) for run in runs) == sorted(
+        [(16, seed) for seed in range(3)] * 15 + [(64, seed) for seed in range(2)] * 6
+    )
+    assert {run.steps for run in runs} == {200}
+
+
+def test_quantile_balancing_from_midpoints_routes_by_earlier_batches_and_then_sweeps_once(benchmark):
+    from equipoise.reference.routing.midpoint import Midpoint
+
+    router, before = benchmark("plan").QuantileMidpoint(), Midpoint(1)
+    scores = np.random.default_rng(0).random((2, 32, 4))
+    assert read_routing(router(scores[0], 2), scores[0], 2).mask.tolist() == topk_mask(scores[0])
+    before(scores[0], 2)
+    assert router.prices.tolist() == before.prices.tolist()
+    assert read_routing(router(scores[1], 2), scores[1], 2).mask.tolist() == topk_mask(scores[1] - before.prices)
+
+
+def topk_mask(scores, top_k=2):
+    return (scores >= np.sort(scores, axis=1)[:, [-top_k]]).tolist()
 
 
 def test_every_layer_gets_a_router_of_its_own(benchmark):
@@ -72,14 +97,18 @@ def finish(folder, name, loads, perplexity=10.0, steps=4):
     """Write a run folder as train.py leaves it."""
     (folder / name).mkdir(parents=True)
     shape = {"top_k": 1, "layers": loads.shape[1], "gate": "sigmoid"}
-    run = {"steps": steps, "tokens_per_step": 8, "learning_rate": 1e-3, "corpus": {}, "shape": shape}
+    about = {"threads": 1, "machine": "abacus", "versions": {"python": "3", "torch": "2", "numpy": "1"}}
+    run = {"steps": steps, "tokens_per_step": 8, "learning_rate": 1e-3, "corpus": {}, "shape": shape, **about}
     (folder / name / "run.json").write_text(json.dumps(run))
     times = dict.fromkeys(("seconds", "cpu_seconds"), np.array([0.1, 0.2, 0.3, 9.0]))
     np.savez(
         folder / name / "metrics.npz",
         loads=loads,
-        validation_loads=loads.sum(axis=0),
+        validation_loads=loads,
         validation_perplexity=np.array(perplexity),
+        fresh_loads=loads[:2],
+        fresh_perplexity=np.array(perplexity),
+        loss=np.array([4.0, 3.0, 2.0, 1.0]),
         regret=np.array([[0.0, 0.5], [0.25, 0.25]]),
         balancer_seconds=np.array([0.01, 0.01, 0.02, 0.02]),
         **times,
@@ -97,33 +126,45 @@ def test_figures_of_a_run_follow_their_definitions(benchmark, tmp_path):
     assert figures["min_vio"] == pytest.approx((0 - 1 - 0.5 + 0) / 4)
     # Loads over the validation set, layer by layer: 12 8 6 6 and 20 4 4 4.
     assert figures["max_vio_global"] == pytest.approx((12 / 8 - 1 + 20 / 8 - 1) / 2)
+    assert figures["fresh_max_vio"] == figures["validation_max_vio"] == pytest.approx(1)
+    assert figures["validation_over_training"] == pytest.approx(1)
+    assert figures["loss_last"] == 2.5
     assert figures["regret"] == 0.25
     assert figures["step_ms"] == pytest.approx(250)
     assert figures["balancer_ms"] == pytest.approx(15)
 
 
 def test_the_table_fills_as_runs_end(benchmark, tmp_path):
-    table = benchmark("table")
-    assert table.markdown(table.collect(tmp_path)) == "No run has finished yet.\n"
+    table, planned = benchmark("table"), benchmark("plan").plan()
+    assert table.markdown(table.collect(tmp_path, planned), planned) == "No run has finished yet.\n"
     finish(tmp_path, "E16-none-seed0", LOADS, 10.0)
     (tmp_path / "E16-quantile-seed0").mkdir()
-    one = table.markdown(table.collect(tmp_path))
-    assert "1 of 45 runs finished" in one
-    assert "| none | 1/3 | 10.00 | 1.000 |" in one
+    one = table.markdown(table.collect(tmp_path, planned), planned)
+    assert "1 of 20 runs finished" in one
+    assert "| none | 1/2 | 10.00 | 2.500 | 1.000 |" in one
     assert "quantile" not in one
     assert "E = 64" not in one
-    finish(tmp_path, "E16-none-seed2", LOADS, 12.0)
-    finish(tmp_path, "E64-optimum-seed1", LOADS)
-    two = table.markdown(table.collect(tmp_path))
-    assert "| none | 2/3 | 11.00 ± 1.41 | 1.000 ± 0.000 |" in two
-    assert "1 of 12 runs finished" in two
+    finish(tmp_path, "E16-none-seed1", LOADS, 12.0)
+    finish(tmp_path, "E64-midpoint-seed0", LOADS)
+    two = table.markdown(table.collect(tmp_path, planned), planned)
+    assert "| none | 2/2 | 11.00 ± 1.41 | 2.500 ± 0.000 | 1.000 ± 0.000 |" in two
+    assert "1 of 5 runs finished" in two
+
+
+def test_differences_are_taken_seed_by_seed(benchmark, tmp_path):
+    table, planned = benchmark("table"), benchmark("plan").plan()
+    for seed, none, midpoint in ((0, 10.0, 10.5), (1, 20.0, 20.5)):
+        finish(tmp_path, f"E16-none-seed{seed}", LOADS, none)
+        finish(tmp_path, f"E16-midpoint-seed{seed}", LOADS, midpoint)
+    page = table.markdown(table.collect(tmp_path, planned), planned)
+    assert "| midpoint sweep, 4 before - none | 2 | +0.50 ± 0.00 | +0.0000 ± 0.0000 |" in page
 
 
 def test_runs_of_different_length_do_not_share_a_table(benchmark, tmp_path):
     finish(tmp_path, "E16-none-seed0", LOADS)
     finish(tmp_path, "E16-none-seed1", LOADS, steps=5)
     with pytest.raises(SystemExit, match="mixes runs of different settings"):
-        benchmark("table").collect(tmp_path)
+        benchmark("table").collect(tmp_path, benchmark("plan").plan())
 
 
 def test_writing_replaces_the_marked_block_alone_and_twice_is_once(benchmark):
@@ -137,10 +178,41 @@ def test_writing_replaces_the_marked_block_alone_and_twice_is_once(benchmark):
             table.written(broken, "new\n")
 
 
-def test_the_page_has_the_block_that_the_table_goes_into(benchmark):
+def test_the_page_has_the_table_of_the_stored_results(benchmark):
     table = benchmark("table")
     page = (ROOT / "docs" / "measured" / "training.md").read_text()
-    assert table.written(page, "x\n").count(table.BEGIN) == 1
+    stored = json.loads((FOLDERS[0] / "results.json").read_text())
+    timed = table.speed(json.loads(table.SPEED.read_text()))
+    assert table.written(page, table.markdown(stored, benchmark("plan").plan()) + "\n" + timed) == page
+
+
+def test_every_figure_that_the_pages_say_of_the_runs_stands_in_the_table(benchmark):
+    page = (ROOT / "docs" / "measured" / "training.md").read_text()
+    table = benchmark("table")
+    block = page[page.index(table.BEGIN) : page.index(table.END)]
+    corrected = (ROOT / "docs" / "explanation" / "quantile-corrected.md").read_text()
+    said = page.partition("**Does balance in training")[2].partition("## The first 200")[0]
+    figures = re.findall(r"\d+\.\d+", said + corrected.partition("What it buys in training")[2])
+    assert len(figures) > 20
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", block)] == []
+
+
+@pytest.mark.parametrize("loads", [[5, 0, 3, 0, 9], [0, 0, 0, 0, 1], [7] * 5])
+def test_grouped_experts_equal_those_one_by_one_to_rounding_and_so_do_their_gradients(training, benchmark, loads):
+    import torch
+
+    speed, load = benchmark("speed"), torch.tensor(loads)
+    found = []
+    for experts in speed.FORMS.values():
+        torch.manual_seed(0)
+        shapes = ((sum(loads), 16), (sum(loads),), (5, 16, 8), (5, 8, 16))
+        given = [torch.randn(shape, requires_grad=True) for shape in shapes]
+        result = experts(given[0], given[1], load, given[2], given[3])
+        result.square().sum().backward()
+        found.append([result.detach(), *(tensor.grad for tensor in given)])
+    assert len(found) == 2
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5 * float(one.abs().max()))
 
 
 @pytest.fixture
@@ -156,7 +228,9 @@ def training(benchmark):
     return train
 
 
-@pytest.mark.parametrize("method", ["none", "loss-controlled", "loss-free-multiplicative-0.01", "bip-4", "optimum"])
+@pytest.mark.parametrize(
+    "method", ["none", "loss-controlled", "loss-free-multiplicative-0.01", "bip-4", "smebu", "optimum"]
+)
 def test_a_stopped_run_continues_to_the_same_measurements(training, tmp_path, monkeypatch, method):
     run, step = training.Run(4, method, 0, 12), training.Learner.step
     for folder in ("whole", "stopped"):

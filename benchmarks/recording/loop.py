@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,7 +24,7 @@ class Learner:
         torch.manual_seed(seed)
         self.model = LanguageModel(shape)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01
+            self.model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
         )
         self.length, self.seed, self.learning_rate, self.warmup = shape.length, seed, learning_rate, warmup
 
@@ -51,21 +51,28 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def validate(model: LanguageModel, corpus: Corpus, length: int, batches: int = 8) -> tuple[float, np.ndarray]:
-    """Perplexity per token over a fixed set of validation batches, and the loads ``[L, E]`` that they caused."""
+def evaluate(model: LanguageModel, batches: Iterable[torch.Tensor]) -> tuple[float, np.ndarray]:
+    """Perplexity per token over ``batches``, and the loads ``[batches, L, E]`` that they caused."""
     model.eval()
     losses, loads = [], []
     with torch.no_grad():
-        for i in range(batches):
-            losses.append(model.loss(held_out(corpus, length, i)))
+        for tokens in batches:
+            losses.append(model.loss(tokens))
             loads.append(torch.stack([mixture.load for mixture in model.mixtures]))
     model.train()
-    return math.exp(float(torch.stack(losses).mean())), torch.stack(loads).sum(dim=0).numpy()
+    return math.exp(float(torch.stack(losses).mean())), torch.stack(loads).numpy()
 
 
-def held_out(corpus: Corpus, length: int, number: int) -> torch.Tensor:
-    """Return validation batch ``number``, the same for every run."""
-    return torch.from_numpy(corpus.batch("validation", HELD_OUT_SEED, number, SEQUENCES, length))
+def held_out(corpus: Corpus, length: int, count: int = 8) -> list[torch.Tensor]:
+    """Return the first validation batches, the same for every run."""
+    numbers = range(count)
+    return [torch.from_numpy(corpus.batch("validation", HELD_OUT_SEED, i, SEQUENCES, length)) for i in numbers]
+
+
+def snapshot(model: LanguageModel, corpus: Corpus, length: int) -> np.ndarray:
+    """Router logits ``[L, T, E]`` of the first held-out batch, in half precision."""
+    evaluate(model, held_out(corpus, length, 1))
+    return torch.stack([mixture.logits for mixture in model.mixtures]).numpy().astype(np.float16)
 
 
 def write_whole(path: Path, save: Callable[[BinaryIO], object]) -> None:

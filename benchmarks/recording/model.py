@@ -30,6 +30,16 @@ class Shape:
     length: int = 256
 
 
+def grouped(rows: Tensor, weight: Tensor, load: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    """``weight[i] * (gelu(rows[i] @ up[e]) @ down[e])`` for rows sorted by expert e, ``load[e]`` of them each.
+
+    Weights enter before the second product, where rows are narrower.
+    """
+    ends = load.cumsum(0).int()
+    hidden = F.gelu(F.grouped_mm(rows, up, offs=ends))
+    return F.grouped_mm(hidden * weight[:, None], down, offs=ends)
+
+
 class MixtureOfExperts(nn.Module):
     """K of E two-layer experts per token; the selection bias never enters the gate weights.
 
@@ -37,6 +47,7 @@ class MixtureOfExperts(nn.Module):
     """
 
     choose: Choice | None = None
+    experts = staticmethod(grouped)
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -62,17 +73,13 @@ class MixtureOfExperts(nn.Module):
         weights = torch.gather(scores, 1, chosen)
         weights = weights / weights.sum(dim=-1, keepdim=True)
 
-        # One pass over the tokens sorted by expert: expert e owns a contiguous slice.
+        # Tokens are sorted by expert: expert e owns a contiguous slice of `load[e]` rows.
         owner, order = torch.sort(chosen.flatten(), stable=True)
         load = torch.bincount(owner, minlength=self.shape.experts)
         token = order // self.shape.top_k
-        slices = torch.split(flat.index_select(0, token), load.tolist())
-        parts = [
-            F.gelu(rows @ up) @ down
-            for rows, up, down in zip(slices, self.up.unbind(), self.down.unbind(), strict=True)
-        ]
         weight = weights.flatten().index_select(0, order)
-        mixed = torch.zeros_like(flat).index_add(0, token, torch.cat(parts) * weight[:, None])
+        parts = self.experts(flat.index_select(0, token), weight, load, self.up, self.down)
+        mixed = torch.zeros_like(flat).index_add(0, token, parts)
 
         share = load / (self.shape.top_k * len(flat))
         mean_score = (scores / scores.sum(dim=-1, keepdim=True)).mean(dim=0)

@@ -51,7 +51,8 @@ def select(folder: Path, name: str, experts: int) -> dict[str, np.ndarray]:
 
 def pack(runs: Path, into: Path) -> None:
     """Write one archive per model size and the provenance with their hashes."""
-    described: dict[str, Any] = {"licence": "Apache-2.0", "stream_layer": STREAM_LAYER, "files": {}, "runs": {}}
+    head = {"schema": "equipoise-recorded/1", "licence": "Apache-2.0"}
+    described: dict[str, Any] = {**head, "stream_layer": STREAM_LAYER, "files": {}, "runs": {}}
     total = 0
     into.mkdir(parents=True, exist_ok=True)
     for experts in SIZES:
@@ -71,6 +72,7 @@ def pack(runs: Path, into: Path) -> None:
         total += len(content)
         (into / name).write_bytes(content)
         print(f"{name}: {len(content):,} bytes")
+    total += sum(path.stat().st_size for path in into.glob("balancers.npz"))
     if total > LARGEST:
         raise SystemExit(f"the selection has {total:,} bytes, more than {LARGEST:,}")
     (into / "provenance.json").write_text(json.dumps(described, indent=1) + "\n")
@@ -85,6 +87,7 @@ def report(runs: Path) -> str:
         "the selection that ships was made by `benchmarks/recording/pack.py`, which also prints this page. Largest",
         "expert load over mean load per layer (four layers), averaged over the ten training steps that end at the",
         "step named; E / K is the worst possible value. Perplexity is per token of the validation files.",
+        "What ships of it is described in [the dataset](../reference/dataset.md).",
         "",
         "| run | gate | E / K | step | layer 0 | layer 1 | layer 2 | layer 3 | validation perplexity |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from corpus import Corpus, load_corpus
-from loop import SEQUENCES, Learner, held_out, validate, write_whole
-from model import Balancing, LanguageModel, Shape
+from loop import SEQUENCES, Learner, evaluate, held_out, snapshot, write_whole
+from model import Balancing, Shape
 
 STREAM_TOKENS, CHECKPOINT_EVERY = 256, 250
 
@@ -57,15 +57,6 @@ RUNS = {
     for experts in (16, 64)
     for balancing in ("none", "loss-free", "aux-loss")
 }
-
-
-def snapshot(model: LanguageModel, corpus: Corpus, length: int) -> np.ndarray:
-    """Router logits ``[L, T, E]`` of the held-out batch."""
-    model.eval()
-    with torch.no_grad():
-        model.loss(held_out(corpus, length, 0))
-    model.train()
-    return torch.stack([mixture.logits for mixture in model.mixtures]).numpy().astype(np.float16)
 
 
 def train(name: str, run: Run, corpus: Corpus, folder: Path) -> None:
@@ -112,7 +103,7 @@ def train(name: str, run: Run, corpus: Corpus, folder: Path) -> None:
                 "seconds": round(seconds + time.perf_counter() - started, 1),
             }
             if step in run.snapshot_steps or step % CHECKPOINT_EVERY == 0:
-                row["validation_perplexity"] = round(validate(model, corpus, shape.length)[0], 3)
+                row["validation_perplexity"] = round(evaluate(model, held_out(corpus, shape.length))[0], 3)
             with open(folder / "log.jsonl", "a") as log:
                 log.write(json.dumps(row) + "\n")
             print(name, json.dumps(row), flush=True)

@@ -1,12 +1,15 @@
 """Train the small MoE of benchmarks/recording with each balancer in the loop, one run after the other.
 
-    python benchmarks/training/train.py all --out runs        # or names of single runs; plan.py has their order
+    python benchmarks/training/train.py all --out runs        # plan.py has the order
+    python benchmarks/training/train.py first --out first     # or the plan of the first 200 steps, or names of runs
 
-A run has a folder of its own under --out: `run.json` describes it, `metrics.npz` appears when it has finished. `all`
-passes over finished runs and continues a stopped one from its last checkpoint. `metrics.npz` holds, for S steps:
-`loads` [S, L, E], `loss` [S] in nats, `seconds`, `cpu_seconds` and `balancer_seconds` [S], `regret` [n, L] at
-`regret_steps` [n], and after the last step `validation_loads` [L, E], `validation_perplexity` and `bias` [L, E], what
-the frozen routing adds to the scores (or multiplies them by).
+A run has a folder of its own under --out: `run.json` describes it, `metrics.npz` appears when it has finished. Finished
+runs are passed over and a stopped one continues from its last checkpoint. `metrics.npz` holds, for S steps: `loads`
+[S, L, E], `loss` [S] in nats, `seconds`, `cpu_seconds` and `balancer_seconds` [S], `regret` [n, L] at `regret_steps`
+[n], and after the last step, with the balancers frozen, `validation_loads` [B, L, E] and `validation_perplexity` of
+held-out batches, `fresh_loads` and `fresh_perplexity` of as many batches of training text that would have come next,
+and `bias` [L, E], what the frozen routing adds to the scores (or multiplies them by). `snapshots/` has the router
+logits [L, T, E] of the first held-out batch at SNAPSHOTS and the bias then.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import json
 import platform
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +30,18 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "recording"))
 
 from balanced import Balanced
 from corpus import Corpus, load_corpus
-from loop import SEQUENCES, Learner, validate, write_whole
+from loop import SEQUENCES, Learner, evaluate, held_out, snapshot, write_whole
 from model import Shape
-from plan import FINISHED, GATE, METHODS, STEPS, Run, plan, unfinished
+from plan import FINISHED, METHODS, PLANS, Run, unfinished
 
 LEARNING_RATE, WARMUP = 1e-3, 50
 CHECKPOINT_EVERY, REGRET_EVERY, VALIDATION_BATCHES = 50, 25, 32
-SIZES = {16: Shape(16, 4, 64, GATE), 64: Shape(64, 8, 32, GATE)}
+SNAPSHOTS = (30, 100, 300)
+SIZES = {16: Shape(16, 4, 64, "sigmoid"), 64: Shape(64, 8, 32, "sigmoid")}
 
 
 def train(run: Run, shape: Shape, corpus: Corpus, folder: Path) -> None:
-    """Train to the last step, from the last checkpoint if there is one, then validate with the balancers frozen."""
+    """Train to the last step, from the last checkpoint if there is one, then evaluate with the balancers frozen."""
     method = METHODS[run.method]
     learner = Learner(shape, run.seed, LEARNING_RATE, WARMUP)
     balancers = [Balanced(method.router(), shape.top_k) for _ in range(shape.layers)]
@@ -62,16 +66,31 @@ def train(run: Run, shape: Shape, corpus: Corpus, folder: Path) -> None:
         if step in measured["regret_steps"]:
             place = int(np.searchsorted(measured["regret_steps"], step))
             measured["regret"][place] = [balancer.relative_regret() for balancer in balancers]
+        if step in (*SNAPSHOTS, run.steps):
+            seen = {"logits": snapshot(learner.model, corpus, shape.length), "bias": frozen_bias(balancers, shape)}
+            (folder / "snapshots").mkdir(exist_ok=True)
+            path = folder / "snapshots" / f"{step:05d}.npz"
+            write_whole(path, lambda file, seen=seen: np.savez_compressed(file, **seen))
         if step % CHECKPOINT_EVERY == 0:
             save(folder / "checkpoint.pt", step, learner, balancers, measured)
             print(f"{run.name} step {step} loss {measured['loss'][step - 1]:.3f}", flush=True)
-    perplexity, loads = validate(learner.model, corpus, shape.length, VALIDATION_BATCHES)
-    start = np.ones if hasattr(balancers[0].router, "factors") else np.zeros
-    neutral = start((1, shape.experts))
-    measured["bias"] = np.concatenate([balancer.keys(neutral) for balancer in balancers])
-    measured |= {"validation_perplexity": np.array(perplexity), "validation_loads": loads}
+    numbers = range(run.steps + 1, run.steps + 1 + VALIDATION_BATCHES)
+    texts = {
+        "validation": held_out(corpus, shape.length, VALIDATION_BATCHES),
+        "fresh": [torch.from_numpy(corpus.batch("train", run.seed, i, SEQUENCES, shape.length)) for i in numbers],
+    }
+    for name, batches in texts.items():
+        perplexity, loads = evaluate(learner.model, batches)
+        measured |= {f"{name}_perplexity": np.array(perplexity), f"{name}_loads": loads}
+    measured["bias"] = frozen_bias(balancers, shape)
     write_whole(folder / FINISHED, lambda file: np.savez_compressed(file, **measured))
     (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def frozen_bias(balancers: list[Balanced], shape: Shape) -> np.ndarray:
+    """``[L, E]``: what frozen routing adds to the scores, or multiplies them by."""
+    start = np.ones if hasattr(balancers[0].router, "factors") else np.zeros
+    return np.concatenate([balancer.keys(start((1, shape.experts))) for balancer in balancers])
 
 
 def save(path: Path, step: int, learner: Learner, balancers: list[Balanced], measured: dict[str, np.ndarray]) -> None:
@@ -116,18 +135,20 @@ def describe(run: Run, shape: Shape, corpus: Corpus) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", help="names of runs, or `all`")
+    parser.add_argument("runs", nargs="+", help="names of runs, or a plan: all, first")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=STEPS, help="for trials; runs of different lengths do not mix")
+    parser.add_argument("--steps", type=int, help="for trials; runs of different lengths do not mix")
     arguments = parser.parse_args()
-    planned = plan(arguments.steps)
-    names = list(planned) if "all" in arguments.runs else arguments.runs
-    if unknown := [name for name in names if name not in planned]:
-        parser.error(f"no run is called {unknown[0]}; there are: all, {', '.join(planned)}")
+    known = PLANS["first"](arguments.steps) | PLANS["all"](arguments.steps)
+    planned: dict[str, Run] = {}
+    for name in arguments.runs:
+        if name not in known and name not in PLANS:
+            parser.error(f"no run is called {name}; there are: {', '.join([*PLANS, *known])}")
+        planned |= PLANS[name](arguments.steps) if name in PLANS else {name: known[name]}
     torch.set_num_threads(1)
     corpus = load_corpus()
-    for run in unfinished(arguments.out, {name: planned[name] for name in names}):
-        folder, shape = arguments.out / run.name, SIZES[run.experts]
+    for run in unfinished(arguments.out, planned):
+        folder, shape = arguments.out / run.name, replace(SIZES[run.experts], gate=METHODS[run.method].gate)
         folder.mkdir(parents=True, exist_ok=True)
         described, path = describe(run, shape, corpus), folder / "run.json"
         if path.exists() and json.loads(path.read_text()) != described:

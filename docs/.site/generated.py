@@ -12,7 +12,9 @@ from equipoise.audits.role_audit import Option, RoleAudit
 from equipoise.audits.run import role_audit
 from equipoise.roles import all_roles
 from equipoise.roles.role import Role
+from equipoise.traces import recorded
 from equipoise.traces.formats.table import FORMATS
+from equipoise.traces.recording import ARRAYS, DESCRIPTIONS
 
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
@@ -77,5 +79,28 @@ def declarations(role: Role) -> str:
     return "\n".join(lines + [f"| `{name}` | {meaning} |" for name, meaning in role.declarations.items()])
 
 
-PARTS = {"audits": audits, "formats": formats}
+def recorded_arrays() -> str:
+    """The arrays of a run of the dataset."""
+    lines = ["| array | type | axes | what it holds | |", "|---|---|---|---|---|"]
+    for name, one in ARRAYS.items():
+        lines.append(f"| `{name}` | {one.dtype} | {one.axes} | {one.meaning} | {'some runs' if one.optional else ''} |")
+    return "\n".join(lines)
+
+
+def recorded_runs() -> str:
+    """The runs of the dataset, part by part."""
+    lines = []
+    for part in DESCRIPTIONS:
+        trace = recorded(part)
+        lines += ["", f"Part `{part}`:", "", "| run | gate | K | rule | training steps | logits after step | T |"]
+        lines.append("|---|---|---:|---|---:|---|---:|")
+        for run in trace.runs:
+            about, logits = trace.provenance["runs"][run], trace.arrays[f"{run}/logits"]
+            steps = ", ".join(map(str, trace.arrays[f"{run}/steps"]))
+            cells = [f"`{run}`", trace.gate(run), trace.top_k(run), about["balancing"], about["steps"], steps]
+            lines.append("| " + " | ".join(map(str, [*cells, logits.shape[2]])) + " |")
+    return "\n".join(lines)
+
+
+PARTS = {"audits": audits, "formats": formats, "arrays": recorded_arrays, "runs": recorded_runs}
 PARTS |= {f"{name}_declarations": partial(declarations, role) for name, role in all_roles().items()}
