@@ -1,3 +1,9 @@
-"""Edges of the checks of routers."""
+"""Edges of the checks of routers, module by module."""
 
-EDGES = []
+import edges_router_answers
+import edges_router_values
+import edges_router_weights
+
+PARTS = (edges_router_answers, edges_router_weights, edges_router_values)
+EDGES = [edge for part in PARTS for edge in part.EDGES]
+BORDERS = [border for part in PARTS for border in getattr(part, "BORDERS", [])]

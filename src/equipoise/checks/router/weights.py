@@ -135,7 +135,7 @@ def router_weights_follow_the_declared_formula(balancer: Balancer, case: RouterC
     that declares "logits" and no gate only the sum is known. A token that lost an expert is not judged.
     """
     declared = balancer.capabilities
-    plain = NORMALISED in declared and not declared & {SIGMOID, SOFTMAX, OF_CHOSEN}
+    plain = NORMALISED in declared and not declared & {"logits", SIGMOID, SOFTMAX, OF_CHOSEN}
     if outside(balancer, case) or (plain and not from_a_gate(case)):
         return
     balancer.fresh()
