@@ -138,11 +138,11 @@ def killed(
 ) -> bool:
     """Whether an edge is judged wrongly, a miniature gets away, a sound balancer is flagged, or a check breaks."""
     by_name = {entry.name: entry for entry in checks}
+    edges = [edge for edge in edges_of(role) if edge.check in by_name]
+    borders = [border for border in borders_of(role) if border.check in by_name]
     try:
-        edges = [edge for edge in edges_of(role) if edge.check in by_name]
         if any(missed(by_name[edge.check].function, role, edge) is not None for edge in edges):
             return True
-        borders = [border for border in borders_of(role) if border.check in by_name]
         if any(strayed(by_name[border.check], border) is not None for border in borders):
             return True
         for name, made_for in faulty.items():

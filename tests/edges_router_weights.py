@@ -47,7 +47,9 @@ CLOSE = case([[0.5, 0.5 + 2.0**-22]], top_k=2)
 """Scores closer than any order of weights need mind."""
 
 ORDER_EDGES = [
-    Edge(ORDER, GATE, of_both([0.5, 0.5], [0.6, 0.4]), of_both([0.5, 0.5], [0.4, 0.6]), "token 1 has scores [0.5, 0.75"),
+    Edge(
+        ORDER, GATE, of_both([0.5, 0.5], [0.6, 0.4]), of_both([0.5, 0.5], [0.4, 0.6]), "token 1 has scores [0.5, 0.75"
+    ),
     Edge(ORDER, GATE, BOTH, of_both([0.5, 0.49999], [0.6, 0.4]), "token 0 has scores"),
     Edge(ORDER, GATE, of_both([0.5, 0.5 - 2.0**-22], [1, 0])),
     Edge(ORDER, GATE, script(of_both([0.5, 0.5], [1, 0]), of_both([1, 0], [1, 0]))),
@@ -64,7 +66,7 @@ ONE_ROW = case([[0.7, 0.3]], top_k=2)
 HALF = np.float16([0.7, 0.3026, 0.3029])  # what float16 holds: 0.7002, 0.3027, 0.3030
 ZERO = case([[0, 0]], top_k=2)
 LITTLE = case([[2.0**-12, 2.0**-12]], top_k=2)
-ENOUGH = case([[2.0**-10, 2.0**-10]], top_k=2)
+ENOUGH = case([[2.0**-11, 2.0**-11]], top_k=2)
 
 
 def formula(given, allowed, refused, says, *declared, experts=(0, 1)):
@@ -77,6 +79,7 @@ TOP = (2, 1)
 FORMULA_EDGES = [
     formula(ONE_ROW, [0.7, 0.3], [0.7, 0.2], "their formula gives [0.7, 0.3]", RAW),
     formula(ONE_ROW, [0.7, 0.30008], [0.7, 0.3001], "formula", RAW),  # up to 2^-13 of 0.7
+    formula(case([[1, 0.5]], 2), [1, 0.5 + 2.0**-13], None, "", RAW),
     formula(ONE_ROW, HALF[[0, 1]], HALF[[0, 2]], "formula", RAW),  # up to 2^-8 of it
     formula(ONE_ROW, np.array([179, 82]) / 256, np.array([179, 83]) / 256, "formula", RAW),  # up to 2^-5 of it
     formula(ONE_ROW, [0.7, 0.3], [0.68, 0.2], "formula", UNIT, RAW),
@@ -98,6 +101,7 @@ FORMULA_EDGES = [
     formula(ZERO, [0, 0], [0.6, 0.5], "which do not sum to 1", NORMALISED),
     formula(ZERO, [0.6, 1.4], [1.6, 0.6], "which do not sum to 2", NORMALISED, "weights: scaled by 2"),
     formula(LITTLE, [0.1, 0.2], [0.6, 0.7], "their formula gives [0.5, 0.5]", NORMALISED),
+    formula(case([[2.0**-12, 2.0**-12, 0]], 2), [0.1, 0.2], [0.6, 0.7], "formula", NORMALISED),
     formula(LITTLE, [2.0**-12, 2.0**-12], [0.1, 0.2], "formula gives [0.000244141, 0.000244141]", RAW),
     formula(ENOUGH, [0.5, 0.5], [0.1, 0.2], "formula gives [0.5, 0.5]", NORMALISED),
     formula(case([[-9, -9]], 2), [0.5, 0.5], [0.1, 0.2], "formula gives [0.5, 0.5]", SOFTMAX, NORMALISED),
@@ -108,6 +112,22 @@ FORMULA_EDGES = [
     formula(LOGITS, [L4, L3], [0.1, 0.2], "formula", "logits", RAW, experts=TOP),
     formula(LOGITS, [0.5, 0.375], [0.6, 0.4], "formula", "logits", SOFTMAX, experts=TOP),
     Edge(FORMULA, ONE_ROW, script(weighted([[0, 1]], [[0.7, 0.3]]), weighted([[0, 1]], [[1, 0]])), capabilities=(RAW,)),
+    Edge(
+        FORMULA,
+        case([[0, L3], [L4, 0], [0, 0]], 2),
+        weighted([[0, 1]] * 3, [[0.25, 0.75], [0.8, 0.2], [0.5, 0.5]]),
+        weighted([[0, 1]] * 3, [[0.25, 0.75], [0.75, 0.25], [0.5, 0.5]]),
+        "token 1",
+        capabilities=(SOFTMAX,),
+    ),
+    Edge(
+        FORMULA,
+        case([[0.25, 0.25], [0.2, 0.3], [0.1, 0.3]], 2),
+        weighted([[0, 1]] * 3, [[0.5, 0.5], [0.4, 0.6], [0.25, 0.75]]),
+        weighted([[0, 1]] * 3, [[0.5, 0.5], [0.6, 0.4], [0.25, 0.75]]),
+        "token 1",
+        capabilities=(NORMALISED,),
+    ),
     Edge(FORMULA, ONE_ROW, [[0, 1]], capabilities=(RAW,)),
     Edge(  # a token that lost an expert, or both, is not judged
         FORMULA,

@@ -132,8 +132,6 @@ def router_overload_lowers_the_bias(balancer: Balancer, case: RouterCase, settin
     balancer.fresh()
     load = plain_top_k(case).sum(axis=0)
     most, least = int(np.argmax(load)), int(np.argmin(load))
-    if load[most] == load[least]:
-        return
     routed = balancer.ask(case.scores, case.top_k)
     bias = _bias(balancer, case.scores.shape[1])
     if not np.array_equal(routed.mask, plain_top_k(case)):
