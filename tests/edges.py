@@ -79,9 +79,9 @@ def script(*answers, **shown):
 
 
 def judged(function, role, edge, answer):
-    """What a check says of an answer: the words of its failure, or None.
+    """What a check says of an answer, twice: the words of its failure, or None.
 
-    The check is asked twice about one balancer: each case starts with a fresh one, whatever the first did to it.
+    It is asked again about the same balancer: each case starts with a fresh one, whatever was done to it before.
     """
 
     def make():
@@ -90,23 +90,25 @@ def judged(function, role, edge, answer):
         return made
 
     balancer = InProcess("scripted", role_named(role), make)
-    said = None
+    said = []
     for _ in range(2):
         try:
-            said = function(balancer, edge.case, Settings(max_gap=edge.max_gap))
+            said.append(function(balancer, edge.case, Settings(max_gap=edge.max_gap)))
         except (Failure, TargetError) as failure:
-            said = str(failure)
+            said.append(str(failure))
         except Silent as silent:
-            said = f"silent: {silent}"
+            said.append(f"silent: {silent}")
     return said
 
 
 def missed(function, role, edge):
     """What a check judges wrongly of an edge: words, or None."""
-    if edge.allowed is not None and (said := judged(function, role, edge, edge.allowed)) is not None:
-        return f"flags what is allowed: {said}"
-    if edge.refused is not None:
-        said = judged(function, role, edge, edge.refused)
+    allowed = [] if edge.allowed is None else judged(function, role, edge, edge.allowed)
+    refused = [] if edge.refused is None else judged(function, role, edge, edge.refused)
+    for said in allowed:
+        if said is not None:
+            return f"flags what is allowed: {said}"
+    for said in refused:
         if said is None or edge.says not in said:
             return f"of what is not allowed it says {said}"
     return None

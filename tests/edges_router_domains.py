@@ -7,6 +7,7 @@ from edges_router_values import BANDS, BFLOAT16, SHIFT, TINY
 from edges_router_weights import APART, CONSTANT, FINITE
 from routings import batches, case
 
+IN_GROUPS = "router_takes_the_best_of_its_groups_at_production_size"
 SMALL = np.float32(2.0**-24)
 ORDINARY = np.array([[0.5, 0.25, 0.125]], np.float32)
 
@@ -59,5 +60,8 @@ BORDERS = [
     Border(CONSTANT, None, case([[0.125, 0.5], [0.125, 0.75]], 2)),
     Border(CONSTANT, None, case([[0.125, 0.5], [0.125, 1.75]])),
     Border(CONSTANT, case([[0.125, 0.5, 0.2], [0.125, 0.75, 0.2]]), case([[0.5], [0.75]])),
+    Border(IN_GROUPS, case(np.ones((1, 8)), 4), case(np.ones((1, 8)), 5)),
+    Border(IN_GROUPS, case(np.ones((1, 16)), 8), case(np.ones((1, 12)), 1)),
+    Border(IN_GROUPS, None, case(np.ones((1, 16)), 9)),
     Border(CONSTANT, None, case(np.zeros((0, 2)))),
 ]

@@ -54,7 +54,7 @@ TYPE_EDGES = [
 PAIRED = case([[0.5, 0.5, 0.25, 0.25]] * 2, 2)
 TWIN_EDGES = [Edge(TWINS, PAIRED, mask("1010 0001"), mask("1100 1110"), "token 1 gets 3 experts, not 2")]
 
-PADDED = case([[0.75, 0.25]] * 3)
+PADDED = case([[0.75, 0.25, 0.125]] * 3)
 STAY = [[0], [-1], [0]]
 
 

@@ -72,7 +72,7 @@ def path(step, dtype, calls=16):
     """A bias that is moved by a step in every call, and rounded each time."""
     moved = [np.zeros(2)]
     for _ in range(calls):
-        moved.append(rounded(moved[-1] + np.array([-step, step]), dtype))
+        moved.append(rounded(moved[-1] + np.array([-1, 1]) * step, dtype))
     return script(FIRST, bias=moved)
 
 
@@ -89,6 +89,7 @@ STEP_EDGES = [
     ),
     Edge(STEPS, ONE, path(0.0021, "bfloat16"), path(0.0019, "bfloat16"), "has 8 bits"),  # 2^-9 is 0.00195
     Edge(STEPS, ONE, path(0.00026, "float16"), path(0.00023, "float16"), "11 bits, as float16"),  # 2^-12 is 0.00024
+    Edge(STEPS, ONE, None, path(np.array([0, 0.001]), "bfloat16"), "8 bits, as bfloat16: steps of 0.001"),
     Edge(STEPS, ONE, path(2.0**-10, "bfloat16")),  # any number of bits holds multiples of that
     Edge(STEPS, ONE, script(FIRST, bias=[[0, 0]])),
     Edge(STEPS, ONE, FIRST),
@@ -120,6 +121,7 @@ ONCE_EDGES = [
     Edge(ONCE, SKEW, moved([-0.05, 0.05, 0.05]), moved([-0.04, 0.04, 0.04]), "4 times as far"),
     Edge(ONCE, SKEW, moved([-0.02, 0.01, 0.01]), moved([0, 0.02, 0.02]), "2 times as far"),
     Edge(ONCE, SKEW, moved([0, 0, 0])),
+    Edge(ONCE, SKEW, moved([0, 0, 0], 0.5), moved([-0.02, 0, 0]), "2 times as far"),
     Edge(ONCE, SKEW, moved([-0.0201, 0.0201, 0.0201])),
     Edge(ONCE, SKEW, None, script(TO_FIRST, bias=[[0, 0, 0], [-1, 1, 1]]), NO_RATE),
     Edge(ONCE, SKEW, None, moved([-1, 1, 1], 0), NO_RATE),

@@ -55,6 +55,7 @@ LARGE_EDGES = [
         Edge(LARGE, given, confused_about(2.5), capabilities=("logits",)),  # larger ones it tells apart
         Edge(LARGE, given, None, confused_about(15.0), "it treats scores above 12 alike"),
         Edge(LARGE, given, None, clipped(0.1), NOT_PLAIN),
+        Edge(LARGE, given, None, confused_about(0.3125), NOT_PLAIN),
         Edge(LARGE, given, None, leaves_the_best_above(3), NOT_PLAIN),
     )
 ]
@@ -181,7 +182,7 @@ COUNTED = "a token with scores of NaN alone: it gets no expert; one NaN: it gets
 NON_FINITE_EDGES = [
     Edge(NON_FINITE, CLEAN, None, counts_nan, COUNTED),
     Edge(NON_FINITE, CLEAN, None, raising(ValueError("no"), lambda row: not np.isfinite(row).all()), ALL_FOUR),
-    Edge(NON_FINITE, CLEAN, None, raising(HANGS), "a token with scores of NaN alone: it hangs"),
+    Edge(NON_FINITE, CLEAN, None, raising(HANGS, lambda row: not np.isfinite(row).all()), "of NaN alone: it hangs"),
     Edge(NON_FINITE, CLEAN, None, raising(HANGS, lambda row: np.isnan(row).sum() == 1), "one NaN: it hangs"),
     Edge(
         NON_FINITE,
@@ -217,6 +218,14 @@ def by_shift(home, near, below, above, weights=None, near_weights=None):
 
 GRADED = np.array([[0.7, 0.3, 0.1], [0.1, 0.7, 0.3]])
 EQUAL = np.full((2, 3), 0.5)
+
+
+def moves_with_weights_of(times):
+    """Of a half, and of this many halves."""
+    weights = EQUAL * [[1], [times]]
+    return by_shift(FIRST_TWO, FIRST_TWO, MOVED, MOVED, weights, weights)
+
+
 STAYS = by_shift(FIRST_TWO, FIRST_TWO, FIRST_TWO, FIRST_TWO, GRADED, GRADED)
 
 
@@ -248,7 +257,7 @@ SHIFT_EDGES = [
     Edge(SHIFT, LOGITS, by_shift(FIRST_TWO, FIRST_TWO, MOVED, MOVED, GRADED, 1.01 * GRADED)),
     Edge(SHIFT, LOGITS, by_shift(FIRST_TWO, MOVED, MOVED, MOVED, GRADED, GRADED)),
     Edge(SHIFT, LOGITS, by_shift(FIRST_TWO, FIRST_TWO, MOVED, MOVED, EQUAL, EQUAL)),
-    Edge(SHIFT, LOGITS, None, by_shift(FIRST_TWO, FIRST_TWO, MOVED, MOVED, EQUAL * [[1], [1.1]], EQUAL * [[1], [1.1]])),
+    Edge(SHIFT, LOGITS, moves_with_weights_of(1.024), moves_with_weights_of(1.04), "with logits near 2"),
 ]
 
 EDGES = [*BAND_EDGES, *LARGE_EDGES, *TINY_EDGES, *BFLOAT16_EDGES, *GARBAGE_EDGES, *NON_FINITE_EDGES, *SHIFT_EDGES]
