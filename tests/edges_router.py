@@ -2,7 +2,9 @@
 
 import edges_router_answers
 import edges_router_domains
+import edges_router_groups
 import edges_router_invariance
+import edges_router_quality
 import edges_router_state
 import edges_router_values
 import edges_router_weights
@@ -13,6 +15,8 @@ PARTS = (
     edges_router_values,
     edges_router_domains,
     edges_router_invariance,
+    edges_router_groups,
+    edges_router_quality,
     edges_router_state,
 )
 EDGES = [edge for part in PARTS for edge in part.EDGES]
