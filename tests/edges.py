@@ -20,7 +20,10 @@ from miniatures import Kind
 
 @dataclass(frozen=True)
 class Edge:
-    """An answer is what a balancer gives, or the function, or the class, that gives it; None is tried by nobody."""
+    """An answer is what a balancer gives, or the function, or the class, that gives it; None is tried by nobody.
+
+    ``says`` is in the words of the failure, and ``unsaid`` is not.
+    """
 
     check: str
     case: Any
@@ -29,6 +32,7 @@ class Edge:
     says: str = ""
     capabilities: tuple[str, ...] = ()
     max_gap: float | None = None
+    unsaid: str = "\0"
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,6 @@ def missed(function, role, edge):
         if said is not None:
             return f"flags what is allowed: {said}"
     for said in refused:
-        if said is None or edge.says not in said:
+        if said is None or edge.says not in said or edge.unsaid in said:
             return f"of what is not allowed it says {said}"
     return None

@@ -4,6 +4,7 @@ import edges_router_answers
 import edges_router_domains
 import edges_router_groups
 import edges_router_invariance
+import edges_router_production
 import edges_router_quality
 import edges_router_state
 import edges_router_values
@@ -17,6 +18,7 @@ PARTS = (
     edges_router_invariance,
     edges_router_groups,
     edges_router_quality,
+    edges_router_production,
     edges_router_state,
 )
 EDGES = [edge for part in PARTS for edge in part.EDGES]

@@ -90,15 +90,17 @@ def refusing(*refused, error=ValueError):
 
 
 TAKES_ONE = "1 of 2 groups hold 2 experts, but it takes K = 1 and refuses K = 2"
-RAISED = "it raised"
+RAISED, ALONE = "it raised", "but it takes"
 HOLD_EDGES = [
     Edge(HOLD, PAIRS, refusing((1, 2), (2, 1), (2, None)), refusing((2, 2)), TAKES_ONE, TAKES),
     Edge(HOLD, PAIRS, None, refusing((2, 2), (2, 1)), TAKES_ONE, TAKES),
     Edge(HOLD, PAIRS, None, refusing((2, 2), (2, None)), TAKES_ONE, TAKES),
-    Edge(HOLD, PAIRS, None, refusing((2, 2), (2, None), (2, 1)), RAISED, TAKES),  # that is a refusal
-    Edge(HOLD, PAIRS, None, refusing((2, 2), (1, 2)), RAISED, TAKES),
-    Edge(HOLD, PAIRS, None, refusing((2, 2), error=KeyError), RAISED, TAKES),
-    Edge(HOLD, given(PAIRS.scores, 1), None, refusing((1, 2)), RAISED, TAKES),  # K = 0 is nothing to ask for
+    Edge(HOLD, PAIRS, None, refusing((2, 2), (2, None), (2, 1)), RAISED, TAKES, unsaid=ALONE),  # that is a refusal
+    Edge(HOLD, PAIRS, None, refusing((2, 2), (1, 2)), RAISED, TAKES, unsaid=ALONE),
+    Edge(HOLD, PAIRS, None, refusing((2, 2), error=KeyError), RAISED, TAKES, unsaid=ALONE),
+    Edge(
+        HOLD, given(PAIRS.scores, 1), None, refusing((1, 2)), RAISED, TAKES, unsaid=ALONE
+    ),  # K = 0 is nothing to ask for
     Edge(
         HOLD,
         given(PAIRS.scores, 3, 2, 2),
@@ -125,7 +127,12 @@ BY_THREE = [*NEVER, 0.005, 0.005, 0.005, -0.3, 0.02, 0, -0.03, -0.03]  # by its 
 
 def without_groups(plain, limited):
     """Chooses one with groups, and what ``plain`` says for no groups or one."""
-    return lambda scores, top_k, num_groups=None, topk_groups=None: limited if num_groups == 2 else plain(num_groups)
+
+    def routed(scores, top_k, num_groups=None, topk_groups=None):
+        assert topk_groups in (None, 1)
+        return limited if num_groups == 2 else plain(num_groups)
+
+    return routed
 
 
 def refuses_to(number):
@@ -189,6 +196,7 @@ BEST_EDGES = [
         "token 1 takes [1]",
         TAKES,
     ),
+    Edge(BEST, given([LEADER]), without_groups(lambda number: [[-1]], [[1]]), capabilities=TAKES),
     Edge(BEST, given([LEADER]), script(exact([[0]]), [[1]]), None, "", TAKES),
 ]
 
