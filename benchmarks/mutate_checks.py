@@ -1,10 +1,10 @@
 """Mutation test of the checks: change their code in small ways, one at a time; the miniatures must notice.
 
-    python benchmarks/mutate_checks.py ROLE [--share 0.1] [--seed 0] [--seconds 600]
+    python benchmarks/mutate_checks.py ROLE [--module NAME] [--edges-only] [--share 0.1] [--seed 0] [--seconds 600]
 
 A mutant is killed if a check of its module judges an edge wrongly (tests/test_check_edges.py), misses a miniature made
-for it, flags a sound balancer, or breaks (tests/test_checks.py). What is no judgement is left alone: families and what
-makes cases, what guides the search, and the words of a failure. Sound are the first three balancers that are there for
+for it, flags a sound balancer, or breaks (tests/test_checks.py); a module without checks is tried in those that use it.
+What is no judgement is left alone: families and what makes cases, what guides the search, and the words of a failure. Sound are the first three balancers that are there for
 the module's checks. Prints every survivor with its line, and the counts; with ``--seconds`` the mutants are tried in
 random order until the time is up.
 """
@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 from kill_matrix import once  # noqa: E402
 
-from edges import edges_of, missed  # noqa: E402
+from edges import borders_of, edges_of, missed, strayed  # noqa: E402
 from equipoise.balancers.isolated import Isolated  # noqa: E402
 from equipoise.checks.engine.registry import CHECKS, Check  # noqa: E402
 from equipoise.checks.engine.settings import Settings  # noqa: E402
@@ -58,7 +58,10 @@ def changes(node):
 
 
 def _makes_cases(function):
-    return any(word in ast.unparse(one) for one in function.decorator_list for word in ("family", "production("))
+    """Whether a function is a family, or returns cases or what draws them."""
+    if any(word in ast.unparse(one) for one in function.decorator_list for word in ("family", "production(")):
+        return True
+    return function.returns is not None and any(n in ast.unparse(function.returns) for n in ("Strategy", "Case"))
 
 
 def _judgement(node):
@@ -88,18 +91,37 @@ def mutants(path):
             yield f"{path.name}:{node.lineno} {words}: {ast.unparse(node).splitlines()[0][:90]}", mutant
 
 
-def checks_of(name: str, tree: ast.Module) -> list[Check]:
-    """The checks that a changed module registers."""
-    kept = dict(CHECKS)
-    for entry in kept.values():
-        if entry.function.__module__ == name:
-            del CHECKS[entry.name]
-    module = types.ModuleType(name)
-    exec(compile(ast.fix_missing_locations(tree), name, "exec"), module.__dict__)
-    found = [entry for entry in CHECKS.values() if entry.name not in kept or entry is not kept[entry.name]]
+def checks_of(path: Path, name: str, tree: ast.Module) -> list[Check]:
+    """The checks that a changed module registers, or those that use it if it has none."""
+    kept, package = dict(CHECKS), importlib.import_module(name.rpartition(".")[0])
+    original = importlib.import_module(name)
+    found = _registered(name, tree)
+    if not found:
+        users = [one for one in path.parent.glob("[!_]*.py") if one != path and _uses(one, path.stem)]
+        found = [e for one in users for e in _registered(f"{package.__name__}.{one.stem}", ast.parse(one.read_text()))]
+    sys.modules[name] = original
+    setattr(package, path.stem, original)
     CHECKS.clear()
     CHECKS.update(kept)
     return found
+
+
+def _uses(path: Path, module: str) -> bool:
+    """Whether a module imports another one of its package."""
+    imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    return any(module in ((one.module or "").split(".")[-1], *(n.name for n in one.names)) for one in imports)
+
+
+def _registered(name: str, tree: ast.Module) -> list[Check]:
+    """The checks of a module that is made of the tree, and stays in the place of the one of that name."""
+    for entry in [entry for entry in CHECKS.values() if entry.function.__module__ == name]:
+        del CHECKS[entry.name]
+    before, module = set(CHECKS), types.ModuleType(name)
+    exec(compile(ast.fix_missing_locations(tree), name, "exec"), module.__dict__)
+    if before == set(CHECKS):
+        sys.modules[name] = module
+        setattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2], module)
+    return [entry for entry in CHECKS.values() if entry.name not in before]
 
 
 def sound_for(role: str, module: str) -> list[str]:
@@ -116,9 +138,12 @@ def killed(
 ) -> bool:
     """Whether an edge is judged wrongly, a miniature gets away, a sound balancer is flagged, or a check breaks."""
     by_name = {entry.name: entry for entry in checks}
+    edges = [edge for edge in edges_of(role) if edge.check in by_name]
+    borders = [border for border in borders_of(role) if border.check in by_name]
     try:
-        edges = [edge for edge in edges_of(role) if edge.check in by_name]
         if any(missed(by_name[edge.check].function, role, edge) is not None for edge in edges):
+            return True
+        if any(strayed(by_name[border.check], border) is not None for border in borders):
             return True
         for name, made_for in faulty.items():
             settings = Settings(max_gap=1.0, examples=60)
@@ -142,11 +167,13 @@ if __name__ == "__main__":
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--module", help="of the role's checks, the only one that is changed")
+    parser.add_argument("--edges-only", action="store_true", help="try no miniature and no sound balancer")
     options = parser.parse_args()
     role, deadline, chosen = options.role, time.monotonic() + options.seconds, random.Random(options.seed)
     faulty_of = faulty_targets(role)
     folder = Path(importlib.import_module(f"equipoise.checks.{role}").__file__ or "").parent
-    modules = sorted(path for path in folder.glob("[!_]*.py") if path.stem != "families")
+    modules = sorted(path for path in folder.glob(f"{options.module or '[!_]*'}.py") if path.stem != "families")
     every = [(path.stem, *mutant) for path in modules for mutant in mutants(path)]
     sample = chosen.sample(range(len(every)), round(len(every) * options.share))
     tried = survived = 0
@@ -155,10 +182,10 @@ if __name__ == "__main__":
         if time.monotonic() > deadline:
             break
         module, words, tree = every[index]
-        checks = checks_of(f"equipoise.checks.{role}.{module}", tree)
+        checks = checks_of(folder / f"{module}.py", f"equipoise.checks.{role}.{module}", tree)
         names = {entry.name for entry in checks}
-        faulty = {name: check for name, check in faulty_of.items() if check in names}
-        sound = sound_for(role, module)
+        faulty = {name: check for name, check in faulty_of.items() if check in names and not options.edges_only}
+        sound = [] if options.edges_only else sound_for(role, module)
         for name in [*faulty, *sound]:
             subjects[name] = subjects.get(name) or Isolated(name, role, call_seconds=0.5)
         tried += 1

@@ -50,7 +50,7 @@ def outside(balancer: Balancer, case: RouterCase) -> bool:
     return UNIT in balancer.capabilities and not from_a_gate(case)
 
 
-def _sizes(experts: tuple[int, int], top_k: tuple[int, int]) -> tuple[Any, Any]:
+def _sizes(experts: tuple[int, int], top_k: tuple[int, int]) -> tuple[st.SearchStrategy[int], st.SearchStrategy[int]]:
     """Return strategies for E and K: the target's own, if it has only one of them."""
     sizes = SIZES.get()
     if sizes is None:

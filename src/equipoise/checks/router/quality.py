@@ -67,7 +67,7 @@ def router_is_near_the_optimum(balancer: Balancer, case: RouterCase, settings: S
     by_chance = settings.max_gap is None and bool((taken <= case.top_k).all())
     if by_chance:
         gain = gain_on_chance(problem, routed.mask)
-        if gain < 0 and "online" in balancer.capabilities:
+        if "online" in balancer.capabilities:
             gain = max(gain, gain_in_order(problem, routed.mask))
         if currently_in_test_context():
             steer(-float(gain), label="score below chance")

@@ -38,14 +38,13 @@ def _applies_a_gate(balancer: Balancer) -> bool:
 
 
 def formula(scores: npt.NDArray[Any], chosen: Mask, declared: frozenset[str]) -> Floats:
-    """Return the weights ``[T, E]`` that the declared steps make of the scores; NaN where they divide by zero."""
+    """Return the weights ``[T, E]`` that the declared steps make of small scores; NaN where they divide by zero."""
     values = scores.astype(np.float64)
     if SIGMOID in declared:
         values = 0.5 * (1 + np.tanh(values / 2))
     for step, among in ((SOFTMAX, np.ones_like(chosen)), (OF_CHOSEN, chosen)):
         if step in declared:
-            highest = np.where(among, values, -np.inf).max(axis=1, keepdims=True)
-            values = _shares(np.where(among, np.exp(np.where(among, values - highest, 0)), 0))
+            values = _shares(np.where(among, np.exp(values), 0))
     values = np.where(chosen, values, 0)
     if NORMALISED in declared:
         values = _shares(values)
@@ -95,11 +94,14 @@ def router_weights_are_finite_and_not_negative(balancer: Balancer, case: RouterC
     balancer.fresh()
     for batch in case.batches:
         weights = balancer.ask(batch, case.top_k).weights
-        wrong = np.zeros(0) if weights is None else ~np.isfinite(weights) | ((weights < 0) & (not signed))
-        if weights is not None and wrong.any():
+        if weights is None:
+            return
+        wrong = ~np.isfinite(weights) | ((weights < 0) & (not signed))
+        if wrong.any():
             token, expert = np.argwhere(wrong)[0]
-            where = "" if from_a_gate(case) else f"{described(batch)} "
-            raise Failure(f"{where}the weight of token {token} for expert {expert} is {weights[token, expert]}")
+            raise Failure(
+                f"{described(batch)} the weight of token {token} for expert {expert} is {weights[token, expert]}"
+            )
 
 
 @check("router", domains.gate_or_logits, needs=("returns weights",))
@@ -135,7 +137,7 @@ def router_weights_follow_the_declared_formula(balancer: Balancer, case: RouterC
     that declares "logits" and no gate only the sum is known. A token that lost an expert is not judged.
     """
     declared = balancer.capabilities
-    plain = NORMALISED in declared and not declared & {SIGMOID, SOFTMAX, OF_CHOSEN}
+    plain = NORMALISED in declared and not declared & {"logits", SIGMOID, SOFTMAX, OF_CHOSEN}
     if outside(balancer, case) or (plain and not from_a_gate(case)):
         return
     balancer.fresh()
@@ -144,7 +146,7 @@ def router_weights_follow_the_declared_formula(balancer: Balancer, case: RouterC
     if given is None:
         return
     total = _scale(declared)
-    sums = close(given.sum(axis=1, keepdims=True), np.full((len(given), 1), total))
+    sums = close(given.sum(axis=1, keepdims=True), np.array([[total]]))
     if "logits" in declared and not declared & {RAW, SIGMOID, SOFTMAX, OF_CHOSEN}:
         right = sums | (NORMALISED not in declared)
         wanted = None
