@@ -17,7 +17,10 @@ from miniatures import Kind
 
 @dataclass(frozen=True)
 class Edge:
-    """An answer is what a balancer gives, or the function, or the class, that gives it; None is tried by nobody."""
+    """An answer is what a balancer gives, or the function, or the class, that gives it; None is tried by nobody.
+
+    ``says`` stands in what is said of the refused one: the message, "; better: ", and the better answer that is shown.
+    """
 
     check: str
     case: Any
@@ -36,8 +39,23 @@ class Scripted(Kind):
     def __init__(self, answer, capabilities):
         self.given, self.capabilities = answer, capabilities
 
-    def __call__(self, *given):
-        return self.given(*given) if callable(self.given) else self.given
+    def __call__(self, *given, **told):
+        return self.given(*given, **told) if callable(self.given) else self.given
+
+
+def on_calls(calls, right, wrong):
+    """The class of a balancer that gives the right answer on these calls alone, counted from one."""
+
+    class Remembers(Scripted):
+        def __init__(self):
+            super().__init__(None, ())
+
+        def __call__(self, *given, **told):
+            self.calls += 1
+            self.given = right if self.calls in calls else wrong
+            return super().__call__(*given, **told)
+
+    return Remembers
 
 
 def judged(function, role, edge, answer):
@@ -57,7 +75,7 @@ def judged(function, role, edge, answer):
         try:
             said = function(balancer, edge.case, Settings(max_gap=edge.max_gap))
         except (Failure, TargetError) as failure:
-            said = str(failure)
+            said = f"{failure}; better: {failure.better}"
         except Silent as silent:
             said = f"silent: {silent}"
     return said
