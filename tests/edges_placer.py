@@ -286,6 +286,7 @@ PLACED = "placer_places_every_expert_at_production_size"
 BOUND = "placer_is_near_the_bound_at_production_size"
 ALIKE = "placer_treats_layers_alike_at_production_size"
 LAYERS_AGAIN = case([[10, 4, 1], [5, 5, 5], [10, 4, 1]], 6, 3)  # the mean is 5
+FIVE_LAYERS = case([[10, 4, 1]] * 4 + [[1, 10, 4]], 6, 3)
 GOOD, FAIR, BAD = [0, -1, 1, -1, 2, -1], [0, -1, 1, 2, -1, -1], [0, 2, 1, -1, -1, -1]
 PRODUCTION = [
     Edge(PLACED, LAYERS_AGAIN, [GOOD, BAD, GOOD], [GOOD, [0, 0, 2, -1, -1, -1], GOOD], "places expert 1 of layer 1"),
@@ -297,6 +298,7 @@ PRODUCTION = [
         "in layer 2 the fullest device has 11 tokens: 2.2 times",
     ),
     Edge(BOUND, LAYERS_AGAIN, [GOOD, BAD, FAIR], [GOOD, [0, 1, 2, -1, 0, 1], BAD], "in layer 2"),
+    Edge(BOUND, FIVE_LAYERS, [GOOD] * 5, [GOOD] * 4 + [[1, 2, 0, -1, -1, -1]], "in layer 4"),
     Edge(BOUND, case([1, 4, 10], 6, 3), [[2, -1, 0, 1, -1, -1]], [[2, 0, 1, -1, -1, -1]], "has 11 tokens"),
     Edge(BOUND, LAYERS_AGAIN, on_calls(ONCE, [GOOD] * 3, [BAD] * 3)),
     Edge(

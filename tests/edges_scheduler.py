@@ -170,6 +170,8 @@ NEARNESS = [
         "device 1 serves 3 of the 6 tokens of expert 1, device 3, which hosts it too, none; "
         "better: [[0, 0, 0, 0], [0, 2, 2, 2]]",
     ),
+    Edge(USES, SchedulerCase((np.array([2]),), np.array([[2, 1]])), [[2, 0]], capabilities=COUNTS),  # one each
+    Edge(USES, SchedulerCase((np.array([4]),), np.array([[1, 2]])), None, [[4, 0]], "device 1, which", COUNTS),
     Edge(USES, case([4], [[1, 1, 1]]), [[2, 2, 0]], [[3, 1, 0]], "device 0 serves 3"),
     Edge(USES, case([41], [[1, 1]]), [[41, 0]], capabilities=RANDOM),
     Edge(USES, case([42], [[1, 1]]), None, [[42, 0]], "device 0 serves 42", RANDOM),

@@ -151,19 +151,17 @@ def scheduler_uses_idle_replicas(balancer: Balancer, case: SchedulerCase, settin
     SGLang's choice of replicas left some without work (PR 13423). Devices that each
     know their own tokens alone ("only by source") cannot avoid it.
     """
-    served = serve(balancer, case)[0]
     expert = int(np.argmax(case.load))
-    equal = -(-int(case.load[expert]) // int(case.hosts[expert].sum()))
-    replicas = int(case.hosts[expert].sum())
-    idle = np.flatnonzero(case.hosts[expert] & (served.split[expert] == 0))
-    tokens = int(case.load[expert])
+    served, hosts, tokens = serve(balancer, case)[0].split[expert], case.hosts[expert], int(case.load[expert])
+    replicas = int(hosts.sum())
     if draws(balancer) and not unlikely(0, tokens, tokens / replicas, replicas):
         return
-    if len(idle) and served.peak > equal:
-        full = int(np.argmax(served.split[expert]))
+    idle, beyond = (hosts > 0) & (served == 0), served > -(-tokens // replicas) * hosts
+    if idle.any() and beyond.any():
+        full = int(np.argmax(beyond))
         raise Failure(
-            f"device {full} serves {served.peak} of the {case.load[expert]} tokens of expert {expert}, "
-            f"device {idle[0]}, which hosts it too, none",
+            f"device {full} serves {served[full]} of the {tokens} tokens of expert {expert}, "
+            f"device {int(np.argmax(idle))}, which hosts it too, none",
             shown(best(case.load, case.hosts)),
         )
 
