@@ -22,7 +22,8 @@ from miniatures import Kind
 class Edge:
     """An answer is what a balancer gives, or the function, or the class, that gives it; None is tried by nobody.
 
-    ``says`` is in the words of the failure, and ``unsaid`` is not.
+    ``says`` stands in what is said of the refused one: the message, "; better: ", and the better answer that is shown.
+    ``unsaid`` does not.
     """
 
     check: str
@@ -82,6 +83,11 @@ def script(*answers, **shown):
     return type("Scripted", (Scripted,), {"answers": answers, "shown": values})
 
 
+def on_calls(calls, right, wrong):
+    """The class of a balancer that gives the right answer on these calls alone, counted from one."""
+    return script(*(right if number in calls else wrong for number in range(1, max(calls) + 2)))
+
+
 def judged(function, role, edge, answer):
     """What a check says of an answer, twice: the words of its failure, or None.
 
@@ -99,7 +105,7 @@ def judged(function, role, edge, answer):
         try:
             said.append(function(balancer, edge.case, Settings(max_gap=edge.max_gap)))
         except (Failure, TargetError) as failure:
-            said.append(str(failure))
+            said.append(f"{failure}; better: {failure.better}")
         except Silent as silent:
             said.append(f"silent: {silent}")
     return said

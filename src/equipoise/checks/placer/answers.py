@@ -118,7 +118,7 @@ def placer_keeps_replicas_apart(balancer: Balancer, case: PlacerCase, settings: 
 def placer_shares_spare_slots_at_zero_load(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
     """With all loads zero nothing tells experts apart: no single one gets all of two or more spare slots.
 
-    EPLB gives them all to expert 0.
+    EPLB gives them all to expert 0. On one device it makes no difference.
     """
     if case.num_devices == 1:
         return

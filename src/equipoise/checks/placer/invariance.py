@@ -34,7 +34,7 @@ def placer_ignores_the_order_of_experts(balancer: Balancer, case: PlacerCase, se
 
 @check("placer", families.flat, unless=("random", "ignores the load"), severity="warning")
 def placer_ignores_the_scale(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
-    """Loads 1,024 times as large give a peak 1,024 times as large, no other."""
+    """Loads 1,024 times as large, but below 2^50, give a peak 1,024 times as large, no other."""
     if case.load.max() * SCALE >= 2**50:
         return
     plain, other = fresh_peaks(balancer, case, case.load), fresh_peaks(balancer, case, case.load * SCALE)

@@ -52,9 +52,8 @@ def asked(balancer: Balancer, case: PlacerCase, load: npt.NDArray[Any], **told: 
     return placed
 
 
-def settled(balancer: Balancer, case: PlacerCase, load: npt.NDArray[Any] | None = None, **told: Any) -> Integers:
+def settled(balancer: Balancer, case: PlacerCase, load: npt.NDArray[Any], **told: Any) -> Integers:
     """Return the placement after a placer that remembers has seen the load a few times; one call otherwise."""
-    load = case.load if load is None else load
     for _ in range(SETTLING_CALLS - 1 if balancer.stateful else 0):
         asked(balancer, case, load, **told)
     return asked(balancer, case, load, **told)
@@ -109,7 +108,7 @@ def hold_to_bound(
     """Fail if a layer's peak is more than ``1 + allowed`` times what is proved to be needed."""
     for layer, (row, slots) in enumerate(zip(load, placed, strict=True)):
         problem = layer_problem(balancer, case, row)
-        peak, most = peak_of(problem, slots), 1 + Fraction(allowed)
+        peak, most = peak_of(problem, slots), 1 + Fraction(str(allowed))  # the decimal that was written
         if peak <= most * best_bound(problem).value:
             continue
         best = solve(problem)
@@ -132,7 +131,7 @@ def placer_is_near_the_optimum(balancer: Balancer, case: PlacerCase, settings: S
     """
     balancer.fresh()
     allowed = TWICE if settings.max_gap is None else settings.max_gap
-    placed = settled(balancer, case)
+    placed = settled(balancer, case, case.load)
     if currently_in_test_context():
         found = zip(peaks(balancer, case, placed, case.load), case.load, strict=True)
         steer(max(float(peak) / max(1.0, load.sum() / case.num_devices) for peak, load in found), label="peak by mean")
@@ -143,7 +142,7 @@ def placer_is_near_the_optimum(balancer: Balancer, case: PlacerCase, settings: S
 def placer_relieves_a_hot_expert(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
     """Where one expert has all the load and there is a spare slot, more than one device serves it."""
     balancer.fresh()
-    placed = settled(balancer, case)
+    placed = settled(balancer, case, case.load)
     for layer, (load, slots) in enumerate(zip(case.load, placed, strict=True)):
         expert = int(load.argmax())
         devices = np.flatnonzero((slots.reshape(case.num_devices, -1) == expert).any(axis=1))
@@ -161,12 +160,13 @@ def placer_relieves_a_hot_expert(balancer: Balancer, case: PlacerCase, settings:
 def placer_wastes_no_slot(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
     """No slot is left to a spare replica of an idle expert, or empty, where a loaded expert there would lower the peak.
 
-    An empty slot is judged by the expert with the largest load per replica alone: greedy counts reach no other before
-    it, though they may find no device for a replica of one that is smaller. Judged on loads with a few heavy experts.
+    That is one that its device does not hold, and that has fewer replicas than there are devices. An empty slot is
+    judged by the expert with the largest load per replica alone: greedy counts reach no other before it, though they
+    may find no device for a replica of one that is smaller. Judged on loads with a few heavy experts.
     """
     balancer.fresh()
     width = case.num_slots // case.num_devices
-    for layer, (load, slots) in enumerate(zip(case.load, settled(balancer, case), strict=True)):
+    for layer, (load, slots) in enumerate(zip(case.load, settled(balancer, case, case.load), strict=True)):
         problem = layer_problem(balancer, case, load)
         replicas = np.bincount(slots[slots >= 0], minlength=len(load))
         share = np.where(replicas < case.num_devices, load / replicas, 0)
@@ -217,14 +217,14 @@ def placer_is_no_worse_with_more_slots(balancer: Balancer, case: PlacerCase, set
 def placer_ignores_groups_on_one_node(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
     """On one node groups bind nothing: the peak stays within twice the bound without them."""
     balancer.fresh()
-    hold_to_bound(balancer, case, settled(balancer, case), case.load)
+    hold_to_bound(balancer, case, settled(balancer, case, case.load), case.load)
 
 
 @check("placer", families.huge, unless=("ignores the load",))
 def placer_takes_huge_loads(balancer: Balancer, case: PlacerCase, settings: Settings) -> None:
     """Loads beyond 2^31 do not wrap around: the peak stays within twice the bound."""
     balancer.fresh()
-    hold_to_bound(balancer, case, settled(balancer, case), case.load)
+    hold_to_bound(balancer, case, settled(balancer, case, case.load), case.load)
 
 
 @check("placer", families.flat, needs=("exact",))

@@ -41,12 +41,12 @@ def placer_follows_the_machine(balancer: Balancer, case: PlacerCase, settings: S
     answers = []
     for load, *machine in calls:
         one = PlacerCase((load,), *machine)
-        answers.append(settled(balancer, one))
+        answers.append(settled(balancer, one, load))
         if "ignores the load" not in balancer.capabilities:
             hold_to_bound(balancer, one, answers[-1], load)
     for number, ((load, *machine), given) in enumerate(zip(calls, answers, strict=True), 1):
         balancer.fresh()
-        if not remembers and not np.array_equal(alone := settled(balancer, PlacerCase((load,), *machine)), given):
+        if not remembers and not np.array_equal(alone := settled(balancer, PlacerCase((load,), *machine), load), given):
             raise Failure(f"in call {number}, after another machine, it answers {given.tolist()}, not {alone.tolist()}")
 
 

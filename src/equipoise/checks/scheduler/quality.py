@@ -33,9 +33,11 @@ def best(load: npt.NDArray[Any], hosts: npt.NDArray[np.bool_]) -> Solution:
     return solve(SchedulingProblem(source_load=load, hosts=hosts))
 
 
-def shown(solution: Solution) -> list[list[int]] | None:
+def shown(solution: Solution) -> list[list[int]]:
     """Return the split of a solution, for a message."""
-    return None if solution.split is None else solution.split.tolist()
+    assert solution.split is not None
+    split: list[list[int]] = solution.split.tolist()
+    return split
 
 
 def serve(balancer: Balancer, case: SchedulerCase) -> list[Schedule]:
@@ -66,7 +68,7 @@ def trivial_peaks(case: SchedulerCase) -> tuple[int, int]:
     starts = np.atleast_2d(case.load)
     shares = (-(-starts // case.hosts.sum(axis=1))).sum(axis=0)
     even = int((shares[:, None] * case.hosts).sum(axis=0).max())
-    return even, int(np.bincount(case.hosts.argmax(axis=1), starts.sum(axis=0)).max())
+    return even, int(np.bincount((case.hosts > 0).argmax(axis=1), starts.sum(axis=0)).max())
 
 
 def draws(balancer: Balancer) -> bool:
@@ -81,8 +83,6 @@ def unlikely(count: int, tokens: int, mean: float, counts: int) -> bool:
     with a chance of at most ``exp(-n D)``, where D is the relative entropy of x / n to mean / n, two coins (Hoeffding
     1963, theorem 1). It is unlikely where that is below :data:`ERROR` over twice the counts.
     """
-    if not 0 < mean < tokens:
-        return count != mean
     entropy = 0.0
     for seen, expected in ((count, mean), (tokens - count, tokens - mean)):
         entropy += seen * math.log(seen / expected) if seen else 0.0
@@ -151,19 +151,17 @@ def scheduler_uses_idle_replicas(balancer: Balancer, case: SchedulerCase, settin
     SGLang's choice of replicas left some without work (PR 13423). Devices that each
     know their own tokens alone ("only by source") cannot avoid it.
     """
-    served = serve(balancer, case)[0]
     expert = int(np.argmax(case.load))
-    equal = -(-int(case.load[expert]) // int(case.hosts[expert].sum()))
-    replicas = int(case.hosts[expert].sum())
-    idle = np.flatnonzero(case.hosts[expert] & (served.split[expert] == 0))
-    tokens = int(case.load[expert])
+    served, hosts, tokens = serve(balancer, case)[0].split[expert], case.hosts[expert], int(case.load[expert])
+    replicas = int(hosts.sum())
     if draws(balancer) and not unlikely(0, tokens, tokens / replicas, replicas):
         return
-    if len(idle) and served.peak > equal:
-        full = int(np.argmax(served.split[expert]))
+    idle, beyond = (hosts > 0) & (served == 0), served > -(-tokens // replicas) * hosts
+    if idle.any() and beyond.any():
+        full = int(np.argmax(beyond))
         raise Failure(
-            f"device {full} serves {served.peak} of the {case.load[expert]} tokens of expert {expert}, "
-            f"device {idle[0]}, which hosts it too, none",
+            f"device {full} serves {served[full]} of the {tokens} tokens of expert {expert}, "
+            f"device {int(np.argmax(idle))}, which hosts it too, none",
             shown(best(case.load, case.hosts)),
         )
 
@@ -211,7 +209,7 @@ def judge(balancer: Balancer, case: SchedulerCase, served: Schedule, max_gap: fl
     if "exact" in balancer.capabilities:
         allowed, words = Fraction(optimum), ', and "exact" is declared'
     elif max_gap is not None:
-        allowed = optimum * (1 + Fraction(max_gap).limit_denominator(10**9))
+        allowed = optimum * (1 + Fraction(str(max_gap)))  # the decimal that was written
         words = f": {excess:.2%} too many, allowed is {max_gap:.2%}"
     elif fair_draws(balancer, case, served.split):
         return excess

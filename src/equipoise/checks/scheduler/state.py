@@ -48,7 +48,7 @@ def scheduler_serves_on_live_devices_alone(balancer: Balancer, case: SchedulerCa
         if (sent := served.split[:, ~live]).any():
             expert, place = np.argwhere(sent)[0].tolist()
             dead, better = int(np.flatnonzero(~live)[place]), np.zeros_like(served.split)
-            better[:, live] = shown(best(load, left.hosts)) or 0
+            better[:, live] = shown(best(load, left.hosts))
             raise Failure(
                 f"it sends {sent[expert, place]} tokens of expert {expert} to device {dead}, which is dead: live = "
                 f"{live.tolist()}",
@@ -62,7 +62,8 @@ def scheduler_serves_on_live_devices_alone(balancer: Balancer, case: SchedulerCa
 def scheduler_serves_what_it_plans(balancer: Balancer, case: SchedulerCase, settings: Settings) -> None:
     """An attribute ``shares[E, G]``, what each host is to serve of each expert, is what is served, within one token.
 
-    LPLB spreads tokens by a hash modulo 499; where that divides their number, the planned ratio is ignored.
+    And within a millionth of the plan, as float32 counts. LPLB spreads tokens by a hash modulo 499; where that divides
+    their number, the planned ratio is ignored.
     """
     split = serve(balancer, replace(case, loads=case.loads[:1]))[0].split
     shares = balancer.attribute("shares")
