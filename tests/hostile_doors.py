@@ -110,7 +110,7 @@ seconds = 2.0
 [[router.instances]]
 kind = "generated"
 gate = ["softmax"]
-skew = [0.0]
+skew = [0.0, 1.0]
 size = [{{ tokens = 12, experts = 3, top_k = 1 }}]
 """
 
