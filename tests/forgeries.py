@@ -387,23 +387,32 @@ def verdict(document, path: Path, rehash):
         return "unreadable"
 
 
-def attack(kind, seed, forgeries, path, bases=20):
+def attack(kind, seed, forgeries, path, bases=20, second=None):
     """Forge claims of a kind until so many of them can be read; return counts, and what was judged wrongly.
 
     Counted are, of the ``genuine`` ones, those that the check or the judge "refused"; of the forged ones the
     "unreadable", "rejected" and "accepted", and of these the "false" and, where there is too much to try, "not judged".
+    With a ``second`` checker, those on which the two "differ" are wrong as well.
     """
     random = np.random.default_rng(seed)
     documents, refused = originals(kind, random, bases, path)
     wrong = list(refused)
-    names = ("unreadable", "rejected", "accepted", "false", "not judged")
+    names = ("unreadable", "rejected", "accepted", "false", "not judged", "differ")
     counts = {"genuine": len(documents), "refused": len(refused), **dict.fromkeys(names, 0)}
     for number in count():
         if counts["rejected"] + counts["accepted"] >= forgeries:
             break
         forged = corrupt(documents[number % len(documents)], documents, random)
-        outcome = verdict(forged, path, random.random() < 0.7)
+        rehash = random.random() < 0.7
+        outcome = verdict(forged, path, rehash)
         counts[outcome] += 1
+        if second is not None and rehash and outcome != "unreadable":
+            try:
+                if second(forged) not in (None, outcome == "accepted"):
+                    counts["differ"] += 1
+                    wrong.append(forged)
+            except TooLarge:
+                counts["not judged"] += outcome != "accepted"
         if outcome == "accepted":
             try:
                 if not is_true(forged):
