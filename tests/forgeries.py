@@ -345,7 +345,10 @@ EXTREME = [2**61, 2**61 + 1, 2**63 - 1, -(2**63), 2**64, -1, 10**50, True, None,
 
 
 def corrupt(document, others, random):
-    """Change one to three places: by a step, to an extreme, swapped, left out, doubled, or from another document."""
+    """Change one to three places: by a step, at the cost of a neighbour, or to an extreme.
+
+    Or they are swapped, left out, doubled, or taken from another document.
+    """
     forged = copy.deepcopy(document)
     for _ in range(random.integers(1, 4)):
         if random.random() < 0.2:
@@ -359,7 +362,12 @@ def corrupt(document, others, random):
         for key in way:
             home = home[key]
         old, how = home[last], random.random()
-        if how < 0.6 and isinstance(old, int) and not isinstance(old, bool):
+        others_there = [i for i, x in enumerate(home) if type(x) is int and i != last] if isinstance(home, list) else []
+        if how < 0.15 and type(old) is int and others_there:  # the sum stays
+            step = int(random.choice([1, 2, 5]))
+            home[last] -= step
+            home[others_there[random.integers(len(others_there))]] += step
+        elif how < 0.6 and isinstance(old, int) and not isinstance(old, bool):
             home[last] = old + int(random.choice([-2, -1, 1, 2]))
         elif how < 0.6 and isinstance(old, bool):
             home[last] = not old

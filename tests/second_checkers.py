@@ -349,7 +349,7 @@ def limited(document):
         real = [t for t in range(len(scores)) if plain["mask"] is None or plain["mask"][t]]
         dual = priced(reduced)(reduced["problem"], real)
         added = sum(one["capacity"] * y for one, y in zip(limits, prices, strict=True))
-        return dual is not None and max(plain["capacity"]) <= BEYOND and dual + added < 0
+        return dual is not None and all(0 <= c <= BEYOND for c in plain["capacity"]) and dual + added < 0
     if document["experts"] is None or not assignment(reduced):
         return False
     for limit, y in zip(limits, prices, strict=True):
