@@ -5,7 +5,8 @@
     python benchmarks/fuzz_files.py --hours 8              until the time is up, with a seed of the clock's
     python benchmarks/fuzz_files.py --seconds 25 --seed 7  a short run
 
-Forgeries change genuine certificates of small problems; what is accepted is judged by enumeration (tests/forgeries.py).
+Forgeries change genuine certificates of small problems; what is accepted is judged by enumeration (tests/forgeries.py),
+and a second, naive checker has to decide the same of each (tests/second_checkers.py).
 Exit code 1 and the document on the first wrong verdict. Seeds are printed.
 """
 
@@ -32,6 +33,7 @@ from equipoise.files import read_arrays
 from equipoise.study import description
 from equipoise.traces.formats.source import open_source
 from forgeries import attack
+from second_checkers import valid
 
 READERS = {
     "certificate": Certificate.load,
@@ -99,7 +101,7 @@ def main() -> int:
                     print(f"seed {seed} damage {dict(damage(seed, 100 if limit else given.count, Path(name), until))}")
                     continue
                 bases, count = (3, 50) if limit else (40, given.count)
-                counts, wrong = attack(kind, seed, count, Path(name) / "c.json", bases)
+                counts, wrong = attack(kind, seed, count, Path(name) / "c.json", bases, valid)
                 print(f"seed {seed} {kind} {counts} wrong {len(wrong)}", flush=True)
                 if wrong:
                     print(json.dumps(wrong[0]))

@@ -93,7 +93,7 @@ def killed(folder, name, seconds):
 def ended(folder, name):
     """Run a command to its end and return its exit code."""
     process = start(folder, name)
-    process.join(120)
+    process.join(600)
     return process.exitcode
 
 

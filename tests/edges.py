@@ -5,7 +5,9 @@ what the check promises, not by its code.
 """
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ class Scripted(Kind):
     """Gives its answers one after another, and then the last one again."""
 
     answers: tuple[Any, ...] = ()
-    shown: dict[str, Any] = {}
+    shown: Mapping[str, Any] = MappingProxyType({})
 
     def __call__(self, *given, **keywords):
         self.calls += 1

@@ -250,7 +250,7 @@ class LosesItsState(Resets):
 class Shared(Counts):
     """All routers count together."""
 
-    total = [0]
+    total = np.zeros(1)
 
     def answer(self, *given):
         self.total[0] += 1

@@ -102,7 +102,10 @@ EXTREME = [2**61, 2**61 + 1, 2**63 - 1, -(2**63), 2**64, -1, 10**50, True, None,
 
 
 def corrupt(document, others, random):
-    """Change one to three places: by a step, to an extreme, swapped, left out, doubled, or from another document."""
+    """Change one to three places: by a step, at the cost of a neighbour, or to an extreme.
+
+    Or they are swapped, left out, doubled, or taken from another document.
+    """
     forged = copy.deepcopy(document)
     for _ in range(random.integers(1, 4)):
         if random.random() < 0.2:
@@ -116,7 +119,12 @@ def corrupt(document, others, random):
         for key in way:
             home = home[key]
         old, how = home[last], random.random()
-        if how < 0.6 and isinstance(old, int) and not isinstance(old, bool):
+        others_there = [i for i, x in enumerate(home) if type(x) is int and i != last] if isinstance(home, list) else []
+        if how < 0.15 and type(old) is int and others_there:  # the sum stays
+            step = int(random.choice([1, 2, 5]))
+            home[last] -= step
+            home[others_there[random.integers(len(others_there))]] += step
+        elif how < 0.6 and isinstance(old, int) and not isinstance(old, bool):
             home[last] = old + int(random.choice([-2, -1, 1, 2]))
         elif how < 0.6 and isinstance(old, bool):
             home[last] = not old
@@ -144,29 +152,36 @@ def verdict(document, path: Path, rehash):
         return None
 
 
-def attack(kind, seed, forgeries, path, bases=20):
+def attack(kind, seed, forgeries, path, bases=20, second=None):
     """Forge claims of a kind until so many of them can be read; return counts, and what was judged wrongly.
 
     Counted are, of the ``genuine`` ones, those that the check or the judge "refused"; of the forged ones the
     "unreadable", "rejected" and "accepted" (as optimal, infeasible or bounded), and of these the "false" and, where
-    there is too much to try, the "not judged".
+    there is too much to try, "not judged". With a ``second`` checker of optima, those on which the two "differ" are
+    wrong as well.
     """
     random = np.random.default_rng(seed)
     documents, refused = originals(kind, random, bases, path)
     wrong = list(refused)
-    names = ("unreadable", "rejected", "accepted", "false", "not judged")
+    names = ("unreadable", "rejected", "accepted", "false", "not judged", "differ")
     counts = {"genuine": len(documents), "refused": len(refused), **dict.fromkeys(names, 0)}
     for number in count():
         if counts["rejected"] + counts["accepted"] >= forgeries:
             break
         forged = corrupt(documents[number % len(documents)], documents, random)
-        found = verdict(forged, path, random.random() < 0.7)
-        counts["unreadable" if found is None else "accepted" if found.status else "rejected"] += 1
-        if found is not None and found.status:
-            try:
-                if not is_true(forged, found):
-                    counts["false"] += 1
-                    wrong.append(forged)
-            except TooLarge:
-                counts["not judged"] += 1
+        rehash = random.random() < 0.7
+        found = verdict(forged, path, rehash)
+        if found is None:
+            counts["unreadable"] += 1
+            continue
+        counts["accepted" if found.status else "rejected"] += 1
+        try:
+            if second is not None and rehash and second(forged) not in (None, found.valid):
+                counts["differ"] += 1
+                wrong.append(forged)
+            if found.status and not is_true(forged, found):
+                counts["false"] += 1
+                wrong.append(forged)
+        except TooLarge:
+            counts["not judged"] += 1
     return counts, wrong

@@ -110,7 +110,7 @@ seconds = 2.0
 [[router.instances]]
 kind = "generated"
 gate = ["softmax"]
-skew = [0.0]
+skew = [0.0, 1.0]
 size = [{{ tokens = 12, experts = 3, top_k = 1 }}]
 """
 
@@ -177,7 +177,7 @@ def suite(folder, name):
     text = SUITE.format(kept=KEPT, hostile=named(name), sound=named("top"), seconds=SECONDS)
     (folder / "test_suite.py").write_text(text)
     arguments = ["-q", "-p", "no:cacheprovider", "-o", f"pythonpath={HERE}", "--junit-xml=report.xml", "test_suite.py"]
-    subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=folder, capture_output=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=folder, capture_output=True, timeout=600)
     said, sound = FINE, False
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
         failed = case.find("failure")

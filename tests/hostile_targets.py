@@ -251,9 +251,10 @@ def __getattr__(name):
         hostile = globals().get(name.removeprefix("placer_")) or __getattr__(name.removeprefix("placer_"))
 
         def place(load, num_slots, num_groups, num_nodes, num_devices):
-            if hostile is top:
+            answer, sound = hostile(load.astype(float), 1), top(load, 1).tolist()
+            if isinstance(answer, np.ndarray) and answer.size < 100 and answer.tolist() == sound:
                 return np.arange(num_slots)[None] % load.shape[1]
-            return hostile(load.astype(float), 1)
+            return answer
 
         return place
     hostile, at, number = name.rpartition("_at_")

@@ -72,8 +72,8 @@ def test_every_door_says_the_same_and_the_sound_target_beside_has_its_answer(doo
         said = said.replace("STILL FAILS: ", f"{HOSTILE[name].partition(':')[0]}: ")
     elif door == "pytest":
         said = said.replace(f"{hostile_doors.KEPT}: ", f"{HOSTILE[name].partition(':')[0]}: ")
-    if HOSTILE[name].startswith("hangs"):
-        assert said.startswith("hangs: it did not ")
+    if HOSTILE[name].startswith("hangs"):  # a placer is asked once
+        assert said.startswith("hangs: it did not ") or (said == FINE and "_at_" in name)
     else:
         assert said.startswith(HOSTILE[name])
 

@@ -159,7 +159,7 @@ def migration(document, problem):
 def placement(document, problem, current=(), most_moves=None):
     load, count, devices = problem["load"], problem["num_slots"], problem["num_devices"]
     width, per_node = count // devices, devices // problem["num_nodes"]
-    per_group = len(load) // problem["num_groups"]
+    per_group = len(load) // problem["num_groups"] if problem["num_nodes"] > 1 else 1
 
     def held(slots):
         return [[e for e in slots[g * width : (g + 1) * width] if e >= 0] for g in range(devices)]
@@ -187,7 +187,7 @@ def placement(document, problem, current=(), most_moves=None):
 
     slots = tuple(document["physical_to_logical"])
     every = tried([range(-1, len(load))] * count)
-    best = min(peak(one) for one in every if feasible(one))
+    best = min((peak(one) for one in every if feasible(one)), default=None)
     if len(slots) != count or not feasible(slots):
         return None, best
     if problem["split"] == "even":
@@ -217,7 +217,7 @@ def replication(document, problem):
         return -(-peak.numerator // peak.denominator)
 
     rows = tried([list(tried([(0, 1) if domain[e][g] else (0,) for g in devices])) for e in experts])
-    best = min(best_of(copies) for copies in rows if feasible(copies))
+    best = min((best_of(copies) for copies in rows if feasible(copies)), default=None)
     copies, split = document["copies"], document["split"]
     fine = feasible(copies) and all(
         sum(split[e]) == load[e]
@@ -246,6 +246,12 @@ def worth(document):
     """What the answer and the best answer are worth, see above; raises TooLarge where that cannot be tried."""
     answer = json.dumps({name: document[name] for name in ANSWERS if name in document})
     return _truth(document["kind"], answer, json.dumps(document["problem"]))
+
+
+def is_optimal(document):
+    """Whether the answer is feasible and the best, or there is none where none is given; raises TooLarge."""
+    value, best = worth(document)
+    return best is None if document.get("experts", "") is None else value is not None and value == best
 
 
 def is_true(document, found):
