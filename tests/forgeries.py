@@ -310,7 +310,8 @@ def genuine(kind, random):
         split = "even" if nodes or random.random() < 0.5 else "free"
         return PlacementProblem(some(0, 12, 2 if nodes else int(some(2, 5))), 4, 2, split, **nodes)
     assert kind == "replication"
-    return ReplicationProblem(some(0, 12, 3), some(0, 2, 3), 2, some(0, 2, 2), floor=int(some(0, 3)))
+    limits = {"floor": int(some(0, 3)), "copies_per_expert": int(some(0, 3)), "most_copies": int(some(0, 4))}
+    return ReplicationProblem(some(0, 12, 3), some(0, devices, 3), devices, some(0, 3, devices), **limits)
 
 
 def originals(kind, random, wanted, path):
