@@ -4,10 +4,11 @@ second, naive checker decides the same.
 
 import json
 import zlib
+from fractions import Fraction
 
 import pytest
 
-from equipoise import TrafficProblem, solve
+from equipoise import CommunicationProblem, SchedulingProblem, TrafficProblem, solve
 from equipoise.certificates.certificate import KINDS
 from forgeries import attack, verdict
 from second_checkers import valid
@@ -29,3 +30,18 @@ def test_a_flow_against_the_stream_is_refused_where_it_costs_nothing(tmp_path):
     assert verdict(document, path, rehash=True) == "accepted"
     for flows in ([[0, 0, 0, 3], [0, 0, 1, -1]], [[0, 0, 0, 2], [1, 0, 0, 1], [1, 0, 1, -1]]):
         assert verdict({**document, "flows": flows}, path, rehash=True) == "rejected"
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        SchedulingProblem([3], [[True, True]], fractional=False),
+        CommunicationProblem([[3], [0]], [[True, True]], Fraction(0)),
+    ],
+)
+def test_halves_of_whole_tokens_are_refused(problem, tmp_path):
+    path = tmp_path / "c.json"
+    solve(problem).certificate.save(path)
+    document = json.loads(path.read_bytes())
+    for split in ([[3, 3]], [[2, 4]]):
+        assert verdict({**document, "split": split, "denominator": 2}, path, rehash=True) == "rejected"
