@@ -152,6 +152,53 @@ def overflowing(logits, experts):
 
 
 @with_keywords
+def gradient_is_not_finite(scores, experts, gradient=False):
+    return np.full(scores.shape, np.nan) if gradient else switch(scores, experts)
+
+
+class GradientRightOnce(Kind):
+    def __call__(self, scores, experts, gradient=False):
+        self.calls += 1
+        return switch_gradient(scores, experts, gradient) * (self.calls == 1)
+
+
+def softmax(logits):
+    grown = np.exp(logits.astype(float) - logits.max(axis=-1, keepdims=True))
+    return grown / grown.sum(axis=-1, keepdims=True)
+
+
+def raised(amount, of_logits=False):
+    """A loss whose gradient is right but for the same amount at all experts of a token."""
+
+    def loss(values, experts, gradient=False):
+        if not of_logits:
+            return switch_gradient(values, experts, gradient) + amount * gradient
+        scores = softmax(values)
+        slope = switch_gradient(scores, experts, gradient)
+        return scores * (slope - (slope * scores).sum(axis=-1, keepdims=True)) + amount if gradient else slope
+
+    return with_keywords(loss)
+
+
+def z_raised(amount):
+    """A z-loss, and the same of its gradient."""
+
+    def loss(logits, gradient=False):
+        sums = np.log(np.exp(logits.astype(float)).sum(axis=-1, keepdims=True))
+        return 2 * sums * softmax(logits) / len(logits) + amount if gradient else float((sums**2).mean())
+
+    return with_keywords(loss)
+
+
+def z_loss(logits):
+    return float((np.log(np.exp(logits.astype(float)).sum(axis=-1)) ** 2).mean())
+
+
+def worse_in_int32(load):
+    return balancedness(load) - 0.1 * (load.dtype == np.int32)
+
+
+@with_keywords
 def gradient_is_a_list(scores, experts, gradient=False):
     return [1.0] if gradient else switch(scores, experts)
 
@@ -179,6 +226,7 @@ MANY = MetricCase.of_tokens(
 BALANCED = tokens([[0.0, 0.0], [0.0, 0.0]], [[0], [1]])
 BOTH = tokens([[0.0, 0.0]], [[0, 1]])
 COLLAPSED = tokens([[24.0, -24.0], [24.0, -24.0]], [[0], [0]])
+GRADIENT = "metric_gradient_is_that_of_its_formula"
 EXACT, BOUNDS = "metric_value_is_exact", "metric_stays_within_its_bounds"
 BALANCE, COLLAPSE = "metric_knows_balance", "metric_knows_collapse"
 
@@ -306,4 +354,15 @@ EDGES = [
     Edge(
         "metric_gradient_is_that_of_its_value", DIFFERENT, None, gradient_is_a_list, "its gradient is of shape", OF_AUX
     ),
+    Edge(GRADIENT, DIFFERENT, GradientRightOnce, gradient_is_not_finite, "its gradient is not finite", OF_AUX),
+    Edge(GRADIENT, DIFFERENT, raised(0.3), None, "", OF_AUX),
+    Edge(GRADIENT, DIFFERENT, raised(0.0, True), raised(0.3, True), "the gradient is", ("aux-loss", "logits")),
+    Edge(GRADIENT, DIFFERENT, z_raised(0.0), z_raised(0.3), "the gradient is", ("z-loss",)),
+    Edge("metric_ignores_the_number_type", TWO, z_loss, None, "", ("z-loss",)),
+    Edge("metric_ignores_the_number_type", HUGE, balancedness, None, "", OF_BALANCEDNESS),
+    Edge("metric_ignores_the_number_type", loads([2**31, 2**30]), worse_in_int32, None, "", OF_BALANCEDNESS),
+    Edge("metric_ignores_the_number_type", loads([2**31 - 1, 5]), None, worse_in_int32, "int32", OF_BALANCEDNESS),
+    Edge("metric_treats_rows_alike", SEVERAL, switch, None, "", OF_AUX),
+    Edge("metric_is_exact_at_production_size", ROWS, None, [0.7, 1.0], "of row 0 among 2", OF_BALANCEDNESS),
+    Edge("metric_falls_as_its_formula_does", DIFFERENT, z_loss, None, "", ("z-loss",)),
 ]

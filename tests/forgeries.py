@@ -66,7 +66,8 @@ def genuine(kind, random):
         problem = PlacementProblem(load, 4, 2, "even" if drop else "free")
         return MigrationProblem(problem, np.arange(4) % len(load), int(some(0, 3)))
     assert kind == "replication"
-    return ReplicationProblem(some(0, 12, 3), some(0, 2, 3), 2, some(0, 2, 2), floor=int(some(0, 3)))
+    limits = {"floor": int(some(0, 3)), "copies_per_expert": int(some(0, 3)), "most_copies": int(some(0, 4))}
+    return ReplicationProblem(some(0, 12, 3), some(0, devices, 3), devices, some(0, 3, devices), **limits)
 
 
 def originals(kind, random, wanted, path):

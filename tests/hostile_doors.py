@@ -71,6 +71,9 @@ HOSTILE = {
 }
 """How what is reported of each hostile router starts, its kind first; of what does no harm to us, nothing."""
 
+LATER = ("hangs_at_2", "answers_twice", "patches_the_reply")
+"""What shows at the second call; a placer is asked once, and the first of two answers is the router's."""
+
 COMMANDS = {
     "twice": "returns nothing readable: it wrote a line that nobody had asked for",
     "partly": HANGS,

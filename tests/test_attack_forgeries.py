@@ -1,11 +1,14 @@
 """Forged certificates: no check says what enumeration or a second, naive checker calls false, or refuses an optimum."""
 
+import json
 import zlib
+from fractions import Fraction
 
 import pytest
 
+from equipoise import CommunicationProblem, SchedulingProblem, TrafficProblem, solve
 from equipoise.certificates.certificate import KINDS
-from forgeries import attack
+from forgeries import attack, verdict
 from second_checkers import valid
 
 
@@ -15,3 +18,28 @@ def test_no_forged_claim_is_accepted_unless_it_is_true(tmp_path, kind):
     assert wrong == []
     assert counts["genuine"] == 5
     assert counts["rejected"] > 30
+
+
+def test_a_flow_against_the_stream_is_refused_where_it_costs_nothing(tmp_path):
+    path = tmp_path / "c.json"
+    problem = TrafficProblem([[2], [0]], [[True, True]], [3, 3], [[0, 0], [0, 0]])
+    solve(problem).certificate.save(path)
+    document = json.loads(path.read_bytes())
+    assert verdict(document, path, rehash=True) == "accepted"
+    for flows in ([[0, 0, 0, 3], [0, 0, 1, -1]], [[0, 0, 0, 2], [1, 0, 0, 1], [1, 0, 1, -1]]):
+        assert verdict({**document, "flows": flows}, path, rehash=True) == "rejected"
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        SchedulingProblem([3], [[True, True]], fractional=False),
+        CommunicationProblem([[3], [0]], [[True, True]], Fraction(0)),
+    ],
+)
+def test_halves_of_whole_tokens_are_refused(problem, tmp_path):
+    path = tmp_path / "c.json"
+    solve(problem).certificate.save(path)
+    document = json.loads(path.read_bytes())
+    for split in ([[3, 3]], [[2, 4]]):
+        assert verdict({**document, "split": split, "denominator": 2}, path, rehash=True) == "rejected"
