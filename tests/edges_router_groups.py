@@ -82,6 +82,7 @@ def refusing(*refused, error=ValueError):
     """Refuses these pairs of K and groups; ``None`` stands for none."""
 
     def routed(scores, top_k, num_groups=None, topk_groups=None):
+        assert num_groups != 1 or topk_groups == 1
         if (top_k, num_groups) in refused:
             raise error("no")
         return top(scores, top_k)
@@ -158,7 +159,9 @@ BEST_EDGES = [
     best(BY_THREE, [0, 1, 2, 3, 4], [0, 1, 2, 4, 5], top_k=5, groups=3, used=2),  # and for five
     best([3, -9, 2.9, 2, 2.5, 2.5], [2], [3], groups=3),  # by what a softmax makes of two
     best([5, 1, 2, 2, 0, 0], [2], [1], groups=3),  # a sigmoid
+    best([-0.3, 0.1, -2.8, 4.7, 3.4, -2.1, 1.8, -3.1], [4], [5], groups=4),  # a sigmoid: 1.08, before 1.05
     best([0.9, 0.1, 0.45, 0.5], [3], [2]),  # by what a softmax was made of
+    best([0.83, 0.65, 0.53, 0.12, 0.44, 0.95, 0.06, 0.96], [5], [4], groups=4),  # a sigmoid: 2.70, before 2.20
     best([0.9, 0.8, 0.7, 0.1, 0.05, 0.05], [0, 1], [0, 2], top_k=2, groups=3, used=2),
     best([0.9, 0.8, 0.85, 0.1, 0.05, 0.05], [0, 2], [0, 1], top_k=2, groups=3, used=2),
     best([0.9, 0.8, 0.7, 0.1, 0.05, 0.05], None, [0, 4], top_k=2, groups=3, used=2),
@@ -178,6 +181,7 @@ BEST_EDGES = [
     Edge(BEST, given([LEADER], 3), own(mask("1110"), 2, 1)),
     Edge(BEST, given([LEADER]), own([[1]], 2, 1, bias=[[0, 1, 0, 0]]), own([[0]], 2, 1, bias=[[0, 1, 0, 0]]), "[0]"),
     Edge(BEST, given([LEADER]), own([[0]], 2, 1, bias=[[1]]), own([[1]], 2, 1, bias=[[0, 1]]), "token 0 takes [1]"),
+    Edge(BEST, given([LEADER]), own([[0]], 2, 1, bias=[[0] * 4, [0, 1, 0, 0]])),
     Edge(  # what balances takes other experts without groups too
         BEST,
         given([LEADER]),

@@ -20,6 +20,7 @@ LEVEL = case([[0.5, 0.5], [1, 0]])
 LAST = case([[0.75, 0.5], [0.75, 0.5], [0.5, 0.5]])
 SHARE = case([[1, 0, 0, 0], [1, 0, 0, 0], [0, 0.5, 1, 0.5625]])  # at random 4.06 / 4, at the best 3: 1.98 to be gained
 ONE_SHORT = case([[0.75, 0.25], [0.5, 0.25]])
+OVERFULL = case([[0.75, 0.25], [0.75, 0.25], [0.25, 0.75]])
 ONLINE = ("online",)
 CHANCE_EDGES = [
     Edge(
@@ -37,10 +38,13 @@ CHANCE_EDGES = [
     Edge(NEAR, GREEDY, [[0], [1]], capabilities=ONLINE),
     Edge(NEAR, LEVEL, [[0], [1]], None, capabilities=ONLINE),
     Edge(NEAR, LAST, [[0], [1], [0]], [[1], [1], [0]], "scores more", capabilities=ONLINE),
+    Edge(NEAR, TRIPLE, mask("101"), mask("011"), "scores more", capabilities=ONLINE),
     Edge(NEAR, GREEDY, [[1], [0]], capabilities=ONLINE),  # what comes later may be worth more
     Edge(NEAR, case([[0.75, 0.25], [0.5, 0.25], [1, 0]]), mask("10 00 01"), mask("01 00 01"), "1 assi", ONLINE),
     Edge(NEAR, CROSS, mask("11 00"), None),
     Edge(NEAR, case([[0.75, 0.25], [0.5, 0.75]]), None, mask("11 00"), "scores 1: 0.5 lost, 133.33% of"),
+    Edge(NEAR, case([[0.75, 0.25], [0.5, 0.75]]), None, mask("11 10"), "0.75 lost, 66.67% of", max_gap=0.5),
+    Edge(NEAR, OVERFULL, mask("10 01 00"), capabilities=ONLINE),
     Edge(NEAR, SHARE, [[0], [0], [3]], [[0], [0], [1]], "25.20% of the possible gain (more than 25.00%)", max_gap=0.25),
     Edge(NEAR, SHARE, [[0], [0], [2]], [[0], [0], [3]], "(more than 0.00%)", max_gap=0),
     Edge(NEAR, CROSS, [[0], [1]], [[1], [0]], "200.00%", ("random",), max_gap=0.25),
@@ -50,7 +54,6 @@ CHANCE_EDGES = [
     Edge(NEAR, CROSS, None, script(*[[[1], [0]]] * 100, [[0], [1]]), "scores", ("has reset",)),
 ]
 
-OVERFULL = case([[0.75, 0.25], [0.75, 0.25], [0.25, 0.75]])
 DROP_EDGES = [
     Edge(
         DROPS,
