@@ -1,37 +1,46 @@
 """Mutation test of the checks: change their code in small ways, one at a time; the miniatures must notice.
 
     python benchmarks/mutate_checks.py ROLE [--module NAME] [--edges-only] [--share 0.1] [--seed 0] [--seconds 600]
+    python benchmarks/mutate_checks.py ROLE --write    # all mutants; benchmarks/mutation/ROLE.toml keeps what survives
+    python benchmarks/mutate_checks.py --page          # docs/measured/mutation.md of these files
 
 A mutant is killed if a check of its module judges an edge wrongly (tests/test_check_edges.py), misses a miniature made
 for it, flags a sound balancer, or breaks (tests/test_checks.py); a module without checks is tried in those that use it.
-What is no judgement is left alone: families and what makes cases, what guides the search, and the words of a failure. Sound are the first three balancers that are there for
-the module's checks. Prints every survivor with its line, and the counts; with ``--seconds`` the mutants are tried in
-random order until the time is up.
+What is no judgement is left alone: families and what makes cases, what guides the search, and the words of a failure.
+Sound are the first three balancers that are there for the module's checks. Prints every survivor with its line, and the
+counts; with ``--seconds`` the mutants are tried in random order until the time is up. Why a mutant survives is written
+by hand into the file, and stays there as long as it does.
 """
 
 import argparse
 import ast
 import copy
 import importlib
+import json
 import random
 import sys
 import time
+import tomllib
 import types
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 from kill_matrix import once  # noqa: E402
+from pages import fill  # noqa: E402
 
 from edges import borders_of, edges_of, missed, strayed  # noqa: E402
 from equipoise.balancers.isolated import Isolated  # noqa: E402
 from equipoise.checks.engine.registry import CHECKS, Check  # noqa: E402
 from equipoise.checks.engine.settings import Settings  # noqa: E402
 from equipoise.checks.engine.trial import run_check  # noqa: E402
+from equipoise.files import write_whole  # noqa: E402
 from equipoise.roles import all_roles  # noqa: E402
 from miniatures import correct_targets, faulty_targets, has_parts  # noqa: E402
 
+KEPT = ROOT / "benchmarks" / "mutation"
 FEW = 3
 """Sound balancers that a mutant meets."""
 SWAPS = {
@@ -161,24 +170,16 @@ def killed(
     return False
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("role", choices=list(all_roles()))
-    parser.add_argument("--share", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=float("inf"))
-    parser.add_argument("--module", help="of the role's checks, the only one that is changed")
-    parser.add_argument("--edges-only", action="store_true", help="try no miniature and no sound balancer")
-    options = parser.parse_args()
-    role, deadline, chosen = options.role, time.monotonic() + options.seconds, random.Random(options.seed)
+def survivors(role: str, options: argparse.Namespace) -> tuple[int, int, list[tuple[str, str]]]:
+    """How many mutants there are and were tried; the module and the words of those that survive."""
+    deadline, chosen = time.monotonic() + options.seconds, random.Random(options.seed)
     faulty_of = faulty_targets(role)
     folder = Path(importlib.import_module(f"equipoise.checks.{role}").__file__ or "").parent
     modules = sorted(path for path in folder.glob(f"{options.module or '[!_]*'}.py") if path.stem != "families")
     every = [(path.stem, *mutant) for path in modules for mutant in mutants(path)]
-    sample = chosen.sample(range(len(every)), round(len(every) * options.share))
-    tried = survived = 0
     subjects: dict[str, Isolated] = {}
-    for index in sample:
+    tried, found = 0, []
+    for index in chosen.sample(range(len(every)), round(len(every) * options.share)):
         if time.monotonic() > deadline:
             break
         module, words, tree = every[index]
@@ -190,8 +191,62 @@ if __name__ == "__main__":
             subjects[name] = subjects.get(name) or Isolated(name, role, call_seconds=0.5)
         tried += 1
         if not killed(role, checks, subjects, faulty, sound):
-            survived += 1
+            found.append((module, words))
             print("survived:", words, flush=True)
     for subject in subjects.values():
         subject.close()
-    print(f"{role}: {tried} of {len(every)} mutants tried, {tried - survived} killed, {survived} survived")
+    return len(every), tried, found
+
+
+def stored(role: str) -> dict[str, Any]:
+    """What the file of a role keeps."""
+    path = KEPT / f"{role}.toml"
+    return tomllib.loads(path.read_text()) if path.exists() else {"survivor": []}
+
+
+def write(role: str, count: int, found: list[tuple[str, str]]) -> None:
+    """Keep the survivors, each with the reason that it had."""
+    known = {
+        tuple(one[name] for name in ("module", "change", "source")): one["why"] for one in stored(role)["survivor"]
+    }
+    parts = [f"mutants = {count}\nkilled = {count - len(found)}\n"]
+    for module, words in sorted(found):
+        change, _, source = words.partition(" ")[2].partition(": ")
+        told = {"module": module, "change": change, "source": source, "why": known.get((module, change, source), "")}
+        parts.append("[[survivor]]\n" + "".join(f"{name} = {json.dumps(text)}\n" for name, text in told.items()))
+    write_whole(KEPT / f"{role}.toml", "\n".join(parts).encode())
+
+
+def page() -> None:
+    """Fill in docs/measured/mutation.md."""
+    rows, lists = ["| role | mutants | killed | survive |", "|---|---:|---:|---:|"], []
+    for role in all_roles():
+        kept = stored(role)
+        rows.append(f"| {role} | {kept['mutants']} | {kept['killed']} | {len(kept['survivor'])} |")
+        lists += [f"### {role}", "", "| module | change | why it survives |", "|---|---|---|"]
+        for one in kept["survivor"]:
+            source = one["source"].replace("|", "\\|")
+            lists.append(f"| {one['module']} | {one['change']}: `{source}` | {one['why'] or 'not explained'} |")
+        lists.append("")
+    fill("measured/mutation.md", "counts", "\n".join(rows))
+    fill("measured/mutation.md", "survivors", "\n".join(lists))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", nargs="?", choices=list(all_roles()))
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--module", help="of the role's checks, the only one that is changed")
+    parser.add_argument("--edges-only", action="store_true", help="try no miniature and no sound balancer")
+    parser.add_argument("--write", action="store_true", help="try all mutants, and keep the survivors")
+    parser.add_argument("--page", action="store_true", help="write the page of what is kept")
+    options = parser.parse_args()
+    if options.role is not None:
+        count, tried, found = survivors(options.role, options)
+        print(f"{options.role}: {tried} of {count} mutants tried, {tried - len(found)} killed, {len(found)} survived")
+        if options.write and tried == count and not options.module and not options.edges_only:
+            write(options.role, count, found)
+    if options.page:
+        page()
