@@ -53,7 +53,7 @@ def planner_is_near_the_optimum(balancer: Balancer, case: PlannerCase, settings:
         bound = int(solution.lower or 0)
         if currently_in_test_context():
             steer(min(10.0, plan.peak / bound - 1 if bound else 0.0), label="relative excess")
-        gap = Fraction(0) if settings.max_gap is None else Fraction(settings.max_gap).limit_denominator(10**9)
+        gap = Fraction(0) if settings.max_gap is None else Fraction(str(settings.max_gap))
         highest = Fraction(int(solution.objective or 0)) if "exact" in balancer.capabilities else bound * (1 + gap)
         if plan.peak > highest:
             better = None if solution.split is None else solution.split.tolist()
