@@ -231,6 +231,9 @@ def replication(document):
     devices, weights = range(len(slots)), [document[f"{name}_weights"] for name in ("device", "slot", "expert")]
     p, b, c = weights
     total, m = document["total_weight"], bound - 1
+    like = [[0 for _ in slots] for _ in load]
+    if not shaped(document["copies"], like) or not shaped(document["split"], like):
+        return False
     if not is_optimal(document) or max(sum(row[g] for row in document["split"]) for g in devices) != bound:
         return False
     if any(h and home[e] == g for e, row in enumerate(document["copies"]) for g, h in enumerate(row)):

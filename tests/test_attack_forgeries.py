@@ -41,5 +41,6 @@ def test_halves_of_whole_tokens_are_refused(problem, tmp_path):
     path = tmp_path / "c.json"
     solve(problem).certificate.save(path)
     document = json.loads(path.read_bytes())
+    assert verdict(document, path, rehash=True) == "accepted"
     for split in ([[3, 3]], [[2, 4]]):
         assert verdict({**document, "split": split, "denominator": 2}, path, rehash=True) == "rejected"

@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 PACKAGE = Path(equipoise.__file__).parent
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in sorted(DOCS.rglob("*.md"))}
 GENERATED = {match for text in PAGES.values() for match in re.findall(r"^::: (equipoise\S*)", text, re.MULTILINE)}
-INTERNAL = {"arrays", "blocks", "cli", "files", "grid", "pytest_plugin", "tables"}
+INTERNAL = {"arrays", "blocks", "cli", "files", "grid", "lifeline", "pytest_plugin", "tables"}
 SECTIONS = {"tutorials", "how-to", "explanation", "measured", "reference"}
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="the tests run outside a checkout: docs/ is not here")
