@@ -25,7 +25,27 @@ SLOT_AT_HOME = case([10_000, 0], [0, 1], [1, 0])
 SLOT_ON_THE_FULLER = case([10_000, 0, 4_000], [0, 1, 2], [0, 0, 1])  # room 6,000: at most 3,000 move
 SMALL_EXPERTS = case([4_000, 3_000, 3_000, 0], [0, 0, 0, 1], [1, 1])  # the heaviest moves whole: 6,000 are left
 OTHERS_FULL = case([9_000, 0, 8_000], [0, 1, 2], [1, 1, 1])  # no copy brings it below the 8,000 of device 2
+HOME = [[10_000, 0], [0, 0]]
+HUGE = case([2**40, 1], [0, 1], [1, 1])
+BY_ORDER = case([9, 5, 1], [0, 0, 1], [1, 1])
 LEAST = "planner_is_near_the_optimum"
+
+
+def at_home(load, home, slots):
+    split = np.zeros((len(home), len(slots)), np.int64)
+    split[np.arange(len(home)), home] = load
+    return split
+
+
+def at_home_in_64_bits(load, home, slots):
+    return at_home(load + (load.dtype == np.int32), home, slots)
+
+
+def first_of_a_device_moves(load, home, slots):
+    """It moves the expert that comes first, not the one that is heaviest."""
+    split = at_home(load, home, slots)
+    split[0] = split[0][::-1]
+    return split
 
 
 def kept(peak, case):
@@ -118,4 +138,17 @@ EDGES = [
     Edge("planner_serves_every_token_at_production_size", PAIR, [[9, 1], [0, 6]], [[9, 0], [0, 6]]),
     Edge("planner_relieves_the_fullest_at_production_size", PAIR, kept(10, PAIR), kept(11, PAIR)),
     Edge("planner_relieves_the_fullest_at_production_size", HOT, kept(7_502, HOT), kept(7_503, HOT), "one copy"),
+    Edge("planner_works_without_slots", NO_SLOTS, HOME, [[5_000, 5_000], [0, 0]], "copies"),
+    Edge("planner_works_without_load", case([0, 0], [0, 1], [1, 1]), [[0, 0], [0, 0]], [[1, 0], [0, 0]], "tokens"),
+    Edge("planner_works_with_one_device", case([4, 3], [0, 0], [1]), [[4], [3]], [[4], [2]], "tokens"),
+    Edge("planner_survives_huge_loads", HUGE, [[2**40, 0], [0, 1]], [[2**40 - 1, 0], [0, 1]], "tokens"),
+    Edge(
+        "planner_serves_what_every_device_sends",
+        case([[3, 0], [2, 1]], [0, 1], [1, 1]),
+        [[5, 0], [0, 1]],
+        [[3, 0], [0, 0]],
+        "tokens",
+    ),
+    Edge("planner_ignores_the_integer_type", PAIR, at_home, at_home_in_64_bits, "for int64 it answers"),
+    Edge("planner_treats_experts_of_a_device_alike", BY_ORDER, at_home, first_of_a_device_moves, "in reverse order"),
 ]

@@ -34,3 +34,11 @@ def test_a_family_admits_what_lies_within_its_border_and_nothing_else(role, numb
 def test_an_edge_has_an_answer_on_at_least_one_side(role):
     assert all(edge.allowed is not None or edge.refused is not None for edge in edges_of(role))
     assert all(border.inside is not None or border.outside is not None for border in borders_of(role))
+
+
+@pytest.mark.parametrize("role", all_roles())
+def test_every_check_of_a_role_has_an_edge(role):
+    known = {edge.check for edge in edges_of(role)} | {border.check for border in borders_of(role)}
+    own = [entry.name for entry in select(role) if entry.function.__module__.startswith(f"equipoise.checks.{role}.")]
+    assert own
+    assert not set(own) - known
