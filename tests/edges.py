@@ -6,7 +6,7 @@ what the check promises, not by its code.
 
 import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class Scripted(Kind):
     """Gives its answers one after another, and then the last one again."""
 
     answers: tuple[Any, ...] = ()
-    shown: dict[str, Any] = {}
+    shown: ClassVar[dict[str, Any]] = {}
 
     def __call__(self, *given, **keywords):
         self.calls += 1

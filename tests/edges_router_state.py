@@ -1,5 +1,7 @@
 """Edges of the checks of state: how a bias moves, what evaluation leaves alone, what starts over."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from edges import Edge, script
@@ -250,7 +252,7 @@ class LosesItsState(Resets):
 class Shared(Counts):
     """All routers count together."""
 
-    total = [0]
+    total: ClassVar = [0]
 
     def answer(self, *given):
         self.total[0] += 1
