@@ -239,12 +239,12 @@ WEIGH_EDGES = [
 ]
 
 
-def favours(tokens, last, experts=4):
+def favours(tokens, last, experts=4, top_k=1):
     """The last expert is the best of so many tokens, the first that of the others."""
     scores = np.full((tokens, experts), 0.25)
     scores[:, 0] = 0.5
     scores[np.linspace(0, tokens - 1, last).astype(int), -1] = 0.75
-    return case(scores)
+    return case(scores, top_k)
 
 
 def ranks_but_the_last(scores, top_k):
@@ -290,12 +290,14 @@ SERVE_EDGES = [
     Edge(SERVES, favours(32, 16), never_the_favourite),
     Edge(SERVES, favours(16, 16, 17), ranks_but_the_last, None),
     Edge(SERVES, favours(16, 16, 16), None, ranks_but_the_last, "is the best of 16 tokens"),
+    Edge(SERVES, favours(16, 16, 17, 2), None, ranks_but_the_last, "is the best of 16 tokens"),
     Edge(SERVES, favours(32, 16), script(top, ranks_but_the_last)),
     blocks(
         EIGHT * 3 + "11" + "0" * 6, EIGHT * 3 + "1" + "0" * 7, "tokens 24 to 31 get 12.50% of what they could gain ov"
     ),
     blocks("1" * 15 + "0" * 17, "1" * 16 + "0" * 16, "tokens 16 to 23 get 0.00%"),
-    blocks("1" * 7 + "0" * 8, None, ""),
+    blocks(EIGHT + "0" * 7, None, ""),  # too few for two blocks
+    blocks(None, EIGHT * 2 + "10000000" * 2, "tokens 16 to 23 get 12.50%"),
     blocks(
         None, NONE + EIGHT, "tokens 0 to 7 get 0.00% of what they could gain over experts at random, all tokens 50.00%"
     ),
