@@ -4,6 +4,7 @@ import numpy as np
 
 from edges import Edge, script
 from equipoise.reference.routing.group_limited import group_limited
+from miniatures import Kind
 from routings import case, mask, top
 
 GIVES, BEST = "router_gives_k_experts_at_production_size", "router_takes_the_best_at_production_size"
@@ -88,6 +89,15 @@ def drops_of_few(scores, top_k):
     return loses(0)(top(scores, top_k)) if scores.shape[1] != EXPERTS else top(scores, top_k)
 
 
+def coarse_for_24(scores, top_k):
+    return (coarse if scores.shape[1] == 24 else top)(scores, top_k)
+
+
+def weighs_by_batch(scores, top_k):
+    chosen = otherwise(second_best(3))(scores, top_k)
+    return chosen, np.full(chosen.shape, 1.0 / len(scores))
+
+
 NOT_BEST = "silent: does not take the best K experts of a few"
 INSTEAD = (
     "token 3 goes to expert 30 with score 0.484375 and not to expert 31 with 0.5; of few experts it takes the best"
@@ -98,6 +108,8 @@ BEST_EDGES = [
     Edge(BEST, rising(4, 2), top, otherwise(loses(2)), "token 2 gets 1 experts, not 2"),
     Edge(BEST, close_by(0.006), None, otherwise(second_best(3)), "of few experts it takes the best"),
     Edge(BEST, close_by(0.006), otherwise(second_best(3), coarse), None),
+    Edge(BEST, close_by(0.006), otherwise(second_best(3), coarse_for_24), None),
+    Edge(BEST, rising(), None, weighs_by_batch, INSTEAD),
     Edge(BEST, close_by(0.009), None, otherwise(second_best(3), coarse), "of few experts it takes the best"),
     Edge(BEST, close_by(0.009), None, otherwise(second_best(3), too_coarse), NOT_BEST),
     Edge(BEST, close_by(0.009), None, otherwise(second_best(3), coarse_in_large_batches), NOT_BEST),
@@ -216,6 +228,22 @@ def wherever(change):
     return routed
 
 
+class TakesManyExperts(Kind):
+    def accepts(self, tokens, experts, top_k):
+        return experts >= 16
+
+    def answer(self, scores, top_k):
+        if scores.shape[1] < 16:
+            raise ValueError("too few")
+        return raw(scores, top_k)
+
+
+def takes_no_empty_batch(scores, top_k):
+    if len(scores) == 0:
+        raise ValueError("no tokens")
+    return raw(scores, top_k)
+
+
 OTHERWISE = "silent: weighs the best K experts of a few otherwise"
 WEIGH_EDGES = [
     Edge(
@@ -235,6 +263,8 @@ WEIGH_EDGES = [
     Edge(WEIGHS, rising(40, 3), None, by_rank, OTHERWISE),
     Edge(WEIGHS, rising(40, 3), None, by_batch, OTHERWISE),
     Edge(WEIGHS, rising(40, 3), None, refuses_few, OTHERWISE),
+    Edge(WEIGHS, rising(40, 3), TakesManyExperts),
+    Edge(WEIGHS, rising(40, 1), takes_no_empty_batch),
     Edge(WEIGHS, rising(1, 3), raw, changed_for(lowest_by(1.02)), "token 0 has the weights"),
 ]
 
@@ -347,6 +377,7 @@ LEFT = "token 1 takes an expert with score 0.421875 and leaves expert 27 with"
 GROUP_EDGES = [
     Edge(GROUPS, FIVE, grouped, fixed(spread_out(31, 27, 23, 19, 15)), "token 1 uses 5 groups, not at most 4"),
     Edge(GROUPS, FIVE, None, fixed(spread_out(31, 30, 29, 28, 26)), LEFT + " 0.4375 in the same group"),
+    Edge(GROUPS, FIVE, fixed(spread_out(31, 27, 23, 19, 18), worst_of_groups), None),
     Edge(GROUPS, NEAR_FIVE, fixed(spread_out(31, 30, 29, 28, 26)), None),
     Edge(GROUPS, FAR_FIVE, None, fixed(spread_out(31, 30, 29, 28, 26)), LEFT),
     Edge(GROUPS, FIVE, fixed(spread_out(31, 30, 29, 28, 26), worst_of_groups), None),
