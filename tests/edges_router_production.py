@@ -229,13 +229,19 @@ def wherever(change):
 
 
 class TakesManyExperts(Kind):
+    least = 16
+
     def accepts(self, tokens, experts, top_k):
-        return experts >= 16
+        return experts >= self.least
 
     def answer(self, scores, top_k):
-        if scores.shape[1] < 16:
+        if scores.shape[1] < self.least:
             raise ValueError("too few")
         return raw(scores, top_k)
+
+
+class TakesThreeExperts(TakesManyExperts):
+    least = 3
 
 
 def takes_no_empty_batch(scores, top_k):
@@ -264,6 +270,7 @@ WEIGH_EDGES = [
     Edge(WEIGHS, rising(40, 3), None, by_batch, OTHERWISE),
     Edge(WEIGHS, rising(40, 3), None, refuses_few, OTHERWISE),
     Edge(WEIGHS, rising(40, 3), TakesManyExperts),
+    Edge(WEIGHS, rising(40, 3), TakesThreeExperts),
     Edge(WEIGHS, rising(40, 1), takes_no_empty_batch),
     Edge(WEIGHS, rising(1, 3), raw, changed_for(lowest_by(1.02)), "token 0 has the weights"),
 ]
