@@ -4,6 +4,7 @@ import numpy as np
 
 from edges import Edge, script
 from equipoise.reference.routing.group_limited import group_limited
+from miniatures import Kind
 from routings import case, mask, top
 
 GIVES, BEST = "router_gives_k_experts_at_production_size", "router_takes_the_best_at_production_size"
@@ -88,6 +89,15 @@ def drops_of_few(scores, top_k):
     return loses(0)(top(scores, top_k)) if scores.shape[1] != EXPERTS else top(scores, top_k)
 
 
+def coarse_for_24(scores, top_k):
+    return (coarse if scores.shape[1] == 24 else top)(scores, top_k)
+
+
+def weighs_by_batch(scores, top_k):
+    chosen = otherwise(second_best(3))(scores, top_k)
+    return chosen, np.full(chosen.shape, 1.0 / len(scores))
+
+
 NOT_BEST = "silent: does not take the best K experts of a few"
 INSTEAD = (
     "token 3 goes to expert 30 with score 0.484375 and not to expert 31 with 0.5; of few experts it takes the best"
@@ -98,6 +108,8 @@ BEST_EDGES = [
     Edge(BEST, rising(4, 2), top, otherwise(loses(2)), "token 2 gets 1 experts, not 2"),
     Edge(BEST, close_by(0.006), None, otherwise(second_best(3)), "of few experts it takes the best"),
     Edge(BEST, close_by(0.006), otherwise(second_best(3), coarse), None),
+    Edge(BEST, close_by(0.006), otherwise(second_best(3), coarse_for_24), None),
+    Edge(BEST, rising(), None, weighs_by_batch, INSTEAD),
     Edge(BEST, close_by(0.009), None, otherwise(second_best(3), coarse), "of few experts it takes the best"),
     Edge(BEST, close_by(0.009), None, otherwise(second_best(3), too_coarse), NOT_BEST),
     Edge(BEST, close_by(0.009), None, otherwise(second_best(3), coarse_in_large_batches), NOT_BEST),
@@ -216,6 +228,28 @@ def wherever(change):
     return routed
 
 
+class TakesManyExperts(Kind):
+    least = 16
+
+    def accepts(self, tokens, experts, top_k):
+        return experts >= self.least
+
+    def answer(self, scores, top_k):
+        if scores.shape[1] < self.least:
+            raise ValueError("too few")
+        return raw(scores, top_k)
+
+
+class TakesThreeExperts(TakesManyExperts):
+    least = 3
+
+
+def takes_no_empty_batch(scores, top_k):
+    if len(scores) == 0:
+        raise ValueError("no tokens")
+    return raw(scores, top_k)
+
+
 OTHERWISE = "silent: weighs the best K experts of a few otherwise"
 WEIGH_EDGES = [
     Edge(
@@ -235,16 +269,19 @@ WEIGH_EDGES = [
     Edge(WEIGHS, rising(40, 3), None, by_rank, OTHERWISE),
     Edge(WEIGHS, rising(40, 3), None, by_batch, OTHERWISE),
     Edge(WEIGHS, rising(40, 3), None, refuses_few, OTHERWISE),
+    Edge(WEIGHS, rising(40, 3), TakesManyExperts),
+    Edge(WEIGHS, rising(40, 3), TakesThreeExperts),
+    Edge(WEIGHS, rising(40, 1), takes_no_empty_batch),
     Edge(WEIGHS, rising(1, 3), raw, changed_for(lowest_by(1.02)), "token 0 has the weights"),
 ]
 
 
-def favours(tokens, last, experts=4):
+def favours(tokens, last, experts=4, top_k=1):
     """The last expert is the best of so many tokens, the first that of the others."""
     scores = np.full((tokens, experts), 0.25)
     scores[:, 0] = 0.5
     scores[np.linspace(0, tokens - 1, last).astype(int), -1] = 0.75
-    return case(scores)
+    return case(scores, top_k)
 
 
 def ranks_but_the_last(scores, top_k):
@@ -290,12 +327,14 @@ SERVE_EDGES = [
     Edge(SERVES, favours(32, 16), never_the_favourite),
     Edge(SERVES, favours(16, 16, 17), ranks_but_the_last, None),
     Edge(SERVES, favours(16, 16, 16), None, ranks_but_the_last, "is the best of 16 tokens"),
+    Edge(SERVES, favours(16, 16, 17, 2), None, ranks_but_the_last, "is the best of 16 tokens"),
     Edge(SERVES, favours(32, 16), script(top, ranks_but_the_last)),
     blocks(
         EIGHT * 3 + "11" + "0" * 6, EIGHT * 3 + "1" + "0" * 7, "tokens 24 to 31 get 12.50% of what they could gain ov"
     ),
     blocks("1" * 15 + "0" * 17, "1" * 16 + "0" * 16, "tokens 16 to 23 get 0.00%"),
-    blocks("1" * 7 + "0" * 8, None, ""),
+    blocks(EIGHT + "0" * 7, None, ""),  # too few for two blocks
+    blocks(None, EIGHT * 2 + "10000000" * 2, "tokens 16 to 23 get 12.50%"),
     blocks(
         None, NONE + EIGHT, "tokens 0 to 7 get 0.00% of what they could gain over experts at random, all tokens 50.00%"
     ),
@@ -345,6 +384,7 @@ LEFT = "token 1 takes an expert with score 0.421875 and leaves expert 27 with"
 GROUP_EDGES = [
     Edge(GROUPS, FIVE, grouped, fixed(spread_out(31, 27, 23, 19, 15)), "token 1 uses 5 groups, not at most 4"),
     Edge(GROUPS, FIVE, None, fixed(spread_out(31, 30, 29, 28, 26)), LEFT + " 0.4375 in the same group"),
+    Edge(GROUPS, FIVE, fixed(spread_out(31, 27, 23, 19, 18), worst_of_groups), None),
     Edge(GROUPS, NEAR_FIVE, fixed(spread_out(31, 30, 29, 28, 26)), None),
     Edge(GROUPS, FAR_FIVE, None, fixed(spread_out(31, 30, 29, 28, 26)), LEFT),
     Edge(GROUPS, FIVE, fixed(spread_out(31, 30, 29, 28, 26), worst_of_groups), None),

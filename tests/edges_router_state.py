@@ -1,5 +1,7 @@
 """Edges of the checks of state: how a bias moves, what evaluation leaves alone, what starts over."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from edges import Edge, script
@@ -247,10 +249,27 @@ class LosesItsState(Resets):
     restores = False
 
 
+class LosesHalfOfItsState(Resets):
+    """What is not saved has no part in it from the second call on."""
+
+    since = 0
+
+    def answer(self, *given):
+        self.since = min(self.since + 1, 2)
+        return FIRST
+
+    def reset(self):
+        self.calls = self.since = 0
+
+    @property
+    def bias(self):
+        return super().bias * self.since
+
+
 class Shared(Counts):
     """All routers count together."""
 
-    total = np.zeros(1)
+    total: ClassVar = [0]
 
     def answer(self, *given):
         self.total[0] += 1
@@ -261,12 +280,11 @@ class Shared(Counts):
         return np.array([0.1, 0.2]) * self.total[0]
 
 
-RESETS = ("has reset",)
-KEEPS = ("has state_dict",)
 AFRESH_EDGES = [
     Edge(AFRESH, TWICE, Counts, Shared, "of a new router the bias after call 1 is"),
     Edge(AFRESH, TWICE, Resets, ResetsNothing, "after reset() the bias after call 1 is"),
     Edge(AFRESH, TWICE, Resets, LosesItsState, "after load_state_dict the bias after call 1 is"),
+    Edge(AFRESH, TWICE, None, LosesHalfOfItsState, "after load_state_dict the bias after call 1 is"),
     Edge(AFRESH, TWICE, script(FIRST, bias=[[NAN, 0]])),
     Edge(AFRESH, TWICE, FIRST),
 ]

@@ -229,11 +229,11 @@ def moves_with_weights_of(times):
 STAYS = by_shift(FIRST_TWO, FIRST_TWO, FIRST_TWO, FIRST_TWO, GRADED, GRADED)
 
 
-class StaysOnce(Kind):
-    """Remembers: what it does first is right."""
+class StaysTwice(Kind):
+    """Remembers: what it does first, and next, is right."""
 
     def answer(self, scores, top_k):
-        return STAYS(scores, top_k) if self.calls == 1 else (MOVED, GRADED * MOVED)
+        return STAYS(scores, top_k) if self.calls <= 2 else (MOVED, GRADED * MOVED)
 
 
 SHIFT_EDGES = [
@@ -247,7 +247,7 @@ SHIFT_EDGES = [
     Edge(
         SHIFT,
         LOGITS,
-        StaysOnce,
+        StaysTwice,
         by_shift(FIRST_TWO, FIRST_TWO, MOVED, FIRST_TWO, GRADED, GRADED),
         "near -15 to [[0, 1], [0, 1]]",
     ),

@@ -215,7 +215,7 @@ APART_EDGES = [
         HIGH,
         weighted([[1, 0], [0, 1]], [[0.76, 0.24], [0.91, 0.3]]),
         weighted([[1, 0], [0, 1]], [[0.76, 0.24], [0.75, 0.25]]),
-        "token 1 has experts with scores of 20 and -2, and their weights are 0.75 and",
+        "with float32 scores from -2 to 20 token 1 has experts with scores of 20 and -2, and their weights are 0.75",
     ),
     Edge(APART, HIGH, script(weighted([[1, 0], [0, 1]], [[1, 0], [1, 0]]), weighted([[1, 0], [0, 1]], [[1, 1]] * 2))),
     Edge(APART, HIGH, [[1, 0], [0, 1]], weighted([[1, 0], [0, 1]], [[1, NAN], [1, 0]]), "token 0"),

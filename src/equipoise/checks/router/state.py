@@ -91,7 +91,7 @@ RATES = ("rate", "update_rate", "bias_update_rate", "bias_update_speed", "update
 
 @check("router", families.loose, needs=("has bias",), unless=("fixed bias",))
 def router_bias_moves_once_a_call(balancer: Balancer, case: RouterCase, settings: Settings) -> None:
-    """Where all biases that move in the first call move by one step, it is the rate that the router shows, not twice.
+    """Where all biases that move in the first call do so by one step, it is the rate that is shown, not twice it.
 
     Updates in a hook and in the optimizer's step, or in the forward pass and in its recomputation, move a bias twice
     (torchtitan PR 1593 counted so). Judged where a rule that steps with the load would not move all alike.
