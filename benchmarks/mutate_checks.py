@@ -8,8 +8,8 @@ A mutant is killed if a check of its module judges an edge wrongly (tests/test_c
 for it, flags a sound balancer, or breaks (tests/test_checks.py); a module without checks is tried in those that use it.
 What is no judgement is left alone: families and what makes cases, what guides the search, and the words of a failure.
 Sound are the first three balancers that are there for the module's checks; ``--edges-only`` tries neither these nor
-miniatures. Prints every survivor with its line, and the counts; with ``--seconds`` the mutants are tried in random order
-until the time is up. Why a mutant survives is written by hand into the file, and stays there as long as it does.
+miniatures. Prints every survivor with its line, and the counts; with ``--seconds`` the mutants are tried in random
+order until the time is up. Why a mutant survives is written by hand into the file, and stays there as long as it does.
 """
 
 import argparse
