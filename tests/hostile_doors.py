@@ -16,6 +16,7 @@ import numpy as np
 
 import equipoise
 import hostile_targets
+from equipoise.balancers.marked import MARK
 from equipoise.checks.engine.registry import select
 from equipoise.study import description
 from equipoise.study.run import run_study
@@ -223,10 +224,11 @@ DOORS = {
 
 
 def left_behind():
-    """Processes that were started under :data:`RUN`, as workers and what they start are, and still run."""
-    found = []
+    """Workers and commands of this run, and what they have started, that still run; an engine's own processes may."""
+    found, run = [], f"{RUN}={os.environ[RUN]}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if f"{RUN}={os.environ[RUN]}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+            environment = (entry / "environ").read_bytes().split(b"\0")
+            if run in environment and any(one.startswith(f"{MARK}=".encode()) for one in environment):
                 found.append((entry / "cmdline").read_bytes())
     return found
