@@ -132,8 +132,8 @@ def whole(folder):
 
 
 def nobody_left(patience=20):
-    """Wait until no process is left but those that start the commands."""
-    wait_until(lambda: not [one for one in left_behind() if b"multiprocessing." not in one], patience)
+    """Wait until no process is left."""
+    wait_until(lambda: not left_behind(), patience)
 
 
 def crash(folder, name, moments):

@@ -16,7 +16,6 @@ import numpy as np
 
 import equipoise
 import hostile_targets
-from equipoise.balancers.marked import MARK
 from equipoise.checks.engine.registry import select
 from equipoise.study import description
 from equipoise.study.run import run_study
@@ -223,12 +222,25 @@ DOORS = {
 }
 
 
+EARLIER: set[Path] = set()
+"""Processes that other tests have started in this one's process."""
+
+
+def look():
+    """Take note of what runs already."""
+    EARLIER.clear()
+    EARLIER.update(_running())
+
+
 def left_behind():
-    """Workers and commands of this run, and what they have started, that still run; an engine's own processes may."""
-    found, run = [], f"{RUN}={os.environ[RUN]}".encode()
+    """Processes that were started under :data:`RUN` after the last look, and still run; Python's own helpers may."""
+    return [command for entry, command in _running().items() if entry not in EARLIER]
+
+
+def _running():
+    found, run = {}, f"{RUN}={os.environ[RUN]}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            environment = (entry / "environ").read_bytes().split(b"\0")
-            if run in environment and any(one.startswith(f"{MARK}=".encode()) for one in environment):
-                found.append((entry / "cmdline").read_bytes())
-    return found
+            if run in (entry / "environ").read_bytes().split(b"\0"):
+                found[entry] = (entry / "cmdline").read_bytes()
+    return {entry: command for entry, command in found.items() if b"multiprocessing." not in command}

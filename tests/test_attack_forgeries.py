@@ -6,7 +6,14 @@ from fractions import Fraction
 
 import pytest
 
-from equipoise import CommunicationProblem, SchedulingProblem, TrafficProblem, solve
+from equipoise import (
+    AssignmentProblem,
+    CommunicationProblem,
+    FewExpertsProblem,
+    SchedulingProblem,
+    TrafficProblem,
+    solve,
+)
 from equipoise.certificates.certificate import KINDS
 from forgeries import attack, verdict
 from second_checkers import valid
@@ -44,3 +51,17 @@ def test_halves_of_whole_tokens_are_refused(problem, tmp_path):
     assert verdict(document, path, rehash=True).valid
     for split in ([[3, 3]], [[2, 4]]):
         assert verdict({**document, "split": split, "denominator": 2}, path, rehash=True).status is None
+
+
+@pytest.mark.parametrize("price", [-(2**63), -(2**61) - 1, 2**61 + 1])
+def test_a_price_that_no_sum_can_hold_is_refused(tmp_path, price):
+    """The absolute value of -2^63 is no number of 64 bits, and was below every limit."""
+    path = tmp_path / "c.json"
+    scores = [[-2, 4, 6, 5], [6, 1, 0, 2], [0, -2, -3, 6]]
+    problem = FewExpertsProblem(AssignmentProblem(scores, top_k=1, capacity=[2, 2, 1, 3]), 3)
+    solve(problem).certificate.save(path)
+    document = json.loads(path.read_bytes())
+    assert verdict(document, path, rehash=True).valid
+    document["token_prices"][1] = price
+    found = verdict(document, path, rehash=True)
+    assert found is None or found.status is None

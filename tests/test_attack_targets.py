@@ -37,6 +37,7 @@ def quick(monkeypatch, tmp_path):
     """Let first calls have the time of three, and look afterwards at what is left and where we are."""
     monkeypatch.setattr(isolated, "FIRST", 3)
     monkeypatch.chdir(tmp_path)
+    hostile_doors.look()
     yield
     assert os.getcwd() == str(tmp_path)
     POOL.close()

@@ -1,6 +1,7 @@
 """Killed, without room, without rights, two at once: no half file, no row lost or double, and it goes on afterwards."""
 
 import contextlib
+import importlib
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ from command_line import run, wait_until
 from equipoise import InvalidFile, files
 from equipoise.monitor import jsonl
 from equipoise.traces import read_recording
-from hostile_doors import left_behind
+from hostile_doors import left_behind, look
 from standin_routers import Model, SomeTopKRouter, hidden
 
 SCORES = np.random.default_rng(0).random((6, 3))
@@ -35,6 +36,11 @@ child.call("time", "sleep", 600)
 """
 
 
+@pytest.fixture(autouse=True)
+def others():
+    look()
+
+
 @pytest.mark.parametrize(("name", "seed"), [(name, seed) for seed, name in enumerate(crashes.COMMANDS)])
 def test_killed_at_some_moments_a_command_leaves_whole_files_and_goes_on(name, seed, tmp_path):
     moments = np.random.default_rng(seed).random(1 if "study" in name else 2)
@@ -47,9 +53,11 @@ def test_who_is_killed_takes_all_that_it_has_started_along(script):
     path = os.pathsep.join([*filter(None, sys.path), os.path.dirname(crashes.__file__)])
     with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}) as process:
         assert process.stdout.readline() == b"ready\n"
-        wait_until(lambda: len(left_behind()) > 1, 30)
-        time.sleep(0.5)
-        process.kill()
+        try:
+            wait_until(lambda: len(left_behind()) > 1, 30)
+            time.sleep(0.5)
+        finally:
+            process.kill()
     crashes.nobody_left()
 
 
@@ -112,7 +120,7 @@ def test_without_room_a_log_has_whole_lines_only_and_goes_on(tmp_path):
 
 
 def test_without_room_a_recording_is_kept_in_memory_and_the_model_goes_on(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(sys.modules["equipoise.recorder.record"], "LEAST_SAVED", 1)
+    monkeypatch.setattr(importlib.import_module("equipoise.recorder.record"), "LEAST_SAVED", 1)
     path, model, inputs = tmp_path / "trace.npz", Model(router=SomeTopKRouter()), hidden()
     with equipoise.record(model, path):
         with room(200):

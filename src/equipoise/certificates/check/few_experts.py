@@ -52,7 +52,7 @@ def check_few_experts(
     plain = check_assignment(scores, top_k, capacity, drop, mask, experts, nothing, exponent, error)
     if plain.upper is None:
         return plain
-    if prices.shape != (len(scores),) or np.abs(prices).max(initial=0) > LARGEST or (drop and prices.min() < 0):
+    if prices.shape != (len(scores),) or prices.max() > LARGEST or prices.min() < (0 if drop else -LARGEST):
         return Verdict(False, "the prices of the tokens do not fit the problem", None, None)
     real = np.ones(len(scores), bool) if mask is None else mask
     unit, slip = Fraction(2) ** -exponent, int(real.sum()) * top_k * error
