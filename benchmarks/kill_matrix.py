@@ -57,7 +57,8 @@ def once(entry: Check) -> Check:
         try:
             entry.function(balancer, case, settings)
         except (Failure, TargetError) as failure:
-            failed.append(failure)
+            if isinstance(failure, Failure) or not failure.on_purpose:  # what is refused is refused case by case
+                failed.append(failure)
             raise
 
     return replace(entry, function=function)
