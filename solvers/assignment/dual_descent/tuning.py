@@ -20,8 +20,8 @@ class Tuning(NamedTuple):
     """Scores above which float32 is read where it lies: a copy as 64-bit integers would be twice as large."""
     block: int = 512
     """Tokens that a thread takes at a time: many blocks share out evenly, and their scratch stays in its cache."""
-    groups: int = 16
-    """Groups whose maxima bound the top K, at least: few enough to stay in vector registers."""
+    arcs: int = 8
+    """Arcs for which a pass makes room, for every token on average; where a block needs more, it runs again."""
     alone: int = 1 << 17
     """Scores below which one thread works: waking a second takes longer than its half of a pass."""
 
