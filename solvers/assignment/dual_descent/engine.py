@@ -32,7 +32,7 @@ from equipoise.blocks import by_blocks
 from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
-from equipoise.solvers.assignment.dual_descent.core import Core, Windows, load_of, rehold
+from equipoise.solvers.assignment.dual_descent.core import Core, Windows, held_by, load_of, rehold
 from equipoise.solvers.assignment.dual_descent.descent import Goal, bids_of, boundaries, descend, near, reach
 from equipoise.solvers.assignment.dual_descent.floor import Floor
 from equipoise.solvers.assignment.dual_descent.limits import FAR
@@ -85,8 +85,8 @@ def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fractio
     scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
 
     def of_block(rows: slice) -> int:
-        taken = np.take_along_axis(scores[rows], np.maximum(chosen[rows], 0), axis=1)
-        return total(to_grid(taken[chosen[rows] >= 0], problem.grid.exponent))
+        places = chosen[rows] + scores.shape[1] * np.arange(rows.start, rows.stop)[:, None]
+        return total(to_grid(scores.take(places[chosen[rows] >= 0]), problem.grid.exponent))
 
     return sum(by_blocks(of_block, *chosen.shape)) * problem.grid.unit
 
@@ -191,14 +191,10 @@ class DualDescent:
     def calm(self, core: Core) -> Core:
         """Bring the prices near balance: sweeps over the whole core, then descent on the part that still matters."""
         tuning = self.tuning
-        arcs = core.by_token
-        for _ in range(tuning.whole):
-            edge = self.descend(core, 1, 0)
-            self.hold(core, edge)
-            load = np.bincount(arcs.node[arcs.held], minlength=self.experts)[: self.experts]
-            excess = int(np.maximum(load - self.room(core), 0).sum()) // self.experts
-            if tuning.per_excess * excess <= tuning.wide:
-                break
+        edge = self.descend(core, tuning.whole, 2 * self.experts * tuning.wide / tuning.per_excess)
+        self.hold(core, edge)
+        over = held_by(core.by_token, self.experts) - self.room(core)
+        excess = int(np.maximum(over, 0).sum()) // self.experts
         inner, _ = self.focus(core, edge, max(tuning.wide, tuning.per_excess * excess))
         self.hold(inner, self.descend(inner, tuning.sweeps, self.experts * tuning.quiet))
         return inner
@@ -286,7 +282,7 @@ class DualDescent:
     def focus(self, core: Core, edge: Array, ranks: int) -> tuple[Core, npt.NDArray[np.bool_]]:
         """Part of the core whose tokens are within so many ranks of a price, and which of its arcs these have."""
         windows = self.widen(core, edge, np.full(self.experts, ranks), self.everything())
-        return core.part(near(core.by_token, self.price, edge, windows, self.tuning))
+        return core.part(near(core.by_token, self.price, edge, windows))
 
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
         """Pass over ``tokens`` with the current prices; ``dual`` becomes the bound that these prove, rounded."""
@@ -296,11 +292,11 @@ class DualDescent:
 
     def unproved(self, core: Core) -> Integers:
         """Pass over all tokens: those that hold no top-K set under the current prices."""
-        return np.flatnonzero(unproved(self.rows, self.form, self.price, core.chosen, self.tuning))
+        return np.flatnonzero(unproved(self.rows, self.form, self.price, core.chosen))
 
     def edges(self, core: Core) -> Array:
         """Boundaries of the core's tokens under the current prices."""
-        return boundaries(core.by_token, self.price, self.form, self.tuning)
+        return boundaries(core.by_token, self.price, self.form)
 
     def hold(self, core: Core, edge: Array) -> int:
         """Let the core's tokens hold top-K sets under the current prices; return how many had to change."""

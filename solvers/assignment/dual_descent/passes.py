@@ -25,7 +25,7 @@ from equipoise.solvers.assignment.dual_descent.core import (
 from equipoise.solvers.assignment.dual_descent.limits import FAR
 from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows, reduced_row
 from equipoise.solvers.assignment.dual_descent.selection import LANES, below, bound, largest
-from equipoise.solvers.assignment.dual_descent.tuning import Tuning
+from equipoise.solvers.assignment.dual_descent.tuning import BLOCK, Tuning
 
 
 class Form(NamedTuple):
@@ -53,10 +53,10 @@ def gather(
     """
     chosen = np.empty((len(tokens), form.top_k), np.int32) if given is None else given
     experts = len(price) - 1
-    most = tuning.block * (experts + 1 if windows.below.min() >= FAR // 2 else tuning.arcs)
+    most = BLOCK * (experts + 1 if windows.below.min() >= FAR // 2 else tuning.arcs)
     while True:
         arcs, count, places, used, worth = _gather(
-            rows, form, price, tokens, windows, chosen, given is not None, most, tuning
+            rows, form, price, tokens, windows, chosen, given is not None, most
         )
         if used.max() <= most:
             break
@@ -68,17 +68,17 @@ def gather(
 
 
 @nb.njit(cache=True, parallel=True)
-def unproved(rows: Any, form: Any, price: Any, chosen: Any, tuning: Any) -> Any:
+def unproved(rows: Any, form: Any, price: Any, chosen: Any) -> Any:
     """Mark the tokens whose ``chosen[T, K]`` is no top-K set under ``price[E + 1]``; none is a proof.
 
     ``worst`` is the least reduced score in the set: no expert outside may have more, nor may no expert at all.
     """
     top_k, nothing = form.top_k, form.nothing
-    block, experts = tuning.block, len(price) - 1
+    experts = len(price) - 1
     wrong = np.empty(len(chosen), np.bool_)
-    for i in nb.prange((len(chosen) + block - 1) // block):
+    for i in nb.prange((len(chosen) + BLOCK - 1) // BLOCK):
         reduced = np.empty(experts, np.int64)
-        for t in range(i * block, min(len(chosen), (i + 1) * block)):
+        for t in range(i * BLOCK, min(len(chosen), (i + 1) * BLOCK)):
             reduced_row(rows, t, price, reduced)
             worst = np.int64(FAR)
             for k in range(top_k):
@@ -94,7 +94,7 @@ def unproved(rows: Any, form: Any, price: Any, chosen: Any, tuning: Any) -> Any:
 
 @nb.njit(cache=True, parallel=True)
 def _gather(
-    rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen: Any, keep: bool, most: int, tuning: Any
+    rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen: Any, keep: bool, most: int
 ) -> Any:
     """Write every token's top-K set; return the arcs of those with one near the boundary, and blocks' worth.
 
@@ -103,8 +103,8 @@ def _gather(
     """
     top_k, drop, nothing = form
     under, over = windows
-    block, experts = tuning.block, len(under)
-    blocks = (len(tokens) + block - 1) // block
+    experts = len(under)
+    blocks = (len(tokens) + BLOCK - 1) // BLOCK
     node, value = np.empty((blocks, most), np.int32), np.empty((blocks, most), np.int64)
     held = np.empty((blocks, most), np.bool_)
     count, places = np.empty(len(tokens), np.int64), np.empty(len(tokens), np.int64)
@@ -115,7 +115,7 @@ def _gather(
         candidate = np.empty(experts + 1, np.int32)
         mine = np.zeros(experts, np.bool_)
         spot = 0
-        for t in range(i * block, min(len(tokens), (i + 1) * block)):
+        for t in range(i * BLOCK, min(len(tokens), (i + 1) * BLOCK)):
             reduced_row(rows, tokens[t], price, reduced)
             limit = bound(reduced, top_k + 1, spare)
             found = 0

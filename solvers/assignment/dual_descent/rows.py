@@ -44,15 +44,13 @@ class Rows(NamedTuple):
 
     @classmethod
     def of(cls, problem: AssignmentProblem, tuning: Tuning) -> Self:
-        """Choose the layout: large float32 matrices are read where they lie, everything else as grid integers."""
+        """Choose the layout: float32 scores are read where they lie, everything else as grid integers."""
         grid, given = problem.grid, problem.scores
-        in_place = given.dtype == np.float32 and given.size > tuning.materialise and abs(grid.exponent) < 900
-        if in_place:
-            scores = given if problem.mask is None else given[problem.tokens]
-            scale, largest = 2.0**grid.exponent, float(max(-scores.min(), scores.max(), 0))
+        if given.dtype == np.float32 and abs(grid.exponent) < 900:
+            scores, scale = given if problem.mask is None else given[problem.tokens], 2.0**grid.exponent
         else:
-            scores = problem.real_values
-            scale, largest = 1.0, float(np.abs(scores.astype(float)).max())
+            scores, scale = problem.real_values, 1.0
+        largest = float(max(-scores.min(initial=0), scores.max(initial=0)))
         scores = np.ascontiguousarray(scores).view()
         scores.flags.writeable = False  # another type for the compiler otherwise
         shift, mask, factor = tie_breaker(largest * scale, problem.num_experts, tuning)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+BLOCK = 512
+"""Tokens that a thread takes at a time: many blocks share out evenly, and their scratch stays in its cache."""
+
 
 class Tuning(NamedTuple):
     """What the method is tuned by. A rank is a place in an expert's list of bids: one rank, one token of load."""
@@ -16,11 +19,7 @@ class Tuning(NamedTuple):
     """Of the order in which tokens are sampled; fixed, so that a problem has one answer."""
     noise_bits: int = 20
     """Bits of the hash that breaks ties, at most: a million levels leave few ties among a token's experts."""
-    materialise: int = 1 << 23
-    """Scores above which float32 is read where it lies: a copy as 64-bit integers would be twice as large."""
-    block: int = 512
-    """Tokens that a thread takes at a time: many blocks share out evenly, and their scratch stays in its cache."""
-    arcs: int = 8
+    arcs: int = 16
     """Arcs for which a pass makes room, for every token on average; where a block needs more, it runs again."""
     alone: int = 1 << 17
     """Scores below which one thread works: waking a second takes longer than its half of a pass."""
@@ -45,6 +44,12 @@ class Tuning(NamedTuple):
     """Sweeps after which a descent must have become better: single sweeps may be worse than the one before."""
     progress: int = 16
     """It must have removed more than one part in so many of the imbalance."""
+    carry: float = 0.3
+    """Part of the last move that is added to the next while that helps: groups of alike experts move slowly together."""
+    shorter: float = 0.75
+    """Length of the next moves over that of the last, where imbalance grew: experts overshoot together."""
+    shortest: float = 0.5
+    """Least length of a move: two experts that compete with each other alone each go half of the way."""
     quiet: float = 0.5
     """Tokens out of balance per expert at which the last descent ends; repair removes so few faster."""
     whole: int = 6
