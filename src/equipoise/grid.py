@@ -148,8 +148,7 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
         return finest
     below_exponent = word(2 ** np.finfo(wide).nmant - 1)
 
-    def least_bit(block: slice) -> float:
-        chunk = scores[block]
+    def last_bit(chunk: npt.NDArray[Any]) -> float:
         magnitude = np.abs(chunk[chunk != 0].astype(wide))
         bits = magnitude.view(word)
         without_last = (bits & (bits - one)).view(wide)
@@ -157,8 +156,15 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
         step = np.where(powers, magnitude, magnitude - without_last)
         return float(step.min(initial=np.inf))
 
-    last_bit = min(by_blocks(least_bit, *scores.shape))
-    return 0 if last_bit == np.inf else 1 - int(np.frexp(last_bit)[1])
+    def smaller(block: slice) -> float:
+        chunk = scores[block].astype(wide, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            multiples = np.rint(chunk / first) * first == chunk
+        return last_bit(chunk[~multiples])
+
+    first = wide(last_bit(scores[: max(1, _CHUNK // scores.shape[1])]))
+    least = min(float(first), *by_blocks(smaller, *scores.shape))
+    return 0 if least == np.inf else 1 - int(np.frexp(least)[1])
 
 
 def _exponent_at_least(scores: npt.NDArray[Any], wide: type[np.floating[Any]]) -> int | None:

@@ -20,7 +20,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.blocks import by_blocks
-from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.dual_descent.core import Core, Windows, held_by, load_of, rehold
 from equipoise.solvers.assignment.dual_descent.descent import Goal, bids_of, boundaries, descend, near, reach
 from equipoise.solvers.assignment.dual_descent.floor import Floor
 from equipoise.solvers.assignment.dual_descent.limits import FAR
-from equipoise.solvers.assignment.dual_descent.passes import Form, gather, unproved
+from equipoise.solvers.assignment.dual_descent.passes import Form, gather, score_of, unproved
 from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, Supply, repair
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
 from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows, refined
@@ -55,12 +52,13 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     del time_limit
     announce_compilation()
     with few_threads(problem.size):
-        proof = DualDescent(problem, start, TUNING).solve()
-    if proof is None:
-        claim = flow.solve(problem, None)
-        return replace(claim, message=f"{claim.message} by ortools-flow, since dual descent found no proof")
-    chosen, _ = proof
-    return Claim("optimal", _score(problem, chosen), proof=proof, message="OPTIMAL")
+        state = DualDescent(problem, start, TUNING)
+        proof = state.solve()
+        if proof is not None:
+            score = score_of(state.rows, proof[0]) * problem.grid.unit
+            return Claim("optimal", score, proof=proof, message="OPTIMAL")
+    claim = flow.solve(problem, None)
+    return replace(claim, message=f"{claim.message} by ortools-flow, since dual descent found no proof")
 
 
 def announce_compilation() -> None:
@@ -79,16 +77,6 @@ def few_threads(size: int) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
-
-
-def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fraction:
-    scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
-
-    def of_block(rows: slice) -> int:
-        places = chosen[rows] + scores.shape[1] * np.arange(rows.start, rows.stop)[:, None]
-        return total(to_grid(scores.take(places[chosen[rows] >= 0]), problem.grid.exponent))
-
-    return sum(by_blocks(of_block, *chosen.shape)) * problem.grid.unit
 
 
 class DualDescent:

@@ -23,7 +23,7 @@ from equipoise.solvers.assignment.dual_descent.core import (
     within,
 )
 from equipoise.solvers.assignment.dual_descent.limits import FAR
-from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows, reduced_row
+from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows, grid_value, reduced_row
 from equipoise.solvers.assignment.dual_descent.selection import LANES, below, bound, largest
 from equipoise.solvers.assignment.dual_descent.tuning import BLOCK, Tuning
 
@@ -90,6 +90,24 @@ def unproved(rows: Any, form: Any, price: Any, chosen: Any) -> Any:
                 better -= chosen[t, k] >= 0 and reduced[chosen[t, k]] > worst
             wrong[t] = better != 0 or worst < nothing
     return wrong
+
+
+def score_of(rows: Rows, chosen: Array) -> int:
+    """Exact sum of the grid integers of ``chosen[T, K]``."""
+    high, low = _halves(rows, chosen)
+    return (int(high) << 32) + int(low)
+
+
+@nb.njit(cache=True, parallel=True)
+def _halves(rows: Any, chosen: Any) -> Any:
+    high, low = np.int64(0), np.int64(0)
+    for t in nb.prange(len(chosen)):
+        for k in range(chosen.shape[1]):
+            if chosen[t, k] >= 0:
+                number = np.int64(grid_value(rows.scores[t, chosen[t, k]], rows.scale))
+                high += number >> np.int64(32)
+                low += number & np.int64(0xFFFFFFFF)
+    return high, low
 
 
 @nb.njit(cache=True, parallel=True)

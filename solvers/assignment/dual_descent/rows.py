@@ -71,12 +71,12 @@ def tie_breaker(largest: float, experts: int, tuning: Tuning) -> tuple[int, int,
     return (bits + guard, 2**bits - 1, factor) if bits >= 2 else (0, 0, factor)
 
 
-def _grid_value(score: Any, scale: Any) -> Any:
+def grid_value(score: Any, scale: Any) -> Any:
     """Return the grid integer of a score as read; numba puts one of the two bodies below in its place, by dtype."""
-    raise NotImplementedError("_grid_value is called from compiled code only")
+    raise NotImplementedError("grid_value is called from compiled code only")
 
 
-@overload(_grid_value, inline="always")
+@overload(grid_value, inline="always")
 def _grid_value_of(score, scale):  # type: ignore[no-untyped-def]
     if isinstance(score, nb.types.Float):
         return lambda score, scale: np.int64(np.rint(np.float64(score) * scale))
@@ -92,4 +92,4 @@ def reduced_row(rows: Any, token: int, price: Any, out: Any) -> None:
     row = scores[token]
     for e in range(len(row)):
         noise = ((salt * factor[e]) >> np.int64(24)) & mask
-        out[e] = (_grid_value(row[e], scale) << shift) + noise - price[e]
+        out[e] = (grid_value(row[e], scale) << shift) + noise - price[e]
