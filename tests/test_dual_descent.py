@@ -78,6 +78,8 @@ FAMILIES = {
     "a little room and many experts": (random_scores(3000, 90), 8, {}),
     "popularities of many magnitudes": (random_scores(3000, 48) ** np.float32(40), 8, {}),
     "bf16": ((random_scores(3000, 48).view(np.uint32) & 0xFFFF0000).view(np.float32), 8, {}),
+    "popular experts climb together": (np.round(random_scores(6000, 16, 3.0) * 16) / 16, 1, {"capacity": 420}),
+    "near copies of experts": (np.tile(random_scores(2000, 8), (1, 6)) + random_scores(2000, 48) / 1000, 4, {}),
     "doubles": (random_scores().astype(float) ** 9, 2, {}),
 }
 

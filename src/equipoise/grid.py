@@ -157,7 +157,7 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
         return float(step.min(initial=np.inf))
 
     def smaller(block: slice) -> float:
-        chunk = scores[block].astype(wide, copy=False)
+        chunk: npt.NDArray[np.floating[Any]] = scores[block].astype(wide, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             multiples = np.rint(chunk / first) * first == chunk
         return last_bit(chunk[~multiples])

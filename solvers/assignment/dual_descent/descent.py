@@ -119,10 +119,11 @@ def middle(bids: Any, count: int, room: int, old: int, least: int) -> int:
 
 @nb.njit(cache=True)
 def descend(by_token: Any, by_node: Any, price: Any, edge: Any, form: Any, goal: Any, tuning: Any) -> None:
-    """Sweep over the experts, in place, until the :class:`Goal` is reached or sweeps no longer help.
+    """Sweep over the experts, in place, until the :class:`Goal` is reached or nothing helps any more.
 
     In a sweep all prices move at once, each as if the others stood still. Where that does not help, experts compete in
-    pairs and overshoot together: the next sweep goes less far. Where it does, a part of the last move is added.
+    pairs and overshoot together: the next sweep goes less far. Where it does, a part of the last move is added. Where
+    sweeps stall, all overfull experts are lifted together: each alone would only lose tokens to another of them.
 
     Invariant: ``edge`` is every token's boundary under the current prices.
     """
@@ -130,11 +131,21 @@ def descend(by_token: Any, by_node: Any, price: Any, edge: Any, form: Any, goal:
     experts = len(room)
     move = np.zeros(experts, np.int64)
     length, carry = 1.0, 0.0
-    before, earlier = np.int64(FAR), np.int64(FAR)
+    before, earlier, lifted = np.int64(FAR), np.int64(FAR), np.int64(FAR)
     for sweep in range(sweeps):
-        wanted, found = aims(by_node, price, edge, room, least)
+        wanted, held, found = aims(by_node, price, edge, room, least)
         if sweep > 0 and found <= quiet:
             break
+        if sweep > 0 and sweep % tuning.patience == 0:
+            if found > earlier - earlier // tuning.progress:
+                if found > lifted - lifted // tuning.progress:
+                    break
+                lift(by_token, price, edge, held - room)
+                boundaries_in(by_token, price, form, edge)
+                move[:], length, carry = 0, 1.0, 0.0
+                before, earlier, lifted = np.int64(FAR), np.int64(FAR), found
+                continue
+            earlier = found
         if found > before:
             length, carry = max(tuning.shortest, length * tuning.shorter), 0.0
         elif sweep > 1:
@@ -144,26 +155,49 @@ def descend(by_token: Any, by_node: Any, price: Any, edge: Any, form: Any, goal:
             move[e] = np.int64(length * (wanted[e] - price[e]) + carry * move[e])
             price[e] = min(max(price[e] + move[e], least, -FAR // 4), FAR // 4)
         boundaries_in(by_token, price, form, edge)
-        if (sweep + 1) % tuning.patience == 0:
-            if found > earlier - earlier // tuning.progress:
-                break
-            earlier = found
+
+
+@nb.njit(cache=True)
+def lift(by_token: Any, price: Any, edge: Any, over: Any) -> None:
+    """Raise the prices of all experts with ``over[e] > 0`` by as much as makes them lose their excess to the others.
+
+    A token leaves them once they are dearer by the lead that its expert has over the best one outside.
+    """
+    start, node, value = by_token.start, by_token.node, by_token.value
+    dump, excess = len(price) - 1, np.maximum(over, 0).sum()
+    lead = np.empty(len(node), np.int64)
+    count = 0
+    for token in range(len(by_token.places)):
+        inside, outside = edge[token].inside, np.int64(-FAR)
+        for arc in range(start[token], start[token + 1]):
+            e = node[arc]
+            if value[arc] - price[e] < inside and (e == dump or over[e] <= 0):
+                outside = max(outside, value[arc] - price[e])
+        for arc in range(start[token], start[token + 1]):
+            e = node[arc]
+            if e < dump and over[e] > 0 and value[arc] - price[e] >= inside and outside > -FAR:
+                lead[count] = value[arc] - price[e] - outside
+                count += 1
+    if excess > 0 and count > 0:
+        further = middle(lead, count, max(1, count - excess), 0, 0)
+        for e in range(dump):
+            price[e] += further if over[e] > 0 else 0
 
 
 @nb.njit(cache=True, parallel=True)
 def aims(by_node: Any, price: Any, edge: Any, room: Any, least: int) -> Any:
-    """Return the price at which each expert is filled exactly if the others keep theirs, and the imbalance now.
+    """Return the price at which each expert is filled exactly if the others keep theirs, its load, and the imbalance.
 
     An expert with room left at the least price is in balance.
     """
-    wanted, off = np.empty(len(room), np.int64), np.empty(len(room), np.int64)
+    wanted, load, off = np.empty(len(room), np.int64), np.empty(len(room), np.int64), np.empty(len(room), np.int64)
     for e in nb.prange(len(room)):
         bids = np.empty(max(1, by_node.start[e + 1] - by_node.start[e]), np.int64)
         count = bids_of(by_node, price, edge, e, bids)
-        held = at_least(bids, count, price[e])
+        load[e] = at_least(bids, count, price[e])
         wanted[e] = middle(bids, count, room[e], price[e], least)
-        off[e] = abs(held - room[e]) if held > room[e] or wanted[e] > least else 0
-    return wanted, off.sum()
+        off[e] = abs(load[e] - room[e]) if load[e] > room[e] or wanted[e] > least else 0
+    return wanted, load, off.sum()
 
 
 @nb.njit(cache=True, parallel=True)

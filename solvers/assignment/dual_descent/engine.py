@@ -115,7 +115,10 @@ class DualDescent:
                 windows = Windows(*(np.minimum(tuning.wider * window + 1, FAR // 2) for window in windows))
                 core = self.gather(core.tokens, windows, core.chosen)
             dual, price = self.dual, self.price.copy()
-            small, wrong = self.prove(self.calm(core), windows)
+            if step > tuning.widenings:  # of all arcs, what is settled is an optimum
+                small, wrong = core, int(not self.settle(core))
+            else:
+                small, wrong = self.prove(self.calm(core), windows)
             if wrong == 0:
                 return small.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
             if self.work <= 0:
@@ -132,7 +135,8 @@ class DualDescent:
 
         Returns the core and how many tokens hold no top-K set; if that is 0, what they hold is an optimum.
         """
-        tuning, settled, wrong, price = self.tuning, False, self.tokens, self.price.copy()
+        tuning, wrong, price = self.tuning, self.tokens, self.price.copy()
+        settled: bool | None = None
         for _ in range(tuning.additions):
             left = self.unproved(core)
             if settled and len(left) == 0:
@@ -140,12 +144,14 @@ class DualDescent:
             if len(left) > wrong // 2 + self.experts or self.work <= 0:
                 self.price[:] = price  # a core too narrow can lead far astray
                 break
+            if settled is False and len(left) == 0:
+                break
             wrong, price = len(left), self.price.copy()
             if wrong:
                 near = self.around(core, tuning.last, 0, windows)
                 core = core.replaced(self.gather(left, near, core.chosen[left]))
             if wrong > self.experts:
-                core, settled = self.calm(core), False
+                core, settled = self.calm(core), None
             else:
                 settled = self.settle(core)
         return core, max(1, wrong)
@@ -217,7 +223,7 @@ class DualDescent:
         balance = np.append(load + dummies - self.capacity, 0)
         balance[-1] = -balance.sum() if self.drop else spare - dummies.sum()
         free = self.top_k - (core.chosen[core.member] >= 0).sum(axis=1)
-        search = int(arcs.places @ np.diff(arcs.start)) + 1
+        search = len(price) ** 2 + int(arcs.places @ np.diff(arcs.start)) // self.tuning.remade
         most = self.work // search + 1
         steps = repair(arcs, core.by_node, price, Supply(balance, dummies, free), most)
         self.work -= {NO_ROOM: 1, TOO_LONG: most}.get(steps, steps) * search

@@ -55,14 +55,13 @@ def gather(
     experts = len(price) - 1
     most = BLOCK * (experts + 1 if windows.below.min() >= FAR // 2 else tuning.arcs)
     while True:
-        arcs, count, places, used, worth = _gather(
-            rows, form, price, tokens, windows, chosen, given is not None, most
-        )
+        arcs, count, places, used, worth = _gather(rows, form, price, tokens, windows, chosen, given is not None, most)
         if used.max() <= most:
             break
         most, given = int(used.max()), chosen
     member = np.flatnonzero(count)
-    by_token = ByToken(starts(count[member]), *_joined(arcs, starts(used)), places[member])
+    node, value, held = _joined(arcs, starts(used))
+    by_token = ByToken(starts(count[member]), node, value, held, places[member])
     fixed = load_of(chosen, experts) - held_by(by_token, experts)
     return core_of(tokens, chosen, member, by_token, fixed), float(worth.sum())
 
@@ -111,9 +110,7 @@ def _halves(rows: Any, chosen: Any) -> Any:
 
 
 @nb.njit(cache=True, parallel=True)
-def _gather(
-    rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen: Any, keep: bool, most: int
-) -> Any:
+def _gather(rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen: Any, keep: bool, most: int) -> Any:
     """Write every token's top-K set; return the arcs of those with one near the boundary, and blocks' worth.
 
     The arcs are ``[blocks, most]``, of which a block uses some. Where it needs more than there are, it only counts
@@ -190,7 +187,7 @@ def _as_good(reduced: Any, numbers: Any, count: int, inside: int, nothing: int, 
     for j in range(count):
         missing += numbers[j] > inside
     for k in range(len(chosen)):
-        number = reduced[chosen[k]] if chosen[k] >= 0 else np.int64(nothing)
+        number: Any = reduced[chosen[k]] if chosen[k] >= 0 else np.int64(nothing)
         missing -= number > inside
         if number < inside:
             return False

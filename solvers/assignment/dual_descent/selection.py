@@ -56,7 +56,8 @@ def largest(numbers: Any, count: int, place: int) -> Any:
     for i in range(count, count + LANES):
         numbers[i] = -FAR
     count += (-count) % LANES
-    number, found = np.int64(FAR), 0
+    number: Any = np.int64(FAR)
+    found = 0
     while found < place:
         number = below(numbers, count, number)
         for i in range(count):
@@ -65,7 +66,7 @@ def largest(numbers: Any, count: int, place: int) -> Any:
 
 
 @nb.njit(cache=True, inline="always")
-def below(numbers: Any, count: int, limit: int) -> int:
+def below(numbers: Any, count: int, limit: Any) -> Any:
     """Return the largest of ``numbers[:count]`` that is less than ``limit``, or -FAR."""
     found = np.int64(-FAR)
     for i in range(count):

@@ -45,7 +45,7 @@ class Tuning(NamedTuple):
     progress: int = 16
     """It must have removed more than one part in so many of the imbalance."""
     carry: float = 0.3
-    """Part of the last move that is added to the next while that helps: groups of alike experts move slowly together."""
+    """Part of the last move that is added to the next while that helps: groups of alike experts move slowly."""
     shorter: float = 0.75
     """Length of the next moves over that of the last, where imbalance grew: experts overshoot together."""
     shortest: float = 0.5
@@ -78,12 +78,14 @@ class Tuning(NamedTuple):
     """Times as many ranks in each further attempt of either."""
     additions: int = 12
     """Proving passes whose wrong tokens are added to a core, before all tokens are gathered again."""
-    widenings: int = 8
+    widenings: int = 5
     """Such passes, after which all arcs are gathered: what is then settled is an optimum."""
-    passes: int = 10
+    passes: int = 7
     """Passes that gather, before another engine is asked."""
+    remade: int = 8
+    """One part in so many of the contracted graph's rows changes from search to search, about."""
     work: int = 1 << 31
-    """Arcs that repair may look at: a few seconds' worth."""
+    """Arcs and rows' entries that repair may look at: a few seconds' worth."""
     looks: int = 16
     """Or so many arcs for every score, if that is more: what takes longer is no repair."""
 
