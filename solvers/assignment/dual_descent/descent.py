@@ -201,19 +201,20 @@ def aims(by_node: Any, price: Any, edge: Any, room: Any, least: int) -> Any:
 
 
 @nb.njit(cache=True, parallel=True)
-def reach(by_node: Any, price: Any, edge: Any, room: Any, half: Any, windows: Any) -> Any:
+def reach(by_node: Any, price: Any, edge: Any, room: Any, least: int, half: Any, windows: Any) -> Any:
     """Windows: how far each price would have to move to gain or lose ``half[E]`` more tokens than it should.
 
     By rank, not by value: the scales of the experts' scores differ by orders of magnitude. Where the core does not
-    reach that far, the window is twice what it was in ``windows``.
+    reach that far, the window is twice what it was in ``windows``. Room that is left at the ``least`` price stays.
     """
     below, above = np.minimum(2 * windows.below + 1, FAR // 2), np.minimum(2 * windows.above + 1, FAR // 2)
     for expert in nb.prange(len(room)):
         bids = np.empty(by_node.start[expert + 1] - by_node.start[expert], np.int64)
         count = bids_of(by_node, price, edge, expert, bids)
         held = at_least(bids, count, price[expert])
-        first = min(room[expert], held) - half[expert]
-        last = max(room[expert], held) + half[expert] - 1
+        wanted = min(room[expert], held) if price[expert] <= least else room[expert]
+        first = min(wanted, held) - half[expert]
+        last = max(wanted, held) + half[expert] - 1
         if 0 <= first < count:
             above[expert] = max(rank(bids, count, first) - price[expert], 0)
         if 0 <= last < count:
