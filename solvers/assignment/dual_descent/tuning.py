@@ -60,7 +60,7 @@ class Tuning(NamedTuple):
     """Such ranks for every token of mean excess per expert: a surplus often passes through several experts."""
 
     # The price floor
-    tight: int = 8
+    tight: int = 16
     """Spare capacity is little, and a floor is raised, if it is at most one part in so many of the demand."""
     cheap: int = 32
     """Experts, those of the least prices, among which the floor looks for room to spare."""
