@@ -39,7 +39,8 @@ class Draws:
             slots = int(self._random.integers(0, self.spare + 1))
             loads *= np.exp(NOISE * self._random.standard_normal(len(loads)))
         for _ in range(slots):
-            counts[int(np.where(counts < self._most, loads / counts, -1.0).argmax())] += 1
+            if counts.min() < self._most:
+                counts[int(np.where(counts < self._most, loads / counts, -1.0).argmax())] += 1
         return counts
 
     def whole(self) -> tuple[Integers, list[list[int]]]:
