@@ -24,8 +24,13 @@ from equipoise.solvers.placement.draws import Draws
 
 Integers = npt.NDArray[np.int64]
 
-ROUNDS = 2_000
-STEPS = 100_000
+ROUNDS = 4_000
+"""Draws for a node, at most."""
+
+ROUNDS_FOR_ONE = 320_000
+"""The same times the number of experts."""
+
+STEPS = 30_000
 """Of one search."""
 
 ALL_STEPS = 60_000_000
@@ -76,7 +81,7 @@ class _Level:
     def descend(self, floor: Fraction, deadline: float | None) -> None:
         """Draw and search until the peak is ``floor``."""
         random, steps = np.random.default_rng(0), ALL_STEPS
-        for attempt in range(ROUNDS):
+        for attempt in range(min(ROUNDS, ROUNDS_FOR_ONE // self.problem.num_experts)):
             gap = self.peak - floor
             if gap <= 0 or steps <= 0 or (deadline is not None and time.monotonic() >= deadline):
                 break
@@ -132,17 +137,19 @@ def _heavy_first(
     dealt, left = np.zeros((len(weight), len(room)), np.int64), int(replicas.sum())
     paired = {expert for pair in pairs for expert in pair}
     units = pairs + [[expert] for expert in range(len(weight)) if expert not in paired]
-    heavy = np.array([weight[unit].sum() for unit in units])
+    weights = weight.tolist()
+    heavy = np.array([sum(weights[expert] for expert in unit) for unit in units])
     for place in np.argsort(-heavy * (1 + 0.05 * random.standard_normal(len(units))), kind="stable").tolist():
         if left <= few:
             break
         unit, number = units[place], int(replicas[units[place][0]])
-        free = np.flatnonzero((room >= heavy[place]) & (slots >= len(unit)))
-        devices = free[np.argsort(-room[free], kind="stable")[:number]]
-        if len(devices) < number:
+        free = np.where(slots >= len(unit), room, -1)
+        devices = np.argsort(-free, kind="stable")[:number]
+        if len(devices) < number or free[devices[-1]] < heavy[place]:
             return None
         room[devices] -= heavy[place]
         slots[devices] -= len(unit)
-        dealt[np.ix_(unit, devices)] = 1
+        for expert in unit:
+            dealt[expert, devices] = 1
         left -= number * len(unit)
     return dealt
