@@ -105,7 +105,7 @@ def test_no_argument_proves_more_than_the_optimum(problem, numerator, denominato
 
 @settings(max_examples=25)
 @given(load=st.lists(st.integers(0, 12), min_size=4, max_size=4), width=st.integers(1, 2))
-def test_components_of_nodes_prove_the_optimum_and_no_more_where_any_groups_may_share_a_node(load, width):
+def test_components_of_nodes_prove_no_more_than_the_optimum_and_that_with_one_slot_a_device(load, width):
     problem = PlacementProblem(load, 4 * width, 4, "free", num_groups=4, num_nodes=2)
     best = least_placement_peak(problem)
     assert is_lower_bound(load, sizes_of(problem), best, "component") or width == 2

@@ -85,13 +85,14 @@ class _Level:
             gap = self.peak - floor
             if gap <= 0 or steps <= 0 or (deadline is not None and time.monotonic() >= deadline):
                 break
-            number, plain = divmod(attempt, 2)
-            aim = floor + AIMS[number % len(AIMS) if not plain or gap > 1 else -1] * gap
-            if plain and math.ceil(aim) < self.peak:
+            number, whole = divmod(attempt, 2)
+            aim = floor + AIMS[-1 if whole and gap <= 1 else number % len(AIMS)] * gap
+            if whole and math.ceil(aim) < self.peak:
                 aim = Fraction(math.ceil(aim))
             draws = Draws(self.problem, aim, random)
             if draws.spare >= 0:
-                steps -= self._search(*(draws.whole() if plain else (draws.spread(attempt == 0), [])), aim, random)
+                replicas, pairs = draws.whole() if whole else (draws.spread(attempt == 0), [])
+                steps -= self._search(replicas, pairs, aim, random)
 
     def _search(self, replicas: Integers, pairs: list[list[int]], aim: Fraction, random: np.random.Generator) -> int:
         """Search for a placement with ``replicas`` and a peak of at most ``aim``; return the steps that it took."""
