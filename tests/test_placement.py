@@ -113,6 +113,21 @@ def test_components_of_nodes_prove_no_more_than_the_optimum_and_that_with_one_sl
         assert not is_lower_bound(load, sizes_of(problem), best + part, "component")
 
 
+@given(load=st.lists(st.integers(0, 20), min_size=6, max_size=6), part=st.fractions(Fraction(1, 9), 3))
+def test_components_of_nodes_prove_the_best_pairing_where_a_node_is_a_device_and_has_two_groups(load, part):
+    pairings = [
+        ((0, one), tuple(left[place] for place in (0, second)), tuple(left[place] for place in rest))
+        for one in range(1, 6)
+        for left in [[expert for expert in range(1, 6) if expert != one]]
+        for second, rest in ((1, (2, 3)), (2, (1, 3)), (3, (1, 2)))
+    ]
+    assert len(set(pairings)) == 15
+    best = min(max(sum(load[expert] for expert in pair) for pair in pairing) for pairing in pairings)
+    sizes = sizes_of(PlacementProblem(load, 6, 3, "free", num_groups=6, num_nodes=3))
+    assert is_lower_bound(load, sizes, Fraction(best), "component")
+    assert not is_lower_bound(load, sizes, best + part, "component")
+
+
 @settings(max_examples=80)
 @given(problem=placements(splits=("even",)), numerator=st.integers(0, 60), denominator=st.integers(1, 6))
 def test_dealing_finds_a_placement_below_a_peak_exactly_if_there_is_one(problem, numerator, denominator):
