@@ -60,6 +60,34 @@ def filled(
 
 
 @njit(cache=True, error_model="numpy")
+def deal_heavy(order: Any, heavy: Any, other: Any, replicas: Any, few: int, room: Any, slots: Any, dealt: Any) -> bool:
+    """Deal experts in ``order``, each with its ``other`` (or -1), until ``few`` replicas are left; False if one cannot.
+
+    Every replica, or pair, of weight ``heavy`` goes to the emptiest device; ``room``, ``slots`` and ``dealt`` change.
+    """
+    left = replicas.sum()
+    for expert in order:
+        if left <= few:
+            break
+        size = 1 if other[expert] < 0 else 2
+        for _ in range(replicas[expert]):
+            best = -1
+            for g in range(len(room)):
+                fits = slots[g] >= size and room[g] >= heavy[expert] and not dealt[expert, g]
+                if fits and (best < 0 or room[g] > room[best]):
+                    best = g
+            if best < 0:
+                return False
+            room[best] -= heavy[expert]
+            slots[best] -= size
+            dealt[expert, best] = 1
+            if size == 2:
+                dealt[other[expert], best] = 1
+        left -= size * replicas[expert]
+    return True
+
+
+@njit(cache=True, error_model="numpy")
 def _search(
     weight: Any,
     left: Any,

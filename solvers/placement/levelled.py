@@ -135,22 +135,13 @@ def _heavy_first(
 
     Takes from ``room`` and ``slots``, ``[G]``; None where an expert finds no device.
     """
-    dealt, left = np.zeros((len(weight), len(room)), np.int64), int(replicas.sum())
-    paired = {expert for pair in pairs for expert in pair}
-    units = pairs + [[expert] for expert in range(len(weight)) if expert not in paired]
-    weights = weight.tolist()
-    heavy = np.array([sum(weights[expert] for expert in unit) for unit in units])
-    for place in np.argsort(-heavy * (1 + 0.05 * random.standard_normal(len(units))), kind="stable").tolist():
-        if left <= few:
-            break
-        unit, number = units[place], int(replicas[units[place][0]])
-        free = np.where(slots >= len(unit), room, -1)
-        devices = np.argsort(-free, kind="stable")[:number]
-        if len(devices) < number or free[devices[-1]] < heavy[place]:
-            return None
-        room[devices] -= heavy[place]
-        slots[devices] -= len(unit)
-        for expert in unit:
-            dealt[expert, devices] = 1
-        left -= number * len(unit)
-    return dealt
+    from equipoise.solvers.placement.fill import deal_heavy  # numba is loaded where it is needed
+
+    dealt, other = np.zeros((len(weight), len(room)), np.int64), np.full(len(weight), -1, np.int64)
+    second = np.zeros(len(weight), bool)
+    for one, two in pairs:
+        other[one], second[two] = two, True
+    units = np.flatnonzero(~second)
+    heavy = weight + np.where(other >= 0, weight[other], 0)
+    order = units[np.argsort(-heavy[units] * (1 + 0.05 * random.standard_normal(len(units))), kind="stable")]
+    return dealt if deal_heavy(order, heavy, other, replicas, few, room, slots, dealt) else None
