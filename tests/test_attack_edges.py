@@ -1,2 +1,65 @@
-def test_placeholder():
-    pass
+"""Edges of the checks of certificates that forgeries of small integer problems do not reach, with the bounds by hand.
+
+On grids other than the integers, with errors of rounding, padding tokens, and numbers at the ends of their ranges.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from equipoise.certificates.check.few_experts import check_few_experts
+from equipoise.certificates.check.limited import check_limited
+
+HUGE = 2**61
+ROUTING = {"capacity": [2, 2], "drop": False, "mask": None, "exponent": 1, "error": Fraction(1, 8)}
+
+
+def said(check, given):
+    """What a check says of lists: whether it accepts, and the bounds."""
+    found = check(**{name: np.array(value) if isinstance(value, list) else value for name, value in given.items()})
+    return found.valid, found.lower, found.upper
+
+
+FEW = ROUTING | {"scores": [[4, 2], [1, 3]], "top_k": 1, "most": 1, "experts": [[0], [0]], "prices": [2, 1]}
+PADDED = {"scores": [[4, 2], [1, 3], [9, 9]], "mask": [True, True, False], "experts": [[0], [0], [-1]]}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, (True, Fraction(9, 4), Fraction(11, 4))),
+        ({"top_k": 2, "most": 2, "experts": [[0, 1]] * 2, "prices": [0, 0]}, (True, Fraction(9, 2), Fraction(11, 2))),
+        (PADDED | {"prices": [2, 1, 7]}, (True, Fraction(9, 4), Fraction(11, 4))),
+        ({"scores": [[HUGE, 0]], "experts": [[0]], "prices": [HUGE], "error": Fraction(0)}, (True, 2**60, 2**60)),
+        ({"scores": [[-HUGE] * 2], "experts": [[0]], "prices": [-HUGE], "error": Fraction(0)}, (True, -(2**60), -(2**60))),
+        ({"scores": [[HUGE + 1, 2], [1, 3]]}, (False, None, None)),
+        ({"capacity": [2, -1]}, (False, None, None)),
+    ],
+    ids=["grid", "two experts a token", "padding", "largest price", "smallest price", "score too large", "capacity"],
+)  # fmt: skip
+def test_bounds_of_few_experts_are_in_units_of_the_scores(change, expected):
+    assert said(check_few_experts, FEW | change) == expected
+
+
+LIMITED = ROUTING | {
+    "scores": [[4, 0], [4, 0]],
+    "top_k": 1,
+    "limits": (np.array([1]), np.array([[True, True]]), np.array([[True, False]])),
+    "experts": [[0], [1]],
+    "prices": [0, 0],
+    "limit_prices": [4],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, (True, Fraction(7, 4), Fraction(9, 4))),
+        ({"limit_prices": [3]}, (False, Fraction(7, 4), Fraction(11, 4))),
+        ({"scores": [[-HUGE, 0], [4, 0]]}, (False, None, None)),
+    ],
+    ids=["grid", "gap", "charged too much"],
+)
+def test_bounds_of_limits_are_in_units_of_the_scores(change, expected):
+    assert said(check_limited, LIMITED | change) == expected
