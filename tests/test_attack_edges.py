@@ -8,8 +8,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from equipoise.certificates.check.assignment import check_assignment
 from equipoise.certificates.check.few_experts import check_few_experts
 from equipoise.certificates.check.limited import check_limited
+from equipoise.certificates.check.scheduling import check_schedule
 
 HUGE = 2**61
 ROUTING = {"capacity": [2, 2], "drop": False, "mask": None, "exponent": 1, "error": Fraction(1, 8)}
@@ -63,3 +65,50 @@ LIMITED = ROUTING | {
 )
 def test_bounds_of_limits_are_in_units_of_the_scores(change, expected):
     assert said(check_limited, LIMITED | change) == expected
+
+
+SCHEDULE = {
+    "load": [4, 2, 0],
+    "hosts": [[True, True], [True, False], [False, True]],
+    "base": [1, 0],
+    "speed": [2, 1],
+    "fractional": True,
+    "split": [[5, 7], [6, 0], [0, 0]],
+    "denominator": 3,
+    "devices": [True, True],
+}
+WHOLE = {"fractional": False, "split": [[2, 2], [2, 0], [0, 0]], "denominator": 1}
+NOTHING = (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, (True, Fraction(7, 3), Fraction(7, 3))),
+        (WHOLE, (True, Fraction(5, 2), Fraction(5, 2))),
+        (WHOLE | {"split": [[3, 1], [2, 0], [0, 0]]}, (False, Fraction(5, 2), Fraction(3))),
+        ({"devices": [True, False]}, (False, Fraction(3, 2), Fraction(7, 3))),
+        ({"devices": [False, False]}, (False, None, Fraction(7, 3))),
+        ({"split": [[6, 6], [6, 1], [0, -1]]}, (False, Fraction(7, 3), None)),
+        ({"split": [[12, 0], [0, 6], [0, 0]]}, (False, Fraction(7, 3), None)),
+        ({"split": [[4, 7], [6, 0], [0, 0]]}, (False, Fraction(7, 3), None)),
+        (WHOLE | {"split": [[4, 4], [4, 0], [0, 0]], "denominator": 2}, NOTHING),
+        ({"split": [[0, 0]] * 3, "denominator": 0}, NOTHING),
+        ({"load": [4, 3, -1], "split": [[5, 7], [9, 0], [0, -3]]}, NOTHING),
+        ({"base": [2, -1]}, NOTHING),
+        ({"speed": [3, 0]}, NOTHING),
+        *(({name: np.array(SCHEDULE[name]) + 0.0}, NOTHING) for name in ("load", "base", "speed", "split")),
+        *(({name: np.array(SCHEDULE[name]) + 0}, NOTHING) for name in ("hosts", "devices")),
+        *(({name: SCHEDULE[name][:-1]}, NOTHING) for name in ("load", "hosts", "base", "speed", "split", "devices")),
+        ({name: np.array(SCHEDULE[name])[..., :0] for name in ("hosts", "base", "speed", "split", "devices")}, NOTHING),
+    ],
+)
+def test_a_schedule_is_judged_by_its_load_speed_and_set_and_refused_where_arrays_do_not_fit(change, expected):
+    assert said(check_schedule, SCHEDULE | change) == expected
+
+
+@pytest.mark.parametrize("width", [0, 2])
+def test_a_batch_without_tokens_scores_nothing(width):
+    prices, experts = np.zeros(width, int), np.zeros((0, 1), int)
+    given = {"scores": np.zeros((0, width), int), "top_k": 1, "experts": experts, "prices": prices, "capacity": prices}
+    assert said(check_assignment, ROUTING | given) == (True, 0, 0)
