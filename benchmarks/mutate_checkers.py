@@ -149,7 +149,10 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGALRM, hangs)
     name = DIRECTED.get(given.kind, given.kind.replace("-", "_"))
-    tests = [str(ROOT / "tests" / f"test_{one}.py") for one in ("attack_edges", name, "certificate_golden")]
+    tests = [
+        str(ROOT / "tests" / f"test_{one}.py")
+        for one in ("attack_edges", "attack_edges_placement", name, "certificate_golden")
+    ]
     with tempfile.TemporaryDirectory() as place:
         cases = corpus(given.kind, given.forged, given.seed, Path(place) / "c.json")
     tests = [] if given.forged_only else tests

@@ -17,6 +17,7 @@ from equipoise.certificates.check.scheduling import check_schedule
 from equipoise.certificates.check.traffic import check_traffic
 
 HUGE = 2**61
+EXACT = {"experts": [[0]], "error": Fraction(0)}
 ROUTING = {"capacity": [2, 2], "drop": False, "mask": None, "exponent": 1, "error": Fraction(1, 8)}
 
 
@@ -36,8 +37,8 @@ PADDED = {"scores": [[4, 2], [1, 3], [9, 9]], "mask": [True, True, False], "expe
         ({}, (True, Fraction(9, 4), Fraction(11, 4))),
         ({"top_k": 2, "most": 2, "experts": [[0, 1]] * 2, "prices": [0, 0]}, (True, Fraction(9, 2), Fraction(11, 2))),
         (PADDED | {"prices": [2, 1, 7]}, (True, Fraction(9, 4), Fraction(11, 4))),
-        ({"scores": [[HUGE, 0]], "experts": [[0]], "prices": [HUGE], "error": Fraction(0)}, (True, 2**60, 2**60)),
-        ({"scores": [[-HUGE] * 2], "experts": [[0]], "prices": [-HUGE], "error": Fraction(0)}, (True, -(2**60), -(2**60))),
+        ({"scores": [[HUGE, 0]], "prices": [HUGE]} | EXACT, (True, HUGE // 2, HUGE // 2)),
+        ({"scores": [[-HUGE] * 2], "prices": [-HUGE]} | EXACT, (True, -HUGE // 2, -HUGE // 2)),
         ({"scores": [[HUGE + 1, 2], [1, 3]]}, (False, None, None)),
         ({"capacity": [2, -1]}, (False, None, None)),
     ],
@@ -126,7 +127,7 @@ GROUPED = ROUTING | {
     "experts": [[0, 1], [1, 0]],
     "prices": [0] * 4,
 }
-ONE = {"top_k": 1, "experts": [[0]], "error": Fraction(0)}
+ONE = EXACT | {"top_k": 1}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,173 @@
+"""Edges of the checks of placements, copies and moves that forgeries do not reach, with the bounds by hand."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from equipoise.certificates.check import placement
+from equipoise.certificates.check.partition import parts
+from equipoise.certificates.check.placement import Sizes, check_placement
+from equipoise.certificates.check.replication import Replication, Weights, check_replication, is_lower_bound
+
+COPIED = Replication([6, 2], [0, 1], [0, 1], [[True, True]] * 2, 1, 1, 1)
+ANSWER = {
+    "copies": [[False, True], [False, False]],
+    "split": [[4, 2], [0, 2]],
+    "bound": 4,
+    "argument": "dual",
+    "weights": Weights([1, 1], [0, 0], [0, 0], 0),
+}
+
+
+@pytest.mark.parametrize(
+    ("limits", "change", "expected"),
+    [
+        ({}, {}, (True, 4, 4)),
+        ({}, {"bound": 3}, (False, 3, 4)),
+        ({}, {"bound": 0}, (False, 0, 4)),
+        ({}, {"bound": 5}, (False, None, 4)),
+        ({}, {"bound": -1}, (False, None, 4)),
+        ({}, {"argument": "mean"}, (False, None, 4)),
+        ({}, {"bound": 5, "split": [[4, 1], [0, 2]]}, (False, None, None)),
+        ({}, {"split": [[4, 1], [0, 2]]}, (False, 4, None)),
+        ({}, {"split": [[7, -1], [0, 2]]}, (False, 4, None)),
+        ({}, {"split": [[4, 2], [1, 1]]}, (False, 4, None)),
+        ({}, {"split": [[6, 0], [0, 2]]}, (False, 4, None)),
+        ({}, {"split": [[4, 2]]}, (False, 4, None)),
+        ({}, {"split": [[4, 2], [2]]}, (False, 4, None)),
+        ({}, {"copies": [[False, True]]}, (False, 4, None)),
+        ({}, {"copies": [[False, True], [False]]}, (False, 4, None)),
+        ({}, {"copies": [[True, False], [False, False]], "split": [[6, 0], [0, 2]]}, (False, 4, None)),
+        ({"floor": 2}, {}, (True, 4, 4)),
+        ({"floor": 3}, {}, (False, 4, None)),
+        ({"copies_per_expert": 0}, {}, (False, 4, None)),
+        ({"most_copies": 0}, {}, (False, 4, None)),
+        ({"slots": [1, 0]}, {}, (False, 4, None)),
+        ({"domain": [[True, False], [True, True]]}, {}, (False, 4, None)),
+    ],
+)
+def test_an_answer_of_copies_keeps_every_limit(limits, change, expected):
+    found = check_replication(replace(COPIED, **limits), **ANSWER | change)
+    assert (found.valid, found.lower, found.upper) == expected
+
+
+HEAVY = Replication([9], [0], [0, 3, 3], [[True] * 3], 0, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("limits", "weights", "proved"),
+    [
+        ({"most_copies": 1}, Weights([1, 0, 0], [0, 0, 0], [0], 4), 5),
+        ({"copies_per_expert": 1}, Weights([1, 0, 0], [0, 0, 0], [4], 0), 5),
+        ({"slots": [9, 1, 0]}, Weights([1, 0, 0], [0, 4, 4], [0], 0), 5),
+        ({"domain": [[True, False, False]]}, Weights([1, 0, 0], [0, 0, 0], [0], 0), 9),
+        ({"domain": [[False, True, False]]}, Weights([1, 1, 0], [0, 0, 0], [0], 0), 5),
+        ({}, Weights([1, 1, 1], [0, 0, 0], [0], 0), 3),
+        ({}, Weights([2, 2, 2], [0, 0, 0], [0], 0), 3),
+        ({}, Weights([1, 1], [0, 0, 0], [0], 0), 0),
+        ({}, Weights([1, 1, 1], [0, 0], [0], 0), 0),
+        ({}, Weights([1, 1, 1], [0, 0, 0], [], 0), 0),
+        ({}, Weights([1, 1, -1], [0, 0, 0], [0], 0), 0),
+        ({}, Weights([1, 1, 1], [-9, 0, 0], [0], 0), 0),
+        ({}, Weights([1, 1, 1], [0, 0, 0], [-1], 0), 0),
+        ({}, Weights([1, 1, 1], [0, 0, 0], [0], -1), 0),
+    ],
+)
+def test_weights_prove_the_best_peak_and_none_above(limits, weights, proved):
+    problem = replace(HEAVY, **limits)
+    assert max(bound for bound in range(20) if is_lower_bound(problem, bound, "dual", weights)) == proved
+
+
+@pytest.mark.parametrize(
+    ("limits", "proved"),
+    [({"most_copies": 1}, 6), ({"slots": [1, 0, 0]}, 6), ({"most_copies": 2, "slots": [0, 0, 2]}, 4)],
+)
+def test_a_partition_counts_the_copies_that_devices_have_to_share(limits, proved):
+    problem = replace(Replication([6, 6], [0, 1], [1, 1, 1], [[True] * 3] * 2, 0, 3, 3), **limits)
+    nothing = Weights([], [], [], 0)
+    assert max(bound for bound in range(20) if is_lower_bound(problem, bound, "partition", nothing)) == proved
+
+
+@pytest.mark.parametrize(
+    ("home_load", "limit", "expected"),
+    [
+        ([6, 3, 3] + [4] * 13, 4, 14),
+        ([6, 3, 3] + [4] * 14, 4, 16),
+        ([5] * 17, 4, -1),
+        ([4] * 17, 4, 17),
+        ([5, 5], 4, -1),
+    ],
+    ids=["16 devices exactly", "17 devices from above", "17 too heavy", "17 light", "two too heavy"],
+)
+def test_parts_are_counted_exactly_up_to_16_devices_and_bounded_beyond(home_load, limit, expected):
+    assert parts(home_load, limit) == expected
+
+
+EVEN = Sizes(4, 2, "even", 1, 1, False)
+FREE = replace(EVEN, split="free")
+NODES = replace(EVEN, num_groups=2, num_nodes=2)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "slots", "split", "denominator", "bound", "expected"),
+    [
+        (EVEN, [0, 1, 0, 1], None, 1, 4, (True, 4, 4)),
+        (EVEN, [0, 1, 0, -1], None, 1, 4, (False, 4, 5)),
+        (EVEN, [0, 1, 0, 1], None, 1, 3, (False, 3, 4)),
+        (EVEN, [0, 1, 0, 1], None, 1, 5, (False, None, 4)),
+        (EVEN, [0, 1, 0, 1], None, 1, 0, (False, 0, 4)),
+        (EVEN, [0, 1, 0, 1], None, 1, -1, (False, None, 4)),
+        (EVEN, [0, 1, 0], None, 1, 4, (False, 4, None)),
+        (EVEN, [0, 1, 0], None, 1, 5, (False, None, None)),
+        (EVEN, [0, 1, 0, 2], None, 1, 4, (False, 4, None)),
+        (EVEN, [0, 1, 0, -2], None, 1, 4, (False, 4, None)),
+        (EVEN, [0, 0, 0, -1], None, 1, 4, (False, 4, None)),
+        (EVEN, [0, 0, 1, -1], None, 1, 4, (False, 4, 6)),
+        (replace(EVEN, distinct=True), [0, 0, 1, -1], None, 1, 4, (False, 4, None)),
+        (replace(EVEN, distinct=True), [0, -1, 1, -1], None, 1, 4, (False, 4, 6)),
+        (NODES, [0, 0, 1, -1], None, 1, 4, (False, 4, 6)),
+        (NODES, [0, -1, 0, 1], None, 1, 4, (False, 4, None)),
+        (NODES, [0, 1, -1, -1], None, 1, 4, (False, 4, None)),
+        (replace(NODES, num_groups=1), [0, 1, -1, -1], None, 1, 4, (False, 4, None)),
+        (FREE, [0, 1, 0, -1], [[4, 8], [4, 0]], 2, 4, (True, 4, 4)),
+        (FREE, [0, 1, 0, -1], [[5, 7], [4, 0]], 2, 4, (False, 4, Fraction(9, 2))),
+        (FREE, [0, 1, 0, -1], [[4, 7], [4, 0]], 2, 4, (False, 4, None)),
+        (FREE, [0, 1, 0, -1], [[13, -1], [4, 0]], 2, 4, (False, 4, None)),
+        (FREE, [0, 1, 0, -1], [[6, 6], [2, 2]], 2, 4, (False, 4, None)),
+        (FREE, [0, 1, 0, -1], [[4, 8]], 2, 4, (False, 4, None)),
+        (FREE, [0, 1, 0, -1], [[4, 8], [4]], 2, 4, (False, 4, None)),
+        (FREE, [0, 1, 0, -1], [[0, 0], [0, 0]], 0, 4, (False, 4, None)),
+        (FREE, [0, 1, 0, -1], None, 1, 4, (False, 4, None)),
+    ],
+)
+def test_a_placement_keeps_every_rule(sizes, slots, split, denominator, bound, expected):
+    found = check_placement([6, 2], sizes, slots, split, denominator, Fraction(bound), "mean")
+    assert (found.valid, found.lower, found.upper) == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "loads", "sizes", "proved"),
+    [
+        ("mean", [10, 1, 1], Sizes(4, 4, "even", 1, 1, False), 3),
+        ("best", [10, 1, 1], Sizes(4, 4, "even", 1, 1, False), None),
+        ("replica", [10, 1, 1], Sizes(4, 4, "even", 1, 1, False), 5),
+        ("replica", [10, 1, 1], Sizes(8, 4, "free", 1, 1, True), 3),
+        ("deal", [10, 1, 1], Sizes(4, 4, "even", 1, 1, False), 5),
+        ("deal", [10, 1, 1], Sizes(4, 4, "free", 1, 1, False), 3),
+        ("component", [7, 1, 1, 1], Sizes(4, 2, "free", 1, 1, True), 8),
+        ("component", [7, 1, 1, 1], Sizes(4, 2, "even", 1, 1, True), 5),
+        ("component", [7, 1, 1], Sizes(4, 2, "free", 1, 1, True), Fraction(9, 2)),
+        ("component", [9, 9, 1, 1, 1], Sizes(6, 3, "free", 1, 1, True), Fraction(19, 2)),
+        ("groups", [8, 1, 1, 0], Sizes(8, 4, "even", 4, 2, False), 4),
+        ("groups", [8, 1, 1, 0], Sizes(8, 4, "free", 4, 2, False), 4),
+        ("groups", [8, 1, 1, 0], Sizes(4, 4, "even", 4, 2, False), 8),
+        ("groups", [8, 1, 1, 0], Sizes(8, 4, "even", 1, 1, False), Fraction(5, 2)),
+        ("groups", [5, 5, 5, 1, 1, 1], Sizes(8, 4, "even", 6, 2, False), Fraction(11, 2)),
+        ("groups", [1, 4, 2, 2, 3, 3, 0, 0], Sizes(16, 4, "even", 4, 2, False), Fraction(9, 2)),
+    ],
+)
+def test_each_argument_proves_as_much_as_it_says_and_no_more(argument, loads, sizes, proved):
+    bounds = [Fraction(number, 4) for number in range(60)]
+    found = [bound for bound in bounds if placement.is_lower_bound(loads, sizes, bound, argument)]
+    assert found == [bound for bound in bounds if proved is not None and bound <= proved]
