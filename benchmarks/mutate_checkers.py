@@ -149,7 +149,8 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGALRM, hangs)
     name = DIRECTED.get(given.kind, given.kind.replace("-", "_"))
-    tests = [
+    files = ("attack_edges", "attack_edges_placement", name, "certificate_golden")
+    tests = [str(ROOT / "tests" / f"test_{one}.py") for one in files]
         str(ROOT / "tests" / f"test_{one}.py")
         for one in ("attack_edges", "attack_edges_placement", name, "certificate_golden")
     ]
