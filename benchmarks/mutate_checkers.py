@@ -151,9 +151,6 @@ def main() -> None:
     name = DIRECTED.get(given.kind, given.kind.replace("-", "_"))
     files = ("attack_edges", "attack_edges_placement", name, "certificate_golden")
     tests = [str(ROOT / "tests" / f"test_{one}.py") for one in files]
-        str(ROOT / "tests" / f"test_{one}.py")
-        for one in ("attack_edges", "attack_edges_placement", name, "certificate_golden")
-    ]
     with tempfile.TemporaryDirectory() as place:
         cases = corpus(given.kind, given.forged, given.seed, Path(place) / "c.json")
     tests = [] if given.forged_only else tests

@@ -4,11 +4,16 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from equipoise.certificates.check import placement
+from equipoise.certificates.check import migration, moves, placement
+from equipoise.certificates.check.migration import check_migration
+from equipoise.certificates.check.moves import Migration
 from equipoise.certificates.check.partition import parts
 from equipoise.certificates.check.placement import Sizes, check_placement
 from equipoise.certificates.check.replication import Replication, Weights, check_replication, is_lower_bound
+from second_checkers import least_paid
 
 COPIED = Replication([6, 2], [0, 1], [0, 1], [[True, True]] * 2, 1, 1, 1)
 ANSWER = {
@@ -171,3 +176,95 @@ def test_each_argument_proves_as_much_as_it_says_and_no_more(argument, loads, si
     bounds = [Fraction(number, 4) for number in range(60)]
     found = [bound for bound in bounds if placement.is_lower_bound(loads, sizes, bound, argument)]
     assert found == [bound for bound in bounds if proved is not None and bound <= proved]
+
+
+@st.composite
+def weighed(draw):
+    """Loads, sizes and weights of migrations, larger than those that are enumerated."""
+    devices, width = draw(st.sampled_from([(1, 3), (2, 2), (2, 4), (3, 2), (4, 1), (4, 2)]))
+    split, distinct = draw(st.sampled_from([("free", True), ("even", True), ("even", False)]))
+    loads = draw(st.lists(st.integers(0, 12), min_size=1, max_size=min(4, devices * width)))
+    held = [draw(st.lists(st.booleans(), min_size=devices, max_size=devices)) for _ in loads]
+    problem = Migration(loads, Sizes(devices * width, devices, split, 1, 1, distinct), held, draw(st.integers(0, 3)))
+    rows = [draw(st.lists(st.integers(0, 5), min_size=devices, max_size=devices)) for _ in range(2)]
+    scale = draw(st.sampled_from([1, 1, 2**70]))
+    rows[0][0] += 1
+    weights = moves.Weights(*([scale * x for x in row] for row in rows), scale * draw(st.integers(0, 5)))
+    return problem, weights, draw(st.fractions(Fraction(1, 4), 12, max_denominator=4))
+
+
+@given(weighed())
+def test_weights_of_moves_prove_exactly_what_the_naive_checker_adds_up(drawn):
+    problem, weights, bound = drawn
+    sizes, (p, b, t) = problem.sizes, (weights.device, weights.slot, weights.move)
+    stated = {"num_devices": sizes.num_devices, "num_slots": sizes.num_slots, "load": problem.loads}
+    stated |= {"split": sizes.split, "distinct": sizes.distinct}
+    held = [{g for g, now in enumerate(row) if now} for row in problem.held]
+    paid = [least_paid(e, w, stated, bound, held[e], p, b, t) for e, w in enumerate(problem.loads)]
+    limit = bound * sum(p) + sizes.num_slots // sizes.num_devices * sum(b) + problem.most_moves * t
+    assert migration.is_lower_bound(problem, bound, "weights", weights) == (None in paid or sum(paid) >= limit)
+
+
+MOVED = Migration([6, 2], EVEN, [[True, False], [True, True]], 1)
+MOVE = {
+    "slots": [0, 1, 0, -1],
+    "split": None,
+    "denominator": 1,
+    "bound": Fraction(5),
+    "argument": "count",
+    "weights": moves.Weights([], [], 0),
+}
+
+
+@pytest.mark.parametrize(
+    ("moves_allowed", "change", "expected"),
+    [
+        (1, {}, (False, None, 5)),
+        (1, {"bound": Fraction(4), "argument": "mean"}, (False, 4, 5)),
+        (1, {"slots": [0, 1, 0, 1], "bound": Fraction(4), "argument": "mean"}, (True, 4, 4)),
+        (0, {"slots": [0, 1, 0, 1], "bound": Fraction(4), "argument": "mean"}, (False, 4, None)),
+        (0, {"slots": [0, 1, 0, 1]}, (False, 5, None)),
+        (0, {"slots": [0, -1, 1, -1], "bound": Fraction(6)}, (True, 6, 6)),
+        (0, {"slots": [0, -1, -1, -1], "bound": Fraction(6)}, (False, 6, None)),
+        (1, {"slots": [0, -1, -1, -1]}, (False, None, None)),
+        (1, {"bound": Fraction(0)}, (False, 0, 5)),
+        (1, {"bound": Fraction(-1)}, (False, None, 5)),
+    ],
+)
+def test_a_placement_within_few_moves_keeps_every_rule(moves_allowed, change, expected):
+    found = check_migration(replace(MOVED, most_moves=moves_allowed), **MOVE | change)
+    assert (found.valid, found.lower, found.upper) == expected
+
+
+@pytest.mark.parametrize(
+    ("weights", "bound", "proved"),
+    [
+        (moves.Weights([1, 1], [0, 0], 0), 4, True),
+        (moves.Weights([1, 1], [0, 0], 0), 5, False),
+        (moves.Weights([0, 0], [1, 0], 0), 4, False),
+        (moves.Weights([1], [0, 0], 0), 4, False),
+        (moves.Weights([1, 1], [0], 0), 4, False),
+        (moves.Weights([3, -1], [0, 0], 0), 4, False),
+        (moves.Weights([1, 1], [-9, 0], 0), 4, False),
+        (moves.Weights([1, 1], [0, 0], -1), 4, False),
+        (moves.Weights([1, 1], [0, 0], 0), 0, True),
+        (moves.Weights([], [], 0), 0, True),
+        (moves.Weights([1, 1], [0, 0], 0), -1, False),
+    ],
+)
+def test_weights_of_moves_that_are_none_prove_nothing(weights, bound, proved):
+    assert migration.is_lower_bound(MOVED, Fraction(bound), "weights", weights) == proved
+
+
+@pytest.mark.parametrize(
+    ("loads", "held", "bound", "needed"),
+    [
+        ([6, 6, 2, 2], [[True, False], [True, False], [False, True], [False, True]], 12, 1),
+        ([6, 6, 2, 2], [[True, False], [True, False], [False, True], [False, True]], 13, 0),
+        ([6, 6, 2, 2], [[True, False], [True, False], [False, True], [False, True]], 4, 3),
+        ([6, 6, 2, 2], [[True, True], [True, False], [False, True], [False, True]], 4, 2),
+        ([6, 6, 2, 2], [[True, True], [False, False], [False, True], [False, True]], 4, 1),
+    ],
+)
+def test_experts_that_must_leave_are_counted_heaviest_first(loads, held, bound, needed):
+    assert moves.moves_needed(Migration(loads, EVEN, held, 0), Fraction(bound)) == needed
