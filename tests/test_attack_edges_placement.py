@@ -100,10 +100,18 @@ def test_a_partition_counts_the_copies_that_devices_have_to_share(limits, proved
         ([6, 3, 3] + [4] * 13, 4, 14),
         ([6, 3, 3] + [4] * 14, 4, 16),
         ([5] * 17, 4, -1),
+        ([5] + [4] * 16, 4, -1),
         ([4] * 17, 4, 17),
         ([5, 5], 4, -1),
     ],
-    ids=["16 devices exactly", "17 devices from above", "17 too heavy", "17 light", "two too heavy"],
+    ids=[
+        "16 devices exactly",
+        "17 devices from above",
+        "17 too heavy",
+        "17 with one token too many",
+        "17 light",
+        "two too heavy",
+    ],
 )
 def test_parts_are_counted_exactly_up_to_16_devices_and_bounded_beyond(home_load, limit, expected):
     assert parts(home_load, limit) == expected
