@@ -195,14 +195,14 @@ def weighed(draw):
     held = [draw(st.lists(st.booleans(), min_size=devices, max_size=devices)) for _ in loads]
     problem = Migration(loads, Sizes(devices * width, devices, split, 1, 1, distinct), held, draw(st.integers(0, 3)))
     rows = [draw(st.lists(st.integers(0, 5), min_size=devices, max_size=devices)) for _ in range(2)]
-    scale = draw(st.sampled_from([1, 1, 2**70]))
+    scale = draw(st.sampled_from([1, 2**48, 2**52, 2**56, 2**60, 2**70]))
     rows[0][0] += 1
     weights = moves.Weights(*([scale * x for x in row] for row in rows), scale * draw(st.integers(0, 5)))
     return problem, weights, draw(st.fractions(Fraction(1, 4), 12, max_denominator=4))
 
 
 @given(weighed())
-def test_weights_of_moves_prove_exactly_what_the_naive_checker_adds_up(drawn):
+def test_weights_of_moves_add_up_to_exactly_what_the_naive_checker_says(drawn):
     problem, weights, bound = drawn
     sizes, (p, b, t) = problem.sizes, (weights.device, weights.slot, weights.move)
     stated = {"num_devices": sizes.num_devices, "num_slots": sizes.num_slots, "load": problem.loads}
@@ -210,7 +210,9 @@ def test_weights_of_moves_prove_exactly_what_the_naive_checker_adds_up(drawn):
     held = [{g for g, now in enumerate(row) if now} for row in problem.held]
     paid = [least_paid(e, w, stated, bound, held[e], p, b, t) for e, w in enumerate(problem.loads)]
     limit = bound * sum(p) + sizes.num_slots // sizes.num_devices * sum(b) + problem.most_moves * t
-    assert migration.is_lower_bound(problem, bound, "weights", weights) == (None in paid or sum(paid) >= limit)
+    over = None if None in paid else (sum(paid) - limit) * bound.denominator
+    assert moves.excess(problem, bound, weights) == over
+    assert migration.is_lower_bound(problem, bound, "weights", weights) == (over is None or over >= 0)
 
 
 MOVED = Migration([6, 2], EVEN, [[True, False], [True, True]], 1)
