@@ -159,7 +159,7 @@ def main() -> None:
     every = []
     for name in FILES.get(given.kind, (given.kind.replace("-", "_"),)):
         module = importlib.import_module(f"equipoise.certificates.check.{name}")
-        every += [(module, *mutant) for mutant in mutants(Path(str(module.__file__)))]
+        every += [(module, *mutant) for mutant in mutants(Path(str(module.__file__)), ("_Search",))]
     random.Random(given.seed).shuffle(every)
     tried = survived = 0
     end = time.monotonic() + given.seconds
