@@ -215,9 +215,10 @@ def test_weights_of_moves_add_up_to_exactly_what_the_naive_checker_says(drawn):
     assert migration.is_lower_bound(problem, bound, "weights", weights) == (over is None or over >= 0)
 
 
-def test_weights_that_64_bits_do_not_hold_are_added_up_exactly():
-    problem = Migration([1], Sizes(1, 1, "free", 1, 1, True), [[True]], 0)
-    assert moves.excess(problem, Fraction(5, 4), moves.Weights([1], [2**62], 0)) == -1
+@pytest.mark.parametrize(("devices", "expected"), [(1, -1), (2, -6 - 2**64)])
+def test_weights_that_64_bits_do_not_hold_are_added_up_exactly(devices, expected):
+    problem = Migration([1], Sizes(devices, devices, "free", 1, 1, True), [[True] * devices], 0)
+    assert moves.excess(problem, Fraction(5, 4), moves.Weights([1] * devices, [2**62] * devices, 0)) == expected
 
 
 MOVED = Migration([6, 2], EVEN, [[True, False], [True, True]], 1)
