@@ -221,6 +221,14 @@ def test_weights_that_64_bits_do_not_hold_are_added_up_exactly(devices, expected
     assert moves.excess(problem, Fraction(5, 4), moves.Weights([1] * devices, [2**62] * devices, 0)) == expected
 
 
+def test_an_expert_without_room_below_a_bound_proves_it():
+    problem = Migration([10, 1], Sizes(8, 2, "even", 1, 1, False), [[True, True]] * 2, 0)
+    weights = moves.Weights([0, 1], [0, 0], 0)
+    assert moves.excess(problem, Fraction(4), weights) is None
+    assert migration.is_lower_bound(problem, Fraction(4), "weights", weights)
+    assert not migration.is_lower_bound(problem, Fraction(6), "weights", weights)
+
+
 MOVED = Migration([6, 2], EVEN, [[True, False], [True, True]], 1)
 MOVE = {
     "slots": [0, 1, 0, -1],
