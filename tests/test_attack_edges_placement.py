@@ -230,9 +230,10 @@ def test_an_expert_without_room_below_a_bound_proves_it():
 
 
 def test_an_expert_has_no_more_replicas_than_others_leave_slots():
-    """Two replicas put half of the 9 tokens on the device that costs; three would put a third there."""
-    problem = Migration([9, 0, 0], EVEN, [[True, True]] * 3, 0)
-    assert moves.excess(problem, Fraction(7), moves.Weights([1, 0], [0, 0], 0)) == 9 // 2 - 7
+    """Two replicas put half of the 9 tokens on the device that costs; three put a third there."""
+    weights = moves.Weights([1, 0], [0, 0], 0)
+    assert moves.excess(Migration([9, 0, 0], EVEN, [[True, True]] * 3, 0), Fraction(7), weights) == 9 // 2 - 7
+    assert moves.excess(Migration([9], EVEN, [[True, True]], 0), Fraction(7), weights) == 9 // 3 - 7
 
 
 MOVED = Migration([6, 2], EVEN, [[True, False], [True, True]], 1)
