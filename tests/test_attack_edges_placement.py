@@ -224,6 +224,11 @@ def test_weights_that_64_bits_do_not_hold_are_added_up_exactly(devices, huge):
     assert moves.excess(problem, Fraction(5, 4), slots) == 4 + 4 * huge - (5 + 4 * huge) * devices
 
 
+def test_a_weight_that_64_bits_do_not_hold_does_not_become_the_cheapest():
+    problem = Migration([1] * 3, Sizes(3, 3, "free", 1, 1, True), [[True] * 3] * 3, 0)
+    assert moves.excess(problem, Fraction(5, 4), moves.Weights([1] * 3, [2**61, 0, 0], 0)) == 3 * 4 - 3 * 5 - 2**63
+
+
 def test_an_expert_without_room_below_a_bound_proves_it():
     problem = Migration([10, 1], Sizes(8, 2, "even", 1, 1, False), [[True, True]] * 2, 0)
     weights = moves.Weights([0, 1], [0, 0], 0)
