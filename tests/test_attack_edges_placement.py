@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise.certificates.check import migration, moves, placement
+from equipoise.certificates.check.components import no_partition_below
 from equipoise.certificates.check.migration import check_migration
 from equipoise.certificates.check.moves import Migration
 from equipoise.certificates.check.partition import parts
@@ -178,10 +179,16 @@ def test_a_placement_keeps_every_rule(sizes, slots, split, denominator, bound, e
         ("groups", [8, 1, 1, 0], Sizes(8, 4, "even", 1, 1, False), Fraction(5, 2)),
         ("groups", [5, 5, 5, 1, 1, 1], Sizes(8, 4, "even", 6, 2, False), Fraction(11, 2)),
         ("groups", [1, 4, 2, 2, 3, 3, 0, 0], Sizes(16, 4, "even", 4, 2, False), Fraction(9, 2)),
+        ("groups", [5, 5, 5, 5, 0, 0], Sizes(12, 3, "even", 6, 3, False), 10),
+        ("groups", [10, 1, 1], Sizes(4, 4, "even", 1, 1, False), 3),
+        ("deal", [9, 3], Sizes(4, 2, "even", 1, 1, False), 6),
+        ("deal", [5, 5, 1, 1], Sizes(4, 2, "even", 2, 2, False), 10),
+        ("deal", [5, 5, 5, 5, 0, 0], Sizes(12, 3, "even", 6, 3, False), 10),
+        ("deal", [1] * 250, Sizes(252, 2, "even", 1, 1, False), 125),
     ],
 )
 def test_each_argument_proves_as_much_as_it_says_and_no_more(argument, loads, sizes, proved):
-    bounds = [Fraction(number, 4) for number in range(60)]
+    bounds = [Fraction(number, 4) for number in [*range(60), 500, 504]]
     found = [bound for bound in bounds if placement.is_lower_bound(loads, sizes, bound, argument)]
     assert found == [bound for bound in bounds if proved is not None and bound <= proved]
 
@@ -307,3 +314,8 @@ def test_weights_of_moves_that_are_none_prove_nothing(weights, bound, proved):
 )
 def test_experts_that_must_leave_are_counted_heaviest_first(loads, held, bound, needed):
     assert moves.moves_needed(Migration(loads, EVEN, held, 0), Fraction(bound)) == needed
+
+
+@pytest.mark.parametrize(("devices", "proved"), [(30, True), (40, False)])
+def test_components_of_too_many_kinds_are_given_up_and_prove_nothing(devices, proved):
+    assert no_partition_below([100] * (devices + 2), 2 * devices, devices, Fraction(1)) == proved
