@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from equipoise.certificates.check import migration, moves, placement
 from equipoise.certificates.check.components import no_partition_below
+from equipoise.certificates.check.groups import no_grouping_below
 from equipoise.certificates.check.migration import check_migration
 from equipoise.certificates.check.moves import Migration
 from equipoise.certificates.check.partition import parts
@@ -323,3 +324,12 @@ def test_experts_that_must_leave_are_counted_heaviest_first(loads, held, bound, 
 @pytest.mark.parametrize(("devices", "proved"), [(30, True), (40, False)])
 def test_components_of_too_many_kinds_are_given_up_and_prove_nothing(devices, proved):
     assert no_partition_below([100] * (devices + 2), 2 * devices, devices, Fraction(1)) == proved
+
+
+@pytest.mark.parametrize(("groups", "proved"), [(10, True), (22, False)])
+def test_groups_that_are_dealt_in_too_many_ways_are_given_up_and_prove_nothing(groups, proved):
+    """Even numbers do not add up to an odd half of their sum."""
+    loads = [2 * (one + 1) for one in range(groups)]
+    half = sum(loads) // 2
+    assert half % 2 == 1
+    assert no_grouping_below(loads, 400, 2, False, half + Fraction(1, 2), groups, 2) == proved
