@@ -192,7 +192,7 @@ SHAPES = {"source": (2, 0), "hosts": (0, 2), "flows": (2, 0, 2)}
         ({"prices": [2 * EDGE + 1, 2 * EDGE]}, NOTHING),
         (STAYS | {"cost": [[-2 * EDGE, 0], [0, 0]]}, (True, -2 * EDGE, -2 * EDGE)),
         (STAYS | {"cost": [[-2 * EDGE - 1, 0], [0, 0]]}, NOTHING),
-        ({"flows": [[[1, 1], [0, 0]], [[-1, 2], [0, 0]]]}, (False, 1, None)),
+        ({"flows": [[[2, 0], [0, 0]], [[-1, 2], [0, 0]]]}, (False, 1, None)),
         ({"flows": [[[1, 0], [0, 0]], [[0, 1], [0, 0]]]}, (False, 1, None)),
         ({"flows": [[[1, 1], [0, 1]], [[0, 1], [0, 0]]]}, (False, 1, None)),
         ({"flows": [[[2, 0], [0, 0]], [[0, 1], [0, 0]]]}, (False, 1, None)),
@@ -231,3 +231,10 @@ def test_communication_counts_what_is_sent_and_received_of_divided_and_of_whole_
     multipliers = Multipliers([Fraction(x, 4) for x in load], [Fraction(0)] * 2, [Fraction(1, 2), Fraction(0)])
     found = check_communication(statement, split, denominator, multipliers)
     assert (found.valid, found.lower, found.upper) == expected
+
+
+def test_what_a_device_has_to_send_counts_once_for_every_part_of_a_token():
+    statement = Statement([[1], [2]], [[0, 1]], [1, 4], Fraction(1, 2), fractional=True)
+    multipliers = Multipliers([Fraction(1, 4), Fraction(3, 4)], [Fraction(0)] * 2, [Fraction(1, 2), Fraction(0)])
+    found = check_communication(statement, [[3, 3]], 2, multipliers)
+    assert (found.valid, found.lower, found.upper) == (False, Fraction(7, 4), Fraction(11, 4))
