@@ -326,10 +326,11 @@ def test_components_of_too_many_kinds_are_given_up_and_prove_nothing(devices, pr
     assert no_partition_below([100] * (devices + 2), 2 * devices, devices, Fraction(1)) == proved
 
 
-@pytest.mark.parametrize(("groups", "proved"), [(10, True), (22, False)])
-def test_groups_that_are_dealt_in_too_many_ways_are_given_up_and_prove_nothing(groups, proved):
+@pytest.mark.parametrize(("count", "proved"), [(10, True), (22, False)])
+def test_loads_that_are_dealt_in_too_many_ways_are_given_up_and_prove_nothing(count, proved):
     """Even numbers do not add up to an odd half of their sum."""
-    loads = [2 * (one + 1) for one in range(groups)]
+    loads = [2 * (one + 1) for one in range(count)]
     half = sum(loads) // 2
     assert half % 2 == 1
-    assert no_grouping_below(loads, 400, 2, False, half + Fraction(1, 2), groups, 2) == proved
+    assert no_grouping_below(loads, 400, 2, False, half + Fraction(1, 2), count, 2) == proved
+    assert no_partition_below(loads, count, 2, half + Fraction(1, 2)) == proved
