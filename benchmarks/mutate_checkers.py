@@ -49,6 +49,8 @@ DIRECTED = {
     "communication": "scheduling_communication",
 }
 """Files of tests that check the certificates of a kind, where they have not its name."""
+SEARCHES = ("_Search",)
+"""Classes whose methods are changed."""
 PATIENCE = 20
 """Seconds after which a mutant hangs, where all certificates take less than one."""
 
@@ -75,8 +77,9 @@ def corpus(kind: str, forged: int, seed: int, place: Path) -> list[Case]:
 
 
 def changed_functions(module: object, tree: ast.Module) -> dict[str, object]:
-    """Run a changed module and return its functions, bound to the module's own names."""
+    """Run a changed module and return its functions, bound to the module's own names and classes."""
     names = dict(vars(module))
+    tree.body = [one for one in tree.body if not isinstance(one, ast.ClassDef) or one.name in SEARCHES]
     exec(compile(ast.fix_missing_locations(tree), "mutant", "exec"), names)
     return {one.name: names[one.name] for one in tree.body if isinstance(one, ast.FunctionDef)}
 
@@ -159,7 +162,7 @@ def main() -> None:
     every = []
     for name in FILES.get(given.kind, (given.kind.replace("-", "_"),)):
         module = importlib.import_module(f"equipoise.certificates.check.{name}")
-        every += [(module, *mutant) for mutant in mutants(Path(str(module.__file__)), ("_Search",))]
+        every += [(module, *mutant) for mutant in mutants(Path(str(module.__file__)), SEARCHES)]
     random.Random(given.seed).shuffle(every)
     tried = survived = 0
     end = time.monotonic() + given.seconds
