@@ -186,6 +186,7 @@ def test_a_placement_keeps_every_rule(sizes, slots, split, denominator, bound, e
         ("groups", [8, 4, 0, 0, 0, 0, 0, 0], Sizes(12, 12, "even", 4, 2, False), 4),
         ("groups", [1, 0, 0, 0], Sizes(8, 2, "even", 4, 2, False), 1),
         ("groups", [10, 1, 1], Sizes(4, 4, "even", 1, 1, False), 3),
+        ("deal", [1, 1, 1, 1], Sizes(4, 4, "even", 1, 1, False), 1),
         ("deal", [18, 5, 4, 3], Sizes(6, 2, "even", 1, 1, False), 15),
         ("deal", [5, 5, 1, 1], Sizes(4, 2, "even", 2, 2, False), 10),
         ("deal", [5, 5, 5, 5, 0, 0], Sizes(12, 3, "even", 6, 3, False), 10),
