@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from equipoise.certificates.check import migration, moves, placement
 from equipoise.certificates.check.components import no_partition_below
+from equipoise.certificates.check.deals import GivenUp, deal_below
 from equipoise.certificates.check.groups import no_grouping_below
 from equipoise.certificates.check.migration import check_migration
 from equipoise.certificates.check.moves import Migration
@@ -186,6 +187,8 @@ def test_a_placement_keeps_every_rule(sizes, slots, split, denominator, bound, e
         ("groups", [8, 4, 0, 0, 0, 0, 0, 0], Sizes(12, 12, "even", 4, 2, False), 4),
         ("groups", [1, 0, 0, 0], Sizes(8, 2, "even", 4, 2, False), 1),
         ("groups", [10, 1, 1], Sizes(4, 4, "even", 1, 1, False), 3),
+        ("deal", [10, 9, 8, 5], Sizes(6, 2, "even", 1, 1, False), 16),
+        ("deal", [10, 3, 2, 6, 5, 4], Sizes(6, 2, "even", 1, 1, True), 15),
         ("deal", [1, 1, 1, 1], Sizes(4, 4, "even", 1, 1, False), 1),
         ("deal", [18, 5, 4, 3], Sizes(6, 2, "even", 1, 1, False), 15),
         ("deal", [5, 5, 1, 1], Sizes(4, 2, "even", 2, 2, False), 10),
@@ -335,3 +338,14 @@ def test_loads_that_are_dealt_in_too_many_ways_are_given_up_and_prove_nothing(co
     assert half % 2 == 1
     assert no_grouping_below(loads, 400, 2, False, half + Fraction(1, 2), count, 2) == proved
     assert no_partition_below(loads, count, 2, half + Fraction(1, 2)) == proved
+
+
+@pytest.mark.parametrize(
+    ("loads", "slots", "devices", "bound", "groups"),
+    [([1] * 12, 18, 2, 6, 1), ([1] * 11 + [100], 24, 6, 50, 12)],
+    ids=["counts of replicas", "companions of groups"],
+)
+def test_deals_that_fail_at_once_count_as_steps(loads, slots, devices, bound, groups):
+    with pytest.raises(GivenUp):
+        deal_below(loads, slots, devices, False, Fraction(bound), groups, (groups + 1) // 2, steps=1000)
+    assert deal_below(loads, slots, devices, False, Fraction(bound), groups, (groups + 1) // 2) is None
