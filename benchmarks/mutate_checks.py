@@ -84,10 +84,11 @@ def _judgement(node):
         yield from _judgement(child)
 
 
-def mutants(path):
-    """Yield the words and the tree of every mutant of a module."""
+def mutants(path, classes=()):
+    """Yield the words and the tree of every mutant of a module's functions, and of these classes' methods."""
     tree = ast.parse(path.read_text())
-    judging = [f for f in tree.body if isinstance(f, ast.FunctionDef) and not _makes_cases(f)]
+    methods = [f for c in tree.body if isinstance(c, ast.ClassDef) and c.name in classes for f in c.body]
+    judging = [f for f in tree.body + methods if isinstance(f, ast.FunctionDef) and not _makes_cases(f)]
     bodies = {id(node) for function in judging for part in function.body for node in _judgement(part)}
     inside = {id(n) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for n in ast.walk(node)}
     for index, node in enumerate(ast.walk(tree)):

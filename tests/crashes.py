@@ -131,23 +131,34 @@ def whole(folder):
             assert path.read_bytes()
 
 
+def prepared(folder):
+    """Empty a folder and write the inputs of the commands into it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    prepare(folder)
+
+
 def nobody_left(patience=20):
     """Wait until no process is left."""
     wait_until(lambda: not left_behind(), patience)
 
 
-def crash(folder, name, moments):
-    """Kill a command at each of these shares of its time, then let it end; return how often it was still running."""
-    shutil.rmtree(folder, ignore_errors=True)
-    prepare(folder)
+def crash(folder, name, moments, seconds=None):
+    """Kill a command at each of these shares of its time, then let it end; return how often it was still running.
+
+    Of the ``seconds`` that it takes, where given; then no kill follows one that came too late.
+    """
+    prepared(folder)
     running, kept = 0, {}
     for moment in moments:
-        running += killed(folder, name, moment * MOST[name])
+        in_time = killed(folder, name, moment * (seconds or MOST[name]))
+        running += in_time
         whole(folder)
         nobody_left()
         now = rows(folder)
         assert kept.items() <= now.items(), "a row is lost or made again"
         kept = now
+        if seconds and not in_time:
+            break
     code = ended(folder, name)
     assert code == {"check": 1, "study": 1, "study with workers": 1}.get(name, 0), code
     whole(folder)

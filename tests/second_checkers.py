@@ -113,7 +113,9 @@ def scheduling(document):
     if problem["fractional"]:
         bound = Fraction(demand, sum(speeds))
     else:
-        levels = sorted({Fraction(k, v) for v in speeds for k in range(demand + 1)})
+        total, rounded = sum(speeds), len(speeds)  # the floors of all devices lose less than one each
+        around = {v: range(demand * v // total, (demand + rounded) * v // total + 2) for v in speeds}
+        levels = sorted({Fraction(k, v) for v, counts in around.items() for k in counts})
         bound = next(m for m in levels if sum(int(m * v) for v in speeds) >= demand)
     return bound == max((base[g] + sum(row[g] for row in rows)) / speed[g] for g in range(len(base)))
 
