@@ -95,8 +95,11 @@ def to_grid(numbers: npt.NDArray[Any], exponent: int) -> npt.NDArray[np.int64]:
     if numbers.dtype.kind == "f":
         values = np.empty(numbers.shape, np.int64)
         for target, source in _chunks(values, numbers):
-            exact = source.astype(np.float64)
-            exact = np.ldexp(exact, exponent) if abs(exponent) > 1000 else exact * 2.0**exponent
+            if source.dtype == np.float32 and abs(exponent) < 120:  # a power of two changes no digit
+                exact = source * np.float32(2.0**exponent)
+            else:
+                exact = source.astype(np.float64)
+                exact = np.ldexp(exact, exponent) if abs(exponent) > 1000 else exact * 2.0**exponent
             np.rint(exact, out=target, casting="unsafe")
     elif exponent >= 0:
         values = numbers.astype(np.int64) << exponent
