@@ -97,12 +97,12 @@ def infeasible(
     if (experts[~real] != -1).any():
         return "a padding token is assigned"
     ordered = experts if (experts[:, 1:] >= experts[:, :-1]).all() else np.sort(experts, axis=1)
-    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
     if twice.any():
-        return f"token {int(np.argmax(twice))} takes an expert twice"
-    short = real & (experts < 0).any(axis=1)
+        return f"token {int(np.argmax(twice.any(axis=1)))} takes an expert twice"
+    short = (experts < 0) & real[:, None]
     if not drop and short.any():
-        return f"token {int(np.argmax(short))} takes fewer than {top_k} experts"
+        return f"token {int(np.argmax(short.any(axis=1)))} takes fewer than {top_k} experts"
     load = np.bincount(experts[experts >= 0], minlength=shape[1])
     if (load > capacity).any():
         worst = int(np.argmax(load > capacity))
