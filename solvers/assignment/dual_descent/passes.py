@@ -132,18 +132,7 @@ def _gather(rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen:
         spot = 0
         for t in range(i * BLOCK, min(len(tokens), (i + 1) * BLOCK)):
             reduced_row(rows, tokens[t], price, reduced)
-            limit = bound(reduced, top_k + 1, spare)
-            found = 0
-            for e in range(experts):
-                candidate[found] = e
-                found += reduced[e] + under[e] >= limit
-            best = 0
-            for j in range(found):
-                spare[best] = reduced[candidate[j]]
-                best += spare[best] >= limit
-            inside, within_it = largest(spare, best, top_k)
-            outside = inside if within_it > top_k else below(spare, best, inside)
-            inside, outside = max(inside, nothing), max(outside, nothing)
+            found, best, inside, outside = _candidates(reduced, under, top_k, nothing, candidate, spare)
             if not keep or not _as_good(reduced, spare, best, inside, nothing, chosen[t]):
                 _choose(reduced, candidate, found, inside, nothing, chosen[t], spare)
             free = top_k
@@ -175,6 +164,27 @@ def _gather(rows: Any, form: Any, price: Any, tokens: Any, windows: Any, chosen:
             spot += count[t]
         used[i] = spot if used[i] <= most else used[i]
     return (node, value, held), count, places, used, worth
+
+
+@nb.njit(cache=True, inline="always")
+def _candidates(reduced: Any, under: Any, top_k: int, nothing: int, candidate: Any, spare: Any) -> Any:
+    """Write the experts that may be near a token's boundary, and find the boundary.
+
+    Returns how many there are, how many of their numbers are in ``spare``, the K + 1 largest among them, and the worst
+    number inside the token's set and the best outside.
+    """
+    limit = bound(reduced, top_k + 1, spare)
+    found = 0
+    for e in range(len(reduced)):
+        candidate[found] = e
+        found += reduced[e] + under[e] >= limit
+    best = 0
+    for j in range(found):
+        spare[best] = reduced[candidate[j]]
+        best += spare[best] >= limit
+    inside, among = largest(spare, best, top_k)
+    outside = inside if among > top_k else below(spare, best, inside)
+    return found, best, max(inside, nothing), max(outside, nothing)
 
 
 @nb.njit(cache=True)
