@@ -123,7 +123,9 @@ def test_exponent_is_the_smallest_at_which_every_score_is_whole_by_fractions(see
     numbers = random.integers(1, 9, (3, 4)).astype(float) if few_bits else random.random((3, 4))
     scores = np.ldexp(numbers, int(random.integers(least, 5))).astype(dtype) * random.choice([-1, 1, 1, 1])
     exact = [Fraction(float(score)) for score in scores.ravel() if score]
-    assert _exact_exponent(scores) == max((_power(f.denominator) - _power(f.numerator) for f in exact), default=0)
+    assert _exact_exponent(scores, float(scores.min())) == max(
+        (_power(f.denominator) - _power(f.numerator) for f in exact), default=0
+    )
 
 
 def _power(number: int) -> int:

@@ -63,7 +63,8 @@ def sorted_experts(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) ->
     experts = nobody(problem)
     rank = np.where(chosen < 0, problem.num_experts, chosen)
     rank.sort(axis=1)
-    experts[problem.tokens] = np.where(rank == problem.num_experts, -1, rank)
+    rank[rank == problem.num_experts] = -1
+    experts[problem.tokens] = rank
     experts.flags.writeable = False
     return experts
 

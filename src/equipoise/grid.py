@@ -78,7 +78,7 @@ def grid_of(scores: npt.NDArray[Any]) -> Grid:
     of at most ``E + 1`` score differences, hence fit too.
     """
     low, high = scores.min().item(), scores.max().item()
-    exponent, error = grid_from(low, high, scores.shape[1], _exact_exponent(scores))
+    exponent, error = grid_from(low, high, scores.shape[1], _exact_exponent(scores, low))
     lazy = GridRows(scores, exponent)
     return Grid(lazy if scores.size > _LAZY else lazy[:], exponent, error)
 
@@ -141,13 +141,13 @@ def _largest_exponent(size: Fraction, bits: int) -> int:
     return exponent
 
 
-def _exact_exponent(scores: npt.NDArray[Any]) -> int:
-    """Smallest ``g`` at which every float score times ``2**g`` is an integer; 0 for integers."""
+def _exact_exponent(scores: npt.NDArray[Any], least: float) -> int:
+    """Smallest ``g`` at which every float score times ``2**g`` is an integer; 0 for integers. ``least`` is the least score."""
     if scores.dtype.kind != "f":
         return 0
     wide = np.float64 if scores.dtype.itemsize == 8 else np.float32
     word, one = (np.uint64, np.uint64(1)) if wide is np.float64 else (np.uint32, np.uint32(1))
-    if (finest := _exponent_at_least(scores, wide)) is not None:
+    if (finest := _exponent_at_least(scores, wide, least)) is not None:
         return finest
     below_exponent = word(2 ** np.finfo(wide).nmant - 1)
 
@@ -170,13 +170,13 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
     return 0 if least == np.inf else 1 - int(np.frexp(least)[1])
 
 
-def _exponent_at_least(scores: npt.NDArray[Any], wide: type[np.floating[Any]]) -> int | None:
-    """Exponent that the spacing of floats at the least score asks for, where no score is <= 0 and that is needed.
+def _exponent_at_least(scores: npt.NDArray[Any], wide: type[np.floating[Any]], least: float) -> int | None:
+    """Exponent that the spacing of floats at the ``least`` score asks for, where no score is <= 0 and that is needed.
 
     No score has a last bit below that spacing, and one in the same binade with an odd mantissa has just that: most
     matrices are settled by a look at their few least scores.
     """
-    least, float_type = float(scores.min()), np.finfo(wide)
+    float_type = np.finfo(wide)
     if not least > 0:
         return None
     exponent = int(np.frexp(least)[1])
