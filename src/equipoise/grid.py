@@ -142,7 +142,7 @@ def _largest_exponent(size: Fraction, bits: int) -> int:
 
 
 def _exact_exponent(scores: npt.NDArray[Any], least: float) -> int:
-    """Smallest ``g`` at which every float score times ``2**g`` is an integer; 0 for integers. ``least`` is the least score."""
+    """Smallest ``g`` at which every float score times ``2**g`` is an integer; 0 for integers."""
     if scores.dtype.kind != "f":
         return 0
     wide = np.float64 if scores.dtype.itemsize == 8 else np.float32
