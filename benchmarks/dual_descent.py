@@ -25,7 +25,7 @@ from dual_descent_report import plot, sections
 from dual_descent_scores import GATES, drifting, scores
 from measure import Results, Timing, environment, peak_memory, race
 
-from equipoise import AssignmentProblem, solve
+from equipoise import AssignmentProblem, frontier, solve
 from equipoise.solvers.assignment import flow
 from equipoise.solvers.assignment.dual_descent import engine
 from equipoise.solvers.solve import claim
@@ -33,7 +33,7 @@ from equipoise.solvers.solve import claim
 PACKAGES = ("equipoise", "numpy", "numba", "ortools", "scipy", "pot", "pulp")
 SKEWS = (0.0, 1.0, 2.0, 3.0)
 DOCS = Path(__file__).parents[1] / "docs"
-PICTURE = "Seconds and memory against the number of tokens, log-log: dual descent, argpartition and min-cost flow"
+PICTURE = "Seconds and memory against the number of tokens, log-log, and the ratio to argpartition by kind of scores"
 LIMIT = 16 << 30
 """Address space of a side that runs in a process of its own; what does not fit is said not to."""
 
@@ -202,6 +202,20 @@ def sequence() -> dict[str, Any]:
     return {name: {**timing.record(), "times": timing.times(timings["solve"])} for name, timing in timings.items()}
 
 
+CURVE = "frontier of 16384x64 K=8 sigmoid"
+
+
+def curve() -> dict[str, Any]:
+    """The default frontier, 16 certified peaks, beside one cold solve at perfect balance."""
+    problem = AssignmentProblem(scores(16384, 64), 8)
+    sides: dict[str, Callable[[], Any]] = {
+        "solve": partial(SIDES["solve"], problem),
+        "frontier": lambda: frontier(AssignmentProblem(problem.scores, 8), solver="dual-descent"),
+    }
+    timings = race(sides, 5, warm_up=1)
+    return {name: {**timing.record(), "times": timing.times(timings["solve"])} for name, timing in timings.items()}
+
+
 def _continue(problem: AssignmentProblem, before: Any) -> Any:
     return solve(AssignmentProblem(problem.scores, problem.top_k), "dual-descent", start=before)
 
@@ -214,7 +228,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     jobs: dict[str, Callable[[], dict[str, Any]]] = {case.name: partial(measured, case) for case in cases()}
-    jobs[SEQUENCE] = sequence
+    jobs |= {SEQUENCE: sequence, CURVE: curve}
     chosen = {name: job for name, job in jobs.items() if options.only in name}
     if options.list:
         print("\n".join(chosen))

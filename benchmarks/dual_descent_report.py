@@ -75,6 +75,8 @@ def ratios(entries: Entries) -> list[list[Any]]:
     for name, entry in entries.items():
         if "warm start" in entry:
             found.append([f"{name}: warm start in times of solve", entry["warm start"]["times"]])
+        if "frontier" in entry:
+            found.append([f"{name}: 16 peaks in times of solve", entry["frontier"]["times"]])
     return found
 
 
@@ -96,13 +98,13 @@ def exponent(entries: Entries) -> float | None:
 
 
 def plot(entries: Entries, path: Path) -> None:
-    """Log-log: seconds, and bytes, against tokens, every side."""
+    """Log-log: seconds, and bytes, against tokens, every side; and what the structure of the scores does."""
     import matplotlib
 
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, (left, right, bars) = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
     for number, side in enumerate(("solve", "engine", "argpartition", FLOW)):
         look = {"marker": "o", "label": side, "color": f"C{number}"}
         if seconds := points(entries, side):
@@ -116,6 +118,15 @@ def plot(entries: Entries, path: Path) -> None:
             right.loglog(*zip(*memory, strict=True), **look)
     left.set(xlabel="tokens (256 experts, K = 8, sigmoid, skew 1)", ylabel="seconds")
     right.set(xlabel="tokens", ylabel="peak memory of the process, GiB")
+    kinds = {
+        name.partition("K=8 ")[2]: entry["solve"]["times argpartition"]
+        for name, entry in entries.items()
+        if name.startswith("65536x256 K=8") and "times argpartition" in entry.get("solve", {})
+    }
+    slowest_first = sorted(kinds, key=kinds.__getitem__, reverse=True)
+    bars.barh(slowest_first, [kinds[kind] for kind in slowest_first], color="C0")
+    bars.set(xlabel="65,536 x 256, K = 8: solve / argpartition")
+    bars.axvline(1, color="C2", linewidth=1)
     for axes in (left, right):
         if axes.lines:
             axes.legend()

@@ -11,9 +11,9 @@ from equipoise.traces import recorded
 
 Floats = npt.NDArray[np.float32]
 
-GATES = ("sigmoid", "low-rank", "softmax", "uniform", "bf16", "17 levels", "trace")
+GATES = ("sigmoid", "low-rank", "low-rank 3", "low-rank 48", "softmax", "uniform", "bf16", "17 levels", "trace")
 FACTORS = 12
-"""Of low-rank logits: those of real routers are nearer to these than to independent ones."""
+"""Of low-rank logits, unless the gate says how many: real routers are nearer to these than to independent ones."""
 _BLOCK = 4096
 
 
@@ -21,7 +21,8 @@ def scores(tokens: int, experts: int, gate: str = "sigmoid", skew: float = 1.0, 
     """Scores ``[tokens, experts]``, read-only, of random logits or of the recorded trace with noise.
 
     Logits are normal, plus ``skew`` times a normal popularity an expert; "uniform" and "trace" have no skew. "bf16" and
-    "17 levels" are rounded sigmoids; "low-rank" is the sigmoid of logits ``A[T, 12] B[12, E] / 2.4`` plus popularity.
+    "17 levels" are rounded sigmoids; "low-rank R" is the sigmoid of logits ``A[T, R] B[R, E]``, scaled to the size
+    that R = 12 has with a factor of 1/2.4, plus popularity.
     """
     random = np.random.default_rng(seed)
     popularity = np.float32(skew) * random.standard_normal(experts, dtype=np.float32)
@@ -32,16 +33,16 @@ def through(random: np.random.Generator, tokens: int, popularity: Floats, gate: 
     """Scores of fresh tokens with the given popularity of the experts."""
     out = np.empty((tokens, len(popularity)), np.float32)
     trace = tiled_trace(len(popularity)) if gate == "trace" else None
-    factors = random.standard_normal((FACTORS, len(popularity)), dtype=np.float32) if gate == "low-rank" else None
+    rank = int(gate.removeprefix("low-rank") or FACTORS) if gate.startswith("low-rank") else 0
+    factors = random.standard_normal((rank, len(popularity)), dtype=np.float32)
+    factors /= np.float32(2.4 * max(rank, 1) ** 0.5 / FACTORS**0.5)
     for start in range(0, tokens, _BLOCK):
         block = out[start : start + _BLOCK]
         if gate == "uniform":
             random.random(out=block, dtype=np.float32)
             continue
-        if factors is not None:
-            np.matmul(
-                random.standard_normal((len(block), FACTORS), dtype=np.float32), factors / np.float32(2.4), out=block
-            )
+        if rank:
+            np.matmul(random.standard_normal((len(block), rank), dtype=np.float32), factors, out=block)
         else:
             random.standard_normal(out=block, dtype=np.float32)
         if trace is None:

@@ -78,6 +78,8 @@ FAMILIES = {
     "a little room and many experts": (random_scores(3000, 90), 8, {}),
     "popularities of many magnitudes": (random_scores(3000, 48) ** np.float32(40), 8, {}),
     "bf16": ((random_scores(3000, 48).view(np.uint32) & 0xFFFF0000).view(np.float32), 8, {}),
+    "popular experts climb together": (np.round(random_scores(6000, 16, 3.0) * 16) / 16, 1, {"capacity": 420}),
+    "near copies of experts": (np.tile(random_scores(2000, 8), (1, 6)) + random_scores(2000, 48) / 1000, 4, {}),
     "doubles": (random_scores().astype(float) ** 9, 2, {}),
 }
 
@@ -87,29 +89,28 @@ def test_hard_families_are_solved_by_dual_descent_itself(scores, top_k, form):
     assert_optimal(AssignmentProblem(scores, top_k, **form))
 
 
-def test_scores_read_as_they_are_and_as_grid_integers_give_the_same_answer(monkeypatch):
+def test_scores_read_as_they_are_and_as_grid_integers_give_the_same_answer():
     problem = AssignmentProblem(random_scores(3000, 24, 2.0), 4)
     answer = descended(problem)
-    monkeypatch.setattr(engine, "TUNING", TUNING._replace(materialise=0))
-    other = descended(AssignmentProblem(problem.scores, 4))
+    other = descended(AssignmentProblem(problem.scores.astype(np.float64), 4))
     np.testing.assert_array_equal(answer.experts, other.experts)
     np.testing.assert_array_equal(answer.certificate.prices, other.certificate.prices)
 
 
 @pytest.mark.parametrize("kind", ["a little room and many experts", "17 levels", "dropping under pressure", "padding"])
-def test_the_answer_depends_neither_on_threads_nor_on_blocks_nor_on_the_run(kind):
+def test_the_answer_depends_neither_on_threads_nor_on_room_for_arcs_nor_on_the_run(kind):
     scores, top_k, form = FAMILIES[kind]
     problem = AssignmentProblem(scores, top_k, **form)
     before = numba.get_num_threads()
     answers = []
-    for threads, block in (
-        (1, 512),
-        (numba.config.NUMBA_NUM_THREADS, 512),
-        (numba.config.NUMBA_NUM_THREADS, 7),
-        (1, 512),
+    for threads, arcs in (
+        (1, TUNING.arcs),
+        (numba.config.NUMBA_NUM_THREADS, TUNING.arcs),
+        (numba.config.NUMBA_NUM_THREADS, 1),
+        (1, TUNING.arcs),
     ):
         numba.set_num_threads(threads)
-        answers.append(engine.DualDescent(problem, tuning=TUNING._replace(block=block)).solve())
+        answers.append(engine.DualDescent(problem, tuning=TUNING._replace(arcs=arcs)).solve())
     numba.set_num_threads(before)
     for experts, prices in answers[1:]:
         np.testing.assert_array_equal(experts, answers[0][0])
@@ -173,6 +174,8 @@ def test_a_window_reaches_to_the_bid_that_is_so_many_ranks_from_the_price(given_
         last = np.sort(padded, axis=1)[:, -min(state.top_k, padded.shape[1])]
         bids = np.sort(reduced[core.member, expert] + price - last)[::-1]
         held = (bids >= price).sum()
+        if price <= state.floor.bound:  # room that is left there stays
+            room = min(room, held)
         first, final = min(room, held) - half, max(room, held) + half - 1
         assert windows.above[expert] == (max(bids[first] - price, 0) if 0 <= first < len(bids) else 2 * (half + 2) + 1)
         assert windows.below[expert] == (max(price - bids[final], 0) if 0 <= final < len(bids) else 2 * (half + 1) + 1)

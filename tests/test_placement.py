@@ -103,6 +103,31 @@ def test_no_argument_proves_more_than_the_optimum(problem, numerator, denominato
         )
 
 
+@settings(max_examples=25)
+@given(load=st.lists(st.integers(0, 12), min_size=4, max_size=4), width=st.integers(1, 2))
+def test_components_of_nodes_prove_no_more_than_the_optimum_and_that_with_one_slot_a_device(load, width):
+    problem = PlacementProblem(load, 4 * width, 4, "free", num_groups=4, num_nodes=2)
+    best = least_placement_peak(problem)
+    assert is_lower_bound(load, sizes_of(problem), best, "component") or width == 2
+    for part in (Fraction(1, 12), Fraction(1, 2), Fraction(3)):
+        assert not is_lower_bound(load, sizes_of(problem), best + part, "component")
+
+
+@given(load=st.lists(st.integers(0, 20), min_size=6, max_size=6), part=st.fractions(Fraction(1, 9), 3))
+def test_components_of_nodes_prove_the_best_pairing_where_a_node_is_a_device_and_has_two_groups(load, part):
+    pairings = [
+        ((0, one), tuple(left[place] for place in (0, second)), tuple(left[place] for place in rest))
+        for one in range(1, 6)
+        for left in [[expert for expert in range(1, 6) if expert != one]]
+        for second, rest in ((1, (2, 3)), (2, (1, 3)), (3, (1, 2)))
+    ]
+    assert len(set(pairings)) == 15
+    best = min(max(sum(load[expert] for expert in pair) for pair in pairing) for pairing in pairings)
+    sizes = sizes_of(PlacementProblem(load, 6, 3, "free", num_groups=6, num_nodes=3))
+    assert is_lower_bound(load, sizes, Fraction(best), "component")
+    assert not is_lower_bound(load, sizes, best + part, "component")
+
+
 @settings(max_examples=80)
 @given(problem=placements(splits=("even",)), numerator=st.integers(0, 60), denominator=st.integers(1, 6))
 def test_dealing_finds_a_placement_below_a_peak_exactly_if_there_is_one(problem, numerator, denominator):
@@ -230,11 +255,15 @@ def test_infeasible_claims_are_refused_and_named():
     assert judge(problem, Claim("time limit"), "slow").lower == 3
 
 
+MANY = 100_000
+"""Times so many tokens there are too many values to look for a component bound among them."""
+
+
 def test_agreement_of_two_families_is_evidence_where_no_bound_meets():
-    problem = PlacementProblem([4, 4, 10, 6, 2, 1, 6, 9], 8, 4, "free", num_groups=2, num_nodes=2)
+    problem = PlacementProblem(np.array([4, 4, 10, 6, 2, 1, 6, 9]) * MANY, 8, 4, "free", num_groups=2, num_nodes=2)
     solution = solve(problem, "cross-check")
-    assert (solution.status, solution.evidence, solution.objective) == ("optimal", "cross-checked", 14)
-    assert solution.lower < solution.upper == 14 == least_placement_peak(problem)
+    assert (solution.status, solution.evidence, solution.objective) == ("optimal", "cross-checked", 14 * MANY)
+    assert solution.lower < solution.upper == 14 * MANY == least_placement_peak(problem)
     assert solution.certificate is None
     assert solution.bound_proof.verify().lower == solution.lower
     assert "ortools-highs: OPTIMAL" in solution.raw_status
@@ -243,13 +272,13 @@ def test_agreement_of_two_families_is_evidence_where_no_bound_meets():
 
 @pytest.mark.parametrize("second", [Fraction(7), None])
 def test_families_that_disagree_are_no_evidence(monkeypatch, second):
-    problem = PlacementProblem([4, 4, 10, 6, 2, 1, 6, 9], 8, 4, "free", num_groups=2, num_nodes=2)
+    problem = PlacementProblem(np.array([4, 4, 10, 6, 2, 1, 6, 9]) * MANY, 8, 4, "free", num_groups=2, num_nodes=2)
     honest = claim(problem, "ortools-highs")
     other = replace(honest, objective=second) if second else Claim("time limit")
     answers = {"ortools-highs": honest, "pulp-cbc": other}
     monkeypatch.setattr(cross_check, "claim", lambda problem, name, limit: answers[name])
     solution = judge(problem, cross_check.solve(problem, 1.0), "cross-check")
-    assert (solution.status, solution.evidence, solution.objective) == ("bounded", "claimed", 14)
+    assert (solution.status, solution.evidence, solution.objective) == ("bounded", "claimed", 14 * MANY)
 
 
 @pytest.mark.parametrize(

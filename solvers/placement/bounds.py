@@ -6,6 +6,7 @@ import heapq
 from dataclasses import dataclass
 from fractions import Fraction
 
+from equipoise.certificates.check.deals import STEPS
 from equipoise.certificates.check.placement import is_lower_bound
 from equipoise.certificates.kinds.placement import sizes_of
 from equipoise.problems import PlacementProblem
@@ -33,6 +34,8 @@ def best_bound(problem: PlacementProblem, upper: Fraction | None = None) -> Boun
     if upper is None or upper <= best.value:
         return best
     if problem.split == "even":
+        if too_many_counts(problem, upper):
+            return best
         return Bound(upper, "deal") if is_lower_bound(problem.load.tolist(), sizes_of(problem), upper, "deal") else best
     return component_bound(problem, best, upper) or best
 
@@ -91,6 +94,23 @@ def replica_ranges(problem: PlacementProblem, upper: Fraction) -> list[range]:
     least = [max(1, -(-w * upper.denominator // upper.numerator)) if upper else 1 for w in problem.load.tolist()]
     spare = problem.num_slots - sum(least)
     return [range(low, min(problem.most_replicas, low + spare) + 1) for low in least]
+
+
+def too_many_counts(problem: PlacementProblem, upper: Fraction) -> bool:
+    """Whether more replica counts allow a peak below ``upper`` than a deal has steps, so that it must give up."""
+    if problem.num_nodes > 1:
+        return False
+    least = [int(w * upper.denominator // upper.numerator) + 1 for w in problem.load.tolist()]
+    spare = problem.num_slots - sum(least)
+    room = problem.num_devices if problem.distinct else problem.num_slots
+    if spare < 0 or max(least) > room:
+        return False
+    ways = [1] + [0] * spare  # by the number of spare slots taken
+    for low in least:
+        ways = [sum(ways[max(0, taken + low - room) : taken + 1]) for taken in range(spare + 1)]
+        if sum(ways) > STEPS:
+            return True
+    return False
 
 
 def component_bound(problem: PlacementProblem, known: Bound, upper: Fraction) -> Bound | None:

@@ -95,8 +95,11 @@ def to_grid(numbers: npt.NDArray[Any], exponent: int) -> npt.NDArray[np.int64]:
     if numbers.dtype.kind == "f":
         values = np.empty(numbers.shape, np.int64)
         for target, source in _chunks(values, numbers):
-            exact = source.astype(np.float64)
-            exact = np.ldexp(exact, exponent) if abs(exponent) > 1000 else exact * 2.0**exponent
+            if source.dtype == np.float32 and abs(exponent) < 120:  # a power of two changes no digit
+                exact = source * np.float32(2.0**exponent)
+            else:
+                exact = source.astype(np.float64)
+                exact = np.ldexp(exact, exponent) if abs(exponent) > 1000 else exact * 2.0**exponent
             np.rint(exact, out=target, casting="unsafe")
     elif exponent >= 0:
         values = numbers.astype(np.int64) << exponent
@@ -148,8 +151,7 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
         return finest
     below_exponent = word(2 ** np.finfo(wide).nmant - 1)
 
-    def least_bit(block: slice) -> float:
-        chunk = scores[block]
+    def last_bit(chunk: npt.NDArray[Any]) -> float:
         magnitude = np.abs(chunk[chunk != 0].astype(wide))
         bits = magnitude.view(word)
         without_last = (bits & (bits - one)).view(wide)
@@ -157,8 +159,15 @@ def _exact_exponent(scores: npt.NDArray[Any]) -> int:
         step = np.where(powers, magnitude, magnitude - without_last)
         return float(step.min(initial=np.inf))
 
-    last_bit = min(by_blocks(least_bit, *scores.shape))
-    return 0 if last_bit == np.inf else 1 - int(np.frexp(last_bit)[1])
+    def smaller(block: slice) -> float:
+        chunk: npt.NDArray[np.floating[Any]] = scores[block].astype(wide, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            multiples = np.rint(chunk / first) * first == chunk
+        return last_bit(chunk[~multiples])
+
+    first = wide(last_bit(scores[: max(1, _CHUNK // scores.shape[1])]))
+    least = min(float(first), *by_blocks(smaller, *scores.shape))
+    return 0 if least == np.inf else 1 - int(np.frexp(least)[1])
 
 
 def _exponent_at_least(scores: npt.NDArray[Any], wide: type[np.floating[Any]]) -> int | None:

@@ -17,6 +17,7 @@ import numba as nb
 import numpy as np
 
 from equipoise.solvers.assignment.dual_descent.rows import Array, Integers
+from equipoise.solvers.assignment.dual_descent.tuning import BLOCK
 
 BOUNDARY = np.dtype([("inside", np.int64), ("outside", np.int64)], align=True)
 """Worst reduced score inside a token's set, best one outside; side by side, since descent reads both at random."""
@@ -159,29 +160,30 @@ def sorted_by_node(by_token: Any, nodes: int) -> Any:
     return result
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, parallel=True)
 def _write_back(by_token: Any, member: Any, chosen: Any, dump: int) -> None:
     """Replace the experts that a token's arcs list by those of them that it holds."""
     start, node, held = by_token.start, by_token.node, by_token.held
-    listed = np.zeros(dump + 1, np.bool_)
-    for m in range(len(member)):
-        row = chosen[member[m]]
-        for arc in range(start[m], start[m + 1]):
-            listed[node[arc]] = True
-        kept = 0
-        for k in range(len(row)):
-            if row[k] >= 0 and not listed[row[k]]:
-                row[kept] = row[k]
-                kept += 1
-        for arc in range(start[m], start[m + 1]):
-            listed[node[arc]] = False
-            if held[arc] and node[arc] < dump:
-                row[kept] = node[arc]
-                kept += 1
-        row[kept:] = -1
+    for i in nb.prange((len(member) + BLOCK - 1) // BLOCK):
+        listed = np.zeros(dump + 1, np.bool_)
+        for m in range(i * BLOCK, min(len(member), (i + 1) * BLOCK)):
+            row = chosen[member[m]]
+            for arc in range(start[m], start[m + 1]):
+                listed[node[arc]] = True
+            kept = 0
+            for k in range(len(row)):
+                if row[k] >= 0 and not listed[row[k]]:
+                    row[kept] = row[k]
+                    kept += 1
+            for arc in range(start[m], start[m + 1]):
+                listed[node[arc]] = False
+                if held[arc] and node[arc] < dump:
+                    row[kept] = node[arc]
+                    kept += 1
+            row[kept:] = -1
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, parallel=True)
 def rehold(by_token: Any, price: Any, edge: Any) -> int:
     """Let every member hold a top-K set under ``price``: the one it holds, or else the earlier of equals.
 
@@ -190,26 +192,27 @@ def rehold(by_token: Any, price: Any, edge: Any) -> int:
     start, node, value, held, places = by_token
     dump = len(price) - 1
     changed = 0
-    for token in range(len(start) - 1):
-        inside = edge[token].inside
-        good = True
-        count = 0
-        for arc in range(start[token], start[token + 1]):
-            if node[arc] < dump:
-                reduced = value[arc] - price[node[arc]]
-                count += held[arc]
-                good = good and not (reduced > inside and not held[arc]) and not (reduced < inside and held[arc])
-        if good and (count == places[token] or inside <= 0):
-            continue
-        changed += 1
-        free = places[token]
-        for arc in range(start[token], start[token + 1]):
-            held[arc] = node[arc] < dump and value[arc] - price[node[arc]] > inside
-            free -= held[arc]
-        for arc in range(start[token], start[token + 1]):
-            if free > 0 and (node[arc] == dump or value[arc] - price[node[arc]] == inside):
-                held[arc] = True
-                free -= 1
+    for i in nb.prange((len(places) + BLOCK - 1) // BLOCK):
+        for token in range(i * BLOCK, min(len(places), (i + 1) * BLOCK)):
+            inside = edge[token].inside
+            good = True
+            count = 0
+            for arc in range(start[token], start[token + 1]):
+                if node[arc] < dump:
+                    reduced = value[arc] - price[node[arc]]
+                    count += held[arc]
+                    good = good and not (reduced > inside and not held[arc]) and not (reduced < inside and held[arc])
+            if good and (count == places[token] or inside <= 0):
+                continue
+            changed += 1
+            free = places[token]
+            for arc in range(start[token], start[token + 1]):
+                held[arc] = node[arc] < dump and value[arc] - price[node[arc]] > inside
+                free -= held[arc]
+            for arc in range(start[token], start[token + 1]):
+                if free > 0 and (node[arc] == dump or value[arc] - price[node[arc]] == inside):
+                    held[arc] = True
+                    free -= 1
     return changed
 
 

@@ -20,7 +20,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from equipoise.blocks import by_blocks
-from equipoise.grid import to_grid, total
 from equipoise.problems import AssignmentProblem
 from equipoise.solvers.assignment import flow
-from equipoise.solvers.assignment.dual_descent.core import Core, Windows, load_of, rehold
+from equipoise.solvers.assignment.dual_descent.core import Core, Windows, held_by, load_of, rehold
 from equipoise.solvers.assignment.dual_descent.descent import Goal, bids_of, boundaries, descend, near, reach
 from equipoise.solvers.assignment.dual_descent.floor import Floor
 from equipoise.solvers.assignment.dual_descent.limits import FAR
-from equipoise.solvers.assignment.dual_descent.passes import Form, gather, unproved
+from equipoise.solvers.assignment.dual_descent.passes import Form, gather, score_of, unproved
 from equipoise.solvers.assignment.dual_descent.paths import NO_ROOM, TOO_LONG, Supply, repair
 from equipoise.solvers.assignment.dual_descent.rounding import rounded
 from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows, refined
@@ -55,12 +52,13 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     del time_limit
     announce_compilation()
     with few_threads(problem.size):
-        proof = DualDescent(problem, start, TUNING).solve()
-    if proof is None:
-        claim = flow.solve(problem, None)
-        return replace(claim, message=f"{claim.message} by ortools-flow, since dual descent found no proof")
-    chosen, _ = proof
-    return Claim("optimal", _score(problem, chosen), proof=proof, message="OPTIMAL")
+        state = DualDescent(problem, start, TUNING)
+        proof = state.solve()
+        if proof is not None:
+            score = score_of(state.rows, proof[0]) * problem.grid.unit
+            return Claim("optimal", score, proof=proof, message="OPTIMAL")
+    claim = flow.solve(problem, None)
+    return replace(claim, message=f"{claim.message} by ortools-flow, since dual descent found no proof")
 
 
 def announce_compilation() -> None:
@@ -79,16 +77,6 @@ def few_threads(size: int) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
-
-
-def _score(problem: AssignmentProblem, chosen: npt.NDArray[np.int32]) -> Fraction:
-    scores = problem.scores if problem.mask is None else problem.scores[problem.tokens]
-
-    def of_block(rows: slice) -> int:
-        taken = np.take_along_axis(scores[rows], np.maximum(chosen[rows], 0), axis=1)
-        return total(to_grid(taken[chosen[rows] >= 0], problem.grid.exponent))
-
-    return sum(by_blocks(of_block, *chosen.shape)) * problem.grid.unit
 
 
 class DualDescent:
@@ -127,7 +115,10 @@ class DualDescent:
                 windows = Windows(*(np.minimum(tuning.wider * window + 1, FAR // 2) for window in windows))
                 core = self.gather(core.tokens, windows, core.chosen)
             dual, price = self.dual, self.price.copy()
-            small, wrong = self.prove(self.calm(core), windows)
+            if step > tuning.widenings:  # of all arcs, what is settled is an optimum
+                small, wrong = core, int(not self.settle(core))
+            else:
+                small, wrong = self.prove(self.calm(core), windows)
             if wrong == 0:
                 return small.chosen, rounded(self.price[:-1], self.rows.shift, self.rows.mask)
             if self.work <= 0:
@@ -144,7 +135,8 @@ class DualDescent:
 
         Returns the core and how many tokens hold no top-K set; if that is 0, what they hold is an optimum.
         """
-        tuning, settled, wrong, price = self.tuning, False, self.tokens, self.price.copy()
+        tuning, wrong, price = self.tuning, self.tokens, self.price.copy()
+        settled: bool | None = None
         for _ in range(tuning.additions):
             left = self.unproved(core)
             if settled and len(left) == 0:
@@ -152,12 +144,14 @@ class DualDescent:
             if len(left) > wrong // 2 + self.experts or self.work <= 0:
                 self.price[:] = price  # a core too narrow can lead far astray
                 break
+            if settled is False and len(left) == 0:
+                break
             wrong, price = len(left), self.price.copy()
             if wrong:
                 near = self.around(core, tuning.last, 0, windows)
                 core = core.replaced(self.gather(left, near, core.chosen[left]))
             if wrong > self.experts:
-                core, settled = self.calm(core), False
+                core, settled = self.calm(core), None
             else:
                 settled = self.settle(core)
         return core, max(1, wrong)
@@ -191,14 +185,10 @@ class DualDescent:
     def calm(self, core: Core) -> Core:
         """Bring the prices near balance: sweeps over the whole core, then descent on the part that still matters."""
         tuning = self.tuning
-        arcs = core.by_token
-        for _ in range(tuning.whole):
-            edge = self.descend(core, 1, 0)
-            self.hold(core, edge)
-            load = np.bincount(arcs.node[arcs.held], minlength=self.experts)[: self.experts]
-            excess = int(np.maximum(load - self.room(core), 0).sum()) // self.experts
-            if tuning.per_excess * excess <= tuning.wide:
-                break
+        edge = self.descend(core, tuning.whole, 2 * self.experts * tuning.wide / tuning.per_excess)
+        self.hold(core, edge)
+        over = held_by(core.by_token, self.experts) - self.room(core)
+        excess = int(np.maximum(over, 0).sum()) // self.experts
         inner, _ = self.focus(core, edge, max(tuning.wide, tuning.per_excess * excess))
         self.hold(inner, self.descend(inner, tuning.sweeps, self.experts * tuning.quiet))
         return inner
@@ -233,7 +223,7 @@ class DualDescent:
         balance = np.append(load + dummies - self.capacity, 0)
         balance[-1] = -balance.sum() if self.drop else spare - dummies.sum()
         free = self.top_k - (core.chosen[core.member] >= 0).sum(axis=1)
-        search = int(arcs.places @ np.diff(arcs.start)) + 1
+        search = len(price) ** 2 + int(arcs.places @ np.diff(arcs.start)) // self.tuning.remade
         most = self.work // search + 1
         steps = repair(arcs, core.by_node, price, Supply(balance, dummies, free), most)
         self.work -= {NO_ROOM: 1, TOO_LONG: most}.get(steps, steps) * search
@@ -281,12 +271,12 @@ class DualDescent:
 
     def widen(self, core: Core, edge: Array, half: Integers, windows: Windows) -> Windows:
         """How far a price must move to change its expert's load by ``half[e]`` tokens, as the core shows it."""
-        return reach(core.by_node, self.price, edge, self.room(core), half, windows)
+        return reach(core.by_node, self.price, edge, self.room(core), self.floor.bound, half, windows)
 
     def focus(self, core: Core, edge: Array, ranks: int) -> tuple[Core, npt.NDArray[np.bool_]]:
         """Part of the core whose tokens are within so many ranks of a price, and which of its arcs these have."""
         windows = self.widen(core, edge, np.full(self.experts, ranks), self.everything())
-        return core.part(near(core.by_token, self.price, edge, windows, self.tuning))
+        return core.part(near(core.by_token, self.price, edge, windows))
 
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
         """Pass over ``tokens`` with the current prices; ``dual`` becomes the bound that these prove, rounded."""
@@ -296,11 +286,11 @@ class DualDescent:
 
     def unproved(self, core: Core) -> Integers:
         """Pass over all tokens: those that hold no top-K set under the current prices."""
-        return np.flatnonzero(unproved(self.rows, self.form, self.price, core.chosen, self.tuning))
+        return np.flatnonzero(unproved(self.rows, self.form, self.price, core.chosen))
 
     def edges(self, core: Core) -> Array:
         """Boundaries of the core's tokens under the current prices."""
-        return boundaries(core.by_token, self.price, self.form, self.tuning)
+        return boundaries(core.by_token, self.price, self.form)
 
     def hold(self, core: Core, edge: Array) -> int:
         """Let the core's tokens hold top-K sets under the current prices; return how many had to change."""

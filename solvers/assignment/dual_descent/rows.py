@@ -44,15 +44,13 @@ class Rows(NamedTuple):
 
     @classmethod
     def of(cls, problem: AssignmentProblem, tuning: Tuning) -> Self:
-        """Choose the layout: large float32 matrices are read where they lie, everything else as grid integers."""
+        """Choose the layout: float32 scores are read where they lie, everything else as grid integers."""
         grid, given = problem.grid, problem.scores
-        in_place = given.dtype == np.float32 and given.size > tuning.materialise and abs(grid.exponent) < 900
-        if in_place:
-            scores = given if problem.mask is None else given[problem.tokens]
-            scale, largest = 2.0**grid.exponent, float(max(-scores.min(), scores.max(), 0))
+        if given.dtype == np.float32 and abs(grid.exponent) < 900:
+            scores, scale = given if problem.mask is None else given[problem.tokens], 2.0**grid.exponent
         else:
-            scores = problem.real_values
-            scale, largest = 1.0, float(np.abs(scores.astype(float)).max())
+            scores, scale = problem.real_values, 1.0
+        largest = float(max(-scores.min(initial=0), scores.max(initial=0)))
         scores = np.ascontiguousarray(scores).view()
         scores.flags.writeable = False  # another type for the compiler otherwise
         shift, mask, factor = tie_breaker(largest * scale, problem.num_experts, tuning)
@@ -73,12 +71,12 @@ def tie_breaker(largest: float, experts: int, tuning: Tuning) -> tuple[int, int,
     return (bits + guard, 2**bits - 1, factor) if bits >= 2 else (0, 0, factor)
 
 
-def _grid_value(score: Any, scale: Any) -> Any:
+def grid_value(score: Any, scale: Any) -> Any:
     """Return the grid integer of a score as read; numba puts one of the two bodies below in its place, by dtype."""
-    raise NotImplementedError("_grid_value is called from compiled code only")
+    raise NotImplementedError("grid_value is called from compiled code only")
 
 
-@overload(_grid_value, inline="always")
+@overload(grid_value, inline="always")
 def _grid_value_of(score, scale):  # type: ignore[no-untyped-def]
     if isinstance(score, nb.types.Float):
         return lambda score, scale: np.int64(np.rint(np.float64(score) * scale))
@@ -94,4 +92,4 @@ def reduced_row(rows: Any, token: int, price: Any, out: Any) -> None:
     row = scores[token]
     for e in range(len(row)):
         noise = ((salt * factor[e]) >> np.int64(24)) & mask
-        out[e] = (_grid_value(row[e], scale) << shift) + noise - price[e]
+        out[e] = (grid_value(row[e], scale) << shift) + noise - price[e]

@@ -9,6 +9,9 @@ import numpy as np
 
 from equipoise.solvers.assignment.dual_descent.limits import FAR
 
+LANES = 16
+"""Numbers that are compared at a time: a loop of fixed length becomes vector instructions."""
+
 
 @nb.njit(cache=True, inline="always")
 def insert(best: Any, count: int, number: int) -> None:
@@ -19,32 +22,56 @@ def insert(best: Any, count: int, number: int) -> None:
 
 
 @nb.njit(cache=True)
-def largest(row: Any, count: int, groups: int, best: Any, spare: Any) -> None:
-    """Put the ``count`` largest of ``row`` into ``best``, descending, -FAR where there are fewer.
+def bound(row: Any, count: int, spare: Any) -> int:
+    """Return a number that the ``count``-th largest of ``row`` is not below, close to it; -FAR where the row is short.
 
-    The ``count``-th largest maximum of disjoint groups is a lower bound that all but a few numbers fail.
+    It is the ``count``-th largest maximum of disjoint groups of four, of four such maxima, and so on. The members of a
+    group lie a little less than a quarter apart, since copies of experts usually lie a round number apart; the last
+    few numbers are in no group.
     """
-    size = len(row)
-    while groups < 2 * count - 2:
-        groups *= 2
-    bound = np.int64(-FAR)
-    if size >= 2 * groups:
-        for j in range(groups):
-            spare[j] = row[j]
-        for base in range(groups, size - groups + 1, groups):
-            for j in range(groups):
-                spare[j] = max(spare[j], row[base + j])
-        best[:count] = -FAR
-        for j in range(groups):
-            insert(best, count, spare[j])
-        bound = best[count - 1]
+    width = (len(row) - 1) // 4
+    if width < count + count // 2:
+        return -FAR
+    _fold(row, width, spare)
+    while (width - 1) // 4 >= count + count // 2:
+        width = (width - 1) // 4
+        _fold(spare, width, spare)
+    return largest(spare, width, count)[0]
+
+
+@nb.njit(cache=True, inline="always")
+def _fold(row: Any, width: int, out: Any) -> None:
+    """Write the maxima of ``width`` groups of four numbers of ``row``."""
+    second, third, fourth = row[width:], row[2 * width :], row[3 * width :]
+    for j in range(width):
+        out[j] = max(max(row[j], second[j]), max(third[j], fourth[j]))
+
+
+@nb.njit(cache=True)
+def largest(numbers: Any, count: int, place: int) -> Any:
+    """Return the ``place``-th largest (from 1) of ``numbers[:count]``, and how many are at least that.
+
+    There are so many; ``numbers`` has LANES to spare.
+    """
+    for i in range(count, count + LANES):
+        numbers[i] = -FAR
+    count += (-count) % LANES
+    number: Any = np.int64(FAR)
     found = 0
-    for e in range(size):
-        spare[found] = row[e]
-        found += row[e] >= bound
-    best[:count] = -FAR
-    for i in range(found):
-        insert(best, count, spare[i])
+    while found < place:
+        number = below(numbers, count, number)
+        for i in range(count):
+            found += numbers[i] == number
+    return number, found
+
+
+@nb.njit(cache=True, inline="always")
+def below(numbers: Any, count: int, limit: Any) -> Any:
+    """Return the largest of ``numbers[:count]`` that is less than ``limit``, or -FAR."""
+    found = np.int64(-FAR)
+    for i in range(count):
+        found = max(found, numbers[i] if numbers[i] < limit else np.int64(-FAR))
+    return found
 
 
 @nb.njit(cache=True)

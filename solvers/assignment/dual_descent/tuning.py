@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+BLOCK = 512
+"""Tokens that a thread takes at a time: many blocks share out evenly, and their scratch stays in its cache."""
+
 
 class Tuning(NamedTuple):
     """What the method is tuned by. A rank is a place in an expert's list of bids: one rank, one token of load."""
@@ -16,12 +19,8 @@ class Tuning(NamedTuple):
     """Of the order in which tokens are sampled; fixed, so that a problem has one answer."""
     noise_bits: int = 20
     """Bits of the hash that breaks ties, at most: a million levels leave few ties among a token's experts."""
-    materialise: int = 1 << 23
-    """Scores above which float32 is read where it lies: a copy as 64-bit integers would be twice as large."""
-    block: int = 512
-    """Tokens that a thread takes at a time: many blocks share out evenly, and their scratch stays in its cache."""
-    groups: int = 16
-    """Groups whose maxima bound the top K, at least: few enough to stay in vector registers."""
+    arcs: int = 16
+    """Arcs for which a pass makes room, for every token on average; where a block needs more, it runs again."""
     alone: int = 1 << 17
     """Scores below which one thread works: waking a second takes longer than its half of a pass."""
 
@@ -45,6 +44,12 @@ class Tuning(NamedTuple):
     """Sweeps after which a descent must have become better: single sweeps may be worse than the one before."""
     progress: int = 16
     """It must have removed more than one part in so many of the imbalance."""
+    carry: float = 0.3
+    """Part of the last move that is added to the next while that helps: groups of alike experts move slowly."""
+    shorter: float = 0.75
+    """Length of the next moves over that of the last, where imbalance grew: experts overshoot together."""
+    shortest: float = 0.5
+    """Least length of a move: two experts that compete with each other alone each go half of the way."""
     quiet: float = 0.5
     """Tokens out of balance per expert at which the last descent ends; repair removes so few faster."""
     whole: int = 6
@@ -55,7 +60,7 @@ class Tuning(NamedTuple):
     """Such ranks for every token of mean excess per expert: a surplus often passes through several experts."""
 
     # The price floor
-    tight: int = 64
+    tight: int = 16
     """Spare capacity is little, and a floor is raised, if it is at most one part in so many of the demand."""
     cheap: int = 32
     """Experts, those of the least prices, among which the floor looks for room to spare."""
@@ -73,12 +78,14 @@ class Tuning(NamedTuple):
     """Times as many ranks in each further attempt of either."""
     additions: int = 12
     """Proving passes whose wrong tokens are added to a core, before all tokens are gathered again."""
-    widenings: int = 8
+    widenings: int = 5
     """Such passes, after which all arcs are gathered: what is then settled is an optimum."""
-    passes: int = 10
+    passes: int = 7
     """Passes that gather, before another engine is asked."""
+    remade: int = 8
+    """One part in so many of the contracted graph's rows changes from search to search, about."""
     work: int = 1 << 31
-    """Arcs that repair may look at: a few seconds' worth."""
+    """Arcs and rows' entries that repair may look at: a few seconds' worth."""
     looks: int = 16
     """Or so many arcs for every score, if that is more: what takes longer is no repair."""
 

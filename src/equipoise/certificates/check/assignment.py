@@ -96,13 +96,13 @@ def infeasible(
         return f"token {int(np.argmax(outside.any(axis=1)))} names an expert that does not exist"
     if (experts[~real] != -1).any():
         return "a padding token is assigned"
-    ordered = np.sort(experts, axis=1)
-    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+    ordered = experts if (experts[:, 1:] >= experts[:, :-1]).all() else np.sort(experts, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
     if twice.any():
-        return f"token {int(np.argmax(twice))} takes an expert twice"
-    short = real & (experts < 0).any(axis=1)
+        return f"token {int(np.argmax(twice.any(axis=1)))} takes an expert twice"
+    short = (experts < 0) & real[:, None]
     if not drop and short.any():
-        return f"token {int(np.argmax(short))} takes fewer than {top_k} experts"
+        return f"token {int(np.argmax(short.any(axis=1)))} takes fewer than {top_k} experts"
     load = np.bincount(experts[experts >= 0], minlength=shape[1])
     if (load > capacity).any():
         worst = int(np.argmax(load > capacity))
@@ -127,12 +127,18 @@ def _sums(
         value, dual, unsure = 0, 0, np.ones(len(block), bool)
         if experts is not None and len(block):
             chosen = experts[rows][among]
-            held = np.take_along_axis(block, np.maximum(chosen, 0), axis=1)
-            kept = np.where(chosen >= 0, held - prices[chosen], 0)
+            taken, at = chosen >= 0, np.maximum(chosen, 0)
+            held = block.take(at + block.shape[1] * np.arange(len(block))[:, None])
+            kept = np.where(taken, held - prices.take(at), 0)
             worst = kept.min(axis=1, keepdims=True)
-            unsure = np.count_nonzero(reduced > worst, axis=1) != np.count_nonzero(kept > worst, axis=1)
+            # No token counts fewer outside than inside, so equal sums are equal counts of every token.
+            outside, inside = reduced > worst, (kept > worst) & taken
+            if np.count_nonzero(outside) == np.count_nonzero(inside):
+                unsure = np.zeros(len(block), bool)
+            else:
+                unsure = np.count_nonzero(outside, axis=1) != np.count_nonzero(inside, axis=1)
             unsure |= drop & (worst[:, 0] < 0)
-            value, dual = _sum(held[chosen >= 0]), _sum(kept[~unsure])
+            value, dual = _sum(held[taken]), _sum(kept[~unsure])
         best = np.partition(reduced[unsure], -top_k, axis=1)[:, -top_k:]
         return value, dual + _sum(np.maximum(best, 0) if drop else best)
 

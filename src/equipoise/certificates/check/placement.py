@@ -10,7 +10,7 @@ peak of every placement, by one of five arguments:
 * **deal**: with even split, see :mod:`equipoise.certificates.check.deals`.
 * **groups**: where groups of experts stay on a node, see :mod:`equipoise.certificates.check.groups`.
 
-The first three ignore groups and nodes, so they bound the hierarchical form too. A placement whose peak is B is
+The first two ignore groups and nodes, so they bound the hierarchical form too. A placement whose peak is B is
 optimal; otherwise the verdict still carries both bounds.
 """
 
@@ -97,7 +97,7 @@ def is_lower_bound(loads: list[int], sizes: Sizes, bound: Fraction, argument: st
         needed = [w * bound.denominator // bound.numerator + 1 for w in loads]
         return sum(needed) > slots or (apart and max(needed) > devices)
     if argument == "component" and sizes.split == "free":
-        return no_partition_below(loads, slots, devices, bound)
+        return no_partition_below(loads, slots, devices, bound, sizes.num_groups, sizes.num_nodes)
     if argument == "deal" and sizes.split == "even":
         try:
             return deal_below(loads, slots, devices, sizes.distinct, bound, sizes.num_groups, sizes.num_nodes) is None
