@@ -69,7 +69,7 @@ def test_a_price_that_no_sum_can_hold_is_refused(tmp_path, price):
 
 def test_the_second_checker_does_not_count_up_to_an_extreme_load(tmp_path):
     path = tmp_path / "c.json"
-    problem = SchedulingProblem([3], [[True, True]], base_load=[2**61, 0], speed=[3, 2], fractional=False)
+    problem = SchedulingProblem([3], [[True, True]], base_load=[2**53, 0], speed=[3, 2], fractional=False)
     solve(problem).certificate.save(path)
     document = json.loads(path.read_bytes())
     assert verdict(document, path, rehash=True).valid
