@@ -16,7 +16,8 @@ def end_with(pipe: int, last_wish: Callable[[], None] | None = None) -> None:
     Only a stopped process, or one in code that keeps Python's lock, stays until it goes on.
     """
     if hasattr(select, "poll"):
-        threading.Thread(target=_wait, args=(pipe, last_wish), daemon=True).start()
+        own = os.dup(pipe)  # the caller may close its own before the thread runs
+        threading.Thread(target=_wait, args=(own, last_wish), daemon=True).start()
 
 
 def _wait(pipe: int, last_wish: Callable[[], None] | None) -> None:

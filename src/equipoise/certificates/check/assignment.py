@@ -91,17 +91,14 @@ def infeasible(
     """Say which constraint the assignment breaks first."""
     if experts.dtype.kind != "i" or experts.shape != (shape[0], top_k):
         return f"experts is {experts.dtype} of shape {experts.shape}, not integers of shape {(shape[0], top_k)}"
-    outside = (experts < -1) | (experts >= shape[1])
-    if outside.any():
+    if (outside := (experts < -1) | (experts >= shape[1])).any():
         return f"token {int(np.argmax(outside.any(axis=1)))} names an expert that does not exist"
     if (experts[~real] != -1).any():
         return "a padding token is assigned"
     ordered = experts if (experts[:, 1:] >= experts[:, :-1]).all() else np.sort(experts, axis=1)
-    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
-    if twice.any():
+    if (twice := (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
         return f"token {int(np.argmax(twice.any(axis=1)))} takes an expert twice"
-    short = (experts < 0) & real[:, None]
-    if not drop and short.any():
+    if not drop and (short := (experts < 0) & real[:, None]).any():
         return f"token {int(np.argmax(short.any(axis=1)))} takes fewer than {top_k} experts"
     load = np.bincount(experts[experts >= 0], minlength=shape[1])
     if (load > capacity).any():
@@ -131,13 +128,11 @@ def _sums(
             held = block.take(at + block.shape[1] * np.arange(len(block))[:, None])
             kept = np.where(taken, held - prices.take(at), 0)
             worst = kept.min(axis=1, keepdims=True)
-            # No token counts fewer outside than inside, so equal sums are equal counts of every token.
+            # No token has fewer outside than inside, so equal sums are equal counts.
             outside, inside = reduced > worst, (kept > worst) & taken
-            if np.count_nonzero(outside) == np.count_nonzero(inside):
-                unsure = np.zeros(len(block), bool)
-            else:
-                unsure = np.count_nonzero(outside, axis=1) != np.count_nonzero(inside, axis=1)
-            unsure |= drop & (worst[:, 0] < 0)
+            unsure = drop & (worst[:, 0] < 0)
+            if np.count_nonzero(outside) != np.count_nonzero(inside):
+                unsure |= np.count_nonzero(outside, axis=1) != np.count_nonzero(inside, axis=1)
             value, dual = _sum(held[taken]), _sum(kept[~unsure])
         best = np.partition(reduced[unsure], -top_k, axis=1)[:, -top_k:]
         return value, dual + _sum(np.maximum(best, 0) if drop else best)
