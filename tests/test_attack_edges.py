@@ -238,3 +238,10 @@ def test_what_a_device_has_to_send_counts_once_for_every_part_of_a_token():
     multipliers = Multipliers([Fraction(1, 4), Fraction(3, 4)], [Fraction(0)] * 2, [Fraction(1, 2), Fraction(0)])
     found = check_communication(statement, [[3, 3]], 2, multipliers)
     assert (found.valid, found.lower, found.upper) == (False, Fraction(7, 4), Fraction(11, 4))
+
+
+@pytest.mark.parametrize("experts", [[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+def test_an_expert_that_a_token_takes_twice_proves_nothing_in_any_order(experts):
+    given = {"scores": [[4, 2, 1]], "top_k": 3, "capacity": [2] * 3, "experts": [experts], "prices": [3, 0, 0]}
+    accepted, _, upper = said(check_assignment, ROUTING | given)  # 4 + 2 + 4 would be what the prices allow
+    assert (accepted, upper) == (False, 5 + Fraction(3, 8))
