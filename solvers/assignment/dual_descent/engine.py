@@ -40,6 +40,9 @@ from equipoise.solvers.assignment.dual_descent.rows import Array, Integers, Rows
 from equipoise.solvers.assignment.dual_descent.tuning import TUNING, Tuning
 from equipoise.solvers.claim import Claim
 
+POLICY = "OMP_WAIT_POLICY"
+"""What OpenMP's threads do while they wait; read when they start."""
+
 Proof = tuple[npt.NDArray[np.int32], Integers]
 
 
@@ -51,7 +54,7 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     """
     del time_limit
     announce_compilation()
-    with few_threads(problem.size):
+    with few_threads():
         state = DualDescent(problem, start, TUNING)
         proof = state.solve()
         if proof is not None:
@@ -69,11 +72,18 @@ def announce_compilation() -> None:
 
 
 @contextmanager
-def few_threads(size: int) -> Iterator[None]:
-    """One thread where the passes take less time than waking a second one."""
+def few_threads() -> Iterator[None]:
+    """Leave numba's number of threads as it was; in between, small pieces of work get one.
+
+    The first time here starts the threads: ones that sleep while they wait, unless the environment says otherwise. Such
+    as spin take the processor from what they wait for where others use it too.
+    """
+    silent = POLICY not in os.environ
+    os.environ.setdefault(POLICY, "passive")
     before = numba.get_num_threads()
+    if silent:
+        del os.environ[POLICY]
     try:
-        numba.set_num_threads(1 if size < TUNING.alone else before)
         yield
     finally:
         numba.set_num_threads(before)
@@ -85,7 +95,7 @@ class DualDescent:
     def __init__(
         self, problem: AssignmentProblem, start: npt.NDArray[np.float64] | None = None, tuning: Tuning = TUNING
     ) -> None:
-        self.tuning = tuning
+        self.tuning, self.threads = tuning, numba.get_num_threads()
         self.rows = self.read(problem)
         self.start = None if start is None else refined(start, problem.grid.exponent + self.rows.shift)
         self.tokens, self.experts = len(problem.tokens), problem.num_experts
@@ -278,18 +288,25 @@ class DualDescent:
         windows = self.widen(core, edge, np.full(self.experts, ranks), self.everything())
         return core.part(near(core.by_token, self.price, edge, windows))
 
+    def share(self, work: int) -> None:
+        """Let as many threads work from now on as so many scores are worth: on a busy machine all wait for the last."""
+        numba.set_num_threads(self.threads if work >= self.tuning.alone else 1)
+
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:
         """Pass over ``tokens`` with the current prices; ``dual`` becomes the bound that these prove, rounded."""
+        self.share(len(tokens) * self.experts)
         core, worth = gather(self.rows, self.form, self.price, tokens, windows, given, self.tuning)
         self.dual = worth + float(self.capacity @ self.price[:-1].astype(np.float64))
         return core
 
     def unproved(self, core: Core) -> Integers:
         """Pass over all tokens: those that hold no top-K set under the current prices."""
+        self.share(self.tokens * self.experts)
         return np.flatnonzero(unproved(self.rows, self.form, self.price, core.chosen))
 
     def edges(self, core: Core) -> Array:
-        """Boundaries of the core's tokens under the current prices."""
+        """Boundaries of the core's tokens under the current prices; what follows shares the core in the same way."""
+        self.share(self.tuning.arc * len(core.by_token.node))
         return boundaries(core.by_token, self.price, self.form)
 
     def hold(self, core: Core, edge: Array) -> int:

@@ -21,8 +21,10 @@ class Tuning(NamedTuple):
     """Bits of the hash that breaks ties, at most: a million levels leave few ties among a token's experts."""
     arcs: int = 16
     """Arcs for which a pass makes room, for every token on average; where a block needs more, it runs again."""
-    alone: int = 1 << 17
-    """Scores below which one thread works: waking a second takes longer than its half of a pass."""
+    alone: int = 1 << 18
+    """Scores below which one thread works: on a busy machine a second one costs milliseconds of waiting."""
+    arc: int = 16
+    """Scores to read in the time that a sweep spends on an arc."""
 
     # Samples
     sample: int = 1 << 23

@@ -60,7 +60,7 @@ def solve(
     problem = scores if isinstance(scores, TensorProblem) else TensorProblem(scores, top_k or 0, capacity, drop, mask)
     prices = None if start is None else start_prices(start, problem)
     announce_compilation()
-    with torch.no_grad(), few_threads(problem.size):
+    with torch.no_grad(), few_threads():
         proof = TensorDescent(problem, prices).solve()
         solution = None if proof is None else _judged(problem, *proof)
     if solution is None:
