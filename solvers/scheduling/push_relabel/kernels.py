@@ -18,13 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
+from equipoise.solvers.scheduling.push_relabel.lanes import FEW, LANES, level_together
 from equipoise.solvers.scheduling.push_relabel.network import Network
-
-FEW = 8
-"""Few devices are above their limits if it is at most one in so many."""
-
-SWEEPS = 5
-"""Sweeps of levelling at most; after that, waves do better."""
 
 FAR = np.iinfo(np.int64).max
 """Hops to room of a device that has no way there."""
@@ -90,50 +85,6 @@ def pour(load: int, low: int, high: int, device: Any, speed: Any, held: Any, x: 
             x[a] += 1
             rest -= 1
         held[g] += x[a]
-
-
-@njit(cache=True, error_model="numpy")
-def even_out(one: int, other: int, device: Any, held: Any, x: Any) -> None:
-    """Move tokens between two arcs of an expert so that their devices hold the same, as nearly as they can."""
-    g, h = device[one], device[other]
-    amount = max(-x[other], min(x[one], (held[g] - held[h]) >> 1))
-    x[one] -= amount
-    x[other] += amount
-    held[g] -= amount
-    held[h] += amount
-
-
-@njit(cache=True, error_model="numpy")
-def level(load: Any, network: Any, speed: Any, plain: bool, state: Any) -> None:
-    """Place the tokens of every expert that has a choice: poured, or shared evenly and then evened out.
-
-    With speeds of 1, neighbours in an expert's list are evened out, sweep after sweep while more than a few
-    devices are above their limits; no branch of a sweep depends on the loads, which makes it much faster than pouring.
-    """
-    first, device, limit, held, x = network.first, network.device, state.limit, state.held, state.x
-    for e in range(len(load)):
-        low, high = first[e], first[e + 1]
-        if high - low < 2:
-            continue
-        if not plain:
-            pour(load[e], low, high, device, speed, held, x)
-            continue
-        share = load[e] // (high - low)
-        for a in range(low, high):
-            x[a] = share
-            held[device[a]] += share
-        rest = load[e] - share * (high - low)
-        x[low] += rest
-        held[device[low]] += rest
-    for _ in range(SWEEPS if plain else 0):
-        full = 0
-        for g in range(len(held)):
-            full += held[g] > limit[g]
-        if full * FEW <= len(held):
-            return
-        for e in range(len(load)):
-            for a in range(first[e], first[e + 1] - 1):
-                even_out(a, a + 1, device, held, x)
 
 
 @njit(cache=True, error_model="numpy")
@@ -276,6 +227,86 @@ def first_cut(load: Any, network: Any, speed: Any, own: Any, total: int, cut: An
     return demand
 
 
+@njit(cache=True, error_model="numpy")
+def start(
+    load: Any,
+    network: Any,
+    base: Any,
+    bases: int,
+    speed: Any,
+    plain: bool,
+    fractional: bool,
+    held: Any,
+    limit: Any,
+    peak: Any,
+    cut: Any,
+) -> None:
+    """Write the first cut, the peak that it proves, the limits, and what devices hold of experts without a choice."""
+    first, device, total = network.first, network.device, bases
+    for g in range(len(base)):
+        held[g] = base[g]
+    for e in range(len(load)):
+        total += load[e]
+        if first[e + 1] - first[e] == 1:
+            held[device[first[e]]] += load[e]
+    demand = first_cut(load, network, speed, held, total, cut)
+    above, below = proved(demand, cut, speed, plain, fractional)
+    for g in range(len(base)):
+        limit[g] = above * speed[g] // below
+    peak[0], peak[1] = above, below
+
+
+@njit(cache=True, error_model="numpy")
+def level(load: Any, network: Any, speed: Any, held: Any, x: Any) -> None:
+    """Place the tokens of every expert: poured if there is a choice."""
+    first = network.first
+    for e in range(len(load)):
+        low, high = first[e], first[e + 1]
+        if high - low == 1:
+            x[low] = load[e]
+        elif high > low:
+            pour(load[e], low, high, network.device, speed, held, x)
+
+
+@njit(cache=True, error_model="numpy")
+def settle(
+    network: Any,
+    base: Any,
+    speed: Any,
+    plain: bool,
+    fractional: bool,
+    state: State,
+    peak: Any,
+    cut: Any,
+    whole: Any,
+) -> int:
+    """Relieve and raise until no device is above its limit; return the unit in which tokens are counted."""
+    device, (limit, held, x, hops, _) = network.device, state
+    above, below, unit, calm, devices = peak[0], peak[1], 1, False, len(held)
+    if fractional:
+        for a in range(len(device)):
+            whole[a] = x[a]
+    while not calm or (fractional and unit != below):
+        if fractional and unit != below:
+            unit = below
+            for g in range(devices):
+                held[g] = base[g] * unit
+            for a in range(len(device)):
+                x[a] = whole[a] * unit
+                held[device[a]] += x[a]
+        for g in range(devices):
+            limit[g] = above * speed[g] if fractional else above * speed[g] // below
+        calm = relieve(network, state)
+        if not calm:
+            demand = 0
+            for g in range(devices):
+                cut[g] = hops[g] == FAR
+                demand += held[g] if cut[g] else 0
+            above, below = proved(demand // unit, cut, speed, plain, fractional)
+    peak[0], peak[1] = above, below
+    return unit
+
+
 @njit(
     types.void(
         _Rows,
@@ -307,50 +338,27 @@ def schedule_rows(
     Writes ``shares[B, arcs]`` in units of ``1 / units[B]`` token, ``peaks[B, 2]`` (numerator and denominator) and
     ``cuts[B, G]``, the devices that prove the peak.
     """
-    first, device = network.first, network.device
-    devices = len(base)
-    held, limit, hops = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(devices, np.int64)
-    queue, whole = np.empty(devices, np.int64), np.empty(len(device), np.int64)
+    devices, pairs = len(base), len(network.device)
+    hops, queue, whole = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(pairs, np.int64)
+    holds, limits = np.empty((LANES, devices), np.int64), np.full((LANES, devices), FAR)
+    lanes, arcs = np.empty((devices + 2, LANES), np.int64), np.zeros((pairs, LANES), np.int64)
+    caps = np.full(LANES, FAR)
     plain, bases = True, 0
     for g in range(devices):
         plain &= speed[g] == 1
         bases += base[g]
-    for row in range(len(loads)):
-        load, x, cut = loads[row], shares[row], cuts[row]
-        for g in range(devices):
-            held[g] = base[g]
-        total = bases
-        for e in range(len(load)):
-            total += load[e]
-            if first[e + 1] - first[e] == 1:
-                x[first[e]] = load[e]
-                held[device[first[e]]] += load[e]
-        demand = first_cut(load, network, speed, held, total, cut)
-        above, below = proved(demand, cut, speed, plain, fractional)
-        for g in range(devices):
-            limit[g] = above * speed[g] // below
-        unit = 1
-        state = State(limit, held, x, hops, queue)
-        level(load, network, speed, plain, state)
-        calm = False
-        if fractional:
-            for a in range(len(device)):
-                whole[a] = x[a]
-        while not calm or (fractional and unit != below):
-            if fractional and unit != below:
-                unit = below
-                for g in range(devices):
-                    held[g] = base[g] * unit
-                for a in range(len(device)):
-                    x[a] = whole[a] * unit
-                    held[device[a]] += x[a]
-            for g in range(devices):
-                limit[g] = above * speed[g] if fractional else above * speed[g] // below
-            calm = relieve(network, state)
-            if not calm:
-                demand = 0
-                for g in range(devices):
-                    cut[g] = hops[g] == FAR
-                    demand += held[g] if cut[g] else 0
-                above, below = proved(demand // unit, cut, speed, plain, fractional)
-        units[row], peaks[row, 0], peaks[row, 1] = unit, above, below
+    for begin in range(0, len(loads), LANES):
+        end = min(begin + LANES, len(loads))
+        for row in range(begin, end):
+            held, limit = holds[row - begin], limits[row - begin]
+            start(loads[row], network, base, bases, speed, plain, fractional, held, limit, peaks[row], cuts[row])
+            caps[row - begin] = limit[0]
+            if not plain:
+                level(loads[row], network, speed, held, shares[row])
+        for k in range(end - begin, LANES):
+            caps[k] = FAR
+        if plain:
+            level_together(loads[begin:end], network, caps, holds, shares[begin:end], lanes, arcs)
+        for row in range(begin, end):
+            state = State(limits[row - begin], holds[row - begin], shares[row], hops, queue)
+            units[row] = settle(network, base, speed, plain, fractional, state, peaks[row], cuts[row], whole)

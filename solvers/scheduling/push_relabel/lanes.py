@@ -1,0 +1,98 @@
+"""Levelling of many load vectors at once: what is done to one is done to all, side by side, in vector registers.
+
+Only where all speeds are 1; :mod:`.kernels` pours one vector at a time otherwise. A vector that is level enough is
+held still while the others go on, so what becomes of it depends on it alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+LANES = 32
+"""Vectors side by side."""
+
+FEW = 8
+"""Few devices are above their limits if it is at most one in so many."""
+
+SWEEPS = 5
+"""Sweeps of levelling at most; after that, waves do better."""
+
+TILE = 16
+"""Arcs that are turned from lanes to rows together: a cache line of the shares."""
+
+
+@njit(cache=True, error_model="numpy")
+def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any, lanes: Any, arcs: Any) -> None:
+    """Place the tokens of every expert that has a choice: shared evenly among its devices, then evened out.
+
+    Neighbours in an expert's list are evened out, sweep after sweep while more than a few devices are above the limit
+    of the vector; no branch of a sweep depends on the loads.
+
+    Parameters
+    ----------
+    loads
+        ``[n, E]``, at most ``LANES`` vectors.
+    limit
+        ``[LANES]``, of every device of a vector; of vectors that there are not, anything.
+    held
+        ``[LANES, G]``, what devices hold before; added to.
+    shares
+        ``[n, A]``, written.
+    lanes, arcs
+        ``[G + 2, LANES]``, ``[A, LANES]``, used on the way.
+    """
+    first, device = network.first, network.device
+    count, devices = len(loads), held.shape[1]
+    full, moving = lanes[devices], lanes[devices + 1]
+    for g in range(devices):
+        for k in range(LANES):
+            lanes[g, k] = held[k, g]
+    for e in range(len(first) - 1):
+        low, high = first[e], first[e + 1]
+        if high - low == 0:
+            continue
+        for k in range(count):
+            arcs[low, k] = loads[k, e]
+        if high - low == 1:
+            continue
+        part, last, at = 1.0 / (high - low), device[low], high - low - 1
+        for a in range(low + 1, high):
+            g = device[a]
+            for k in range(LANES):
+                arcs[a, k] = int(arcs[low, k] * part)
+                lanes[g, k] += arcs[a, k]
+        for k in range(LANES):
+            arcs[low, k] -= arcs[low + 1, k] * at
+            lanes[last, k] += arcs[low, k]
+    for _ in range(SWEEPS):
+        for k in range(LANES):
+            full[k] = 0
+        for g in range(devices):
+            for k in range(LANES):
+                full[k] += lanes[g, k] > limit[k]
+        busy = 0
+        for k in range(LANES):
+            moving[k] = -(full[k] * FEW > devices)
+            busy |= moving[k]
+        if busy == 0:
+            break
+        for e in range(len(first) - 1):
+            for a in range(first[e], first[e + 1] - 1):
+                g, h = device[a], device[a + 1]
+                for k in range(LANES):
+                    here, there = arcs[a, k], arcs[a + 1, k]
+                    more, less = lanes[g, k], lanes[h, k]
+                    amount = max(-there, min(here, (more - less) >> 1)) & moving[k]
+                    arcs[a, k] = here - amount
+                    arcs[a + 1, k] = there + amount
+                    lanes[g, k] = more - amount
+                    lanes[h, k] = less + amount
+    for k in range(count):
+        for g in range(devices):
+            held[k, g] = lanes[g, k]
+    for low in range(0, len(arcs), TILE):
+        for k in range(count):
+            for a in range(low, min(low + TILE, len(arcs))):
+                shares[k, a] = arcs[a, k]
