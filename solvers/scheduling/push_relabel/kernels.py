@@ -28,7 +28,7 @@ _Numbers = types.Array(types.int64, 1, "C", readonly=True)
 _Rows = types.Array(types.int64, 2, "C", readonly=True)
 _Indices = types.uint32[::1]
 _Network = types.NamedTuple(  # type: ignore[no-untyped-call]
-    (types.int64[::1], _Indices, _Indices, types.int64[::1], _Indices), Network
+    (types.int64[::1], _Indices, _Indices, types.int64[::1], _Indices, types.int64[::1]), Network
 )
 
 
@@ -45,6 +45,9 @@ class State(NamedTuple):
         Hops from a device to one with room; 0 there.
     queue
         Devices in the order in which the search meets them.
+    marks
+        The devices of so many hops, a bit each as in :class:`Network`: what has no bit in common has no device in
+        common. The last, ``marks[G]``, are the devices that have not been met.
     """
 
     limit: Any
@@ -52,6 +55,7 @@ class State(NamedTuple):
     x: Any
     hops: Any
     queue: Any
+    marks: Any
 
 
 @njit(cache=True, error_model="numpy")
@@ -95,61 +99,114 @@ def relieve(network: Any, state: Any) -> bool:
     the devices with ``hops[g] == FAR`` hold tokens of experts that live on them alone, and are above their limits
     together.
 
-    A wave is a breadth-first search backwards from all devices with room, until it has seen every device above its
-    limit, and then, farthest devices first, one push: what a device has above its limit goes to devices one hop closer.
-    Where few devices are above their limits, a push straight to room comes first, and mostly suffices.
-    Pushes never bring a device closer to room, so this is push-relabel with exact labels (Goldberg and Tarjan 1988):
-    it ends.
+    A wave pushes straight to room first. If that does not suffice, a breadth-first search backwards from all devices
+    with room, until it has seen every device above its limit, and then, farthest devices first, one push: what a device
+    has above its limit goes to devices one hop closer. Pushes never bring a device closer to room, so this is
+    push-relabel with exact labels (Goldberg and Tarjan 1988): it ends.
     """
-    first, device, expert, start, on_device = network
-    limit, held, x, hops, queue = state
+    limit, held, _, hops, queue, marks = state
     while True:
-        full = 0
-        for g in range(len(held)):
-            full += held[g] > limit[g]
-            hops[g] = 0 if held[g] < limit[g] else FAR
-        if full == 0:
-            return True
-        waiting = full
-        if full * FEW <= len(held):
-            for g in range(len(held)):
-                if held[g] > limit[g]:
-                    _push(g, 0, network, state)
-                    waiting -= held[g] <= limit[g]
-        head = tail = 0
+        waiting, marks[0] = 0, 0
         for g in range(len(held)):
             hops[g] = FAR
+            waiting += held[g] > limit[g]
             if held[g] < limit[g]:
                 hops[g] = 0
-                queue[tail] = g
-                tail += 1
-        while head < tail and waiting > 0:
-            h = queue[head]
-            head += 1
-            for i in range(start[h], start[h + 1]):
-                e = expert[on_device[i]]
-                for a in range(first[e], first[e + 1]):
-                    g = device[a]
-                    if hops[g] == FAR and x[a] > 0:
-                        hops[g] = hops[h] + 1
-                        queue[tail] = g
-                        tail += 1
-                        waiting -= held[g] > limit[g]
-        if waiting > 0:
+                marks[0] |= _bit(g)
+        if waiting == 0:
+            return True
+        few = waiting * FEW <= len(held)
+        for g in range(len(held) if few else 0):
+            if held[g] > limit[g]:
+                _push(g, 0, network, state)
+                waiting -= held[g] <= limit[g]
+        if waiting == 0:
+            return True
+        found = _search(waiting, network, state)
+        if found < 0:
             return False
-        for k in range(tail - 1, -1, -1):
+        for k in range(found - 1, -1, -1):
             g = queue[k]
             if held[g] > limit[g]:
                 _push(g, hops[g] - 1, network, state)
 
 
 @njit(cache=True, error_model="numpy")
+def _bit(g: int) -> int:
+    """Return the bit of device g."""
+    return np.int64(1) << np.int64(g & 63)
+
+
+@njit(cache=True, error_model="numpy")
+def _search(waiting: int, network: Any, state: Any) -> int:
+    """Label devices with their hops to room, until so many above their limits are met; -1 if that many are not.
+
+    Returns how many are in the queue, which are those without room. The first hop is looked for from the devices
+    without room; the others from the devices met before.
+    """
+    first, device, expert, start, on_device, reach = network
+    limit, held, x, hops, queue, marks = state
+    far, tail, unmet = len(held), 0, 0
+    marks[0] = 0
+    for g in range(far):
+        hops[g] = FAR
+        if held[g] < limit[g]:
+            hops[g] = 0
+            queue[tail] = g
+            tail += 1
+            marks[0] |= _bit(g)
+        else:
+            unmet |= _bit(g)
+    if 2 * tail > far:
+        tail = 0
+        for g in range(far):
+            if hops[g] == FAR and _touches(g, network, state):
+                hops[g] = 1
+                queue[tail] = g
+                tail += 1
+                waiting -= held[g] > limit[g]
+    head = 0
+    while head < tail and waiting > 0:
+        h = queue[head]
+        head += 1
+        for i in range(start[h], start[h + 1]):
+            if reach[i] & unmet == 0:
+                continue
+            e = expert[on_device[i]]
+            for a in range(first[e], first[e + 1]):
+                g = device[a]
+                if hops[g] == FAR and x[a] > 0:
+                    hops[g] = hops[h] + 1
+                    queue[tail] = g
+                    tail += 1
+                    waiting -= held[g] > limit[g]
+                    if far <= 64:
+                        unmet &= ~_bit(g)
+    return tail if waiting == 0 else -1
+
+
+@njit(cache=True, error_model="numpy")
+def _touches(g: int, network: Any, state: Any) -> bool:
+    """Whether device g holds tokens that may go to a device with room."""
+    first, device, expert, start, on_device, reach = network
+    for i in range(start[g], start[g + 1]):
+        if reach[i] & state.marks[0] != 0 and state.x[on_device[i]] > 0:
+            e = expert[on_device[i]]
+            for b in range(first[e], first[e + 1]):
+                if state.hops[device[b]] == 0:
+                    return True
+    return False
+
+
+@njit(cache=True, error_model="numpy")
 def _push(g: int, closer: int, network: Any, state: Any) -> None:
     """Move the surplus of device g to devices ``closer`` hops from room; where that is none, no more than fits."""
-    first, device, expert, start, on_device = network
-    limit, held, x, hops, _ = state
+    first, device, expert, start, on_device, reach = network
+    limit, held, x, hops, _, marks = state
     surplus = held[g] - limit[g]
     for i in range(start[g], start[g + 1]):
+        if closer == 0 and reach[i] & marks[0] == 0:
+            continue
         a = on_device[i]
         if x[a] == 0:
             continue
@@ -281,7 +338,7 @@ def settle(
     whole: Any,
 ) -> int:
     """Relieve and raise until no device is above its limit; return the unit in which tokens are counted."""
-    device, (limit, held, x, hops, _) = network.device, state
+    device, (limit, held, x, hops, _, _) = network.device, state
     above, below, unit, calm, devices = peak[0], peak[1], 1, False, len(held)
     if fractional:
         for a in range(len(device)):
@@ -342,6 +399,7 @@ def schedule_rows(
     hops, queue, whole = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(pairs, np.int64)
     holds, limits = np.empty((LANES, devices), np.int64), np.full((LANES, devices), FAR)
     lanes, arcs = np.empty((devices + 2, LANES), np.int64), np.zeros((pairs, LANES), np.int64)
+    marks = np.empty(devices + 2, np.int64)
     caps = np.full(LANES, FAR)
     plain, bases = True, 0
     for g in range(devices):
@@ -360,5 +418,5 @@ def schedule_rows(
         if plain:
             level_together(loads[begin:end], network, caps, holds, shares[begin:end], lanes, arcs)
         for row in range(begin, end):
-            state = State(limits[row - begin], holds[row - begin], shares[row], hops, queue)
+            state = State(limits[row - begin], holds[row - begin], shares[row], hops, queue, marks)
             units[row] = settle(network, base, speed, plain, fractional, state, peaks[row], cuts[row], whole)
