@@ -253,6 +253,13 @@ def proved(demand: int, cut: Any, speed: Any, plain: bool, fractional: bool) -> 
 
 
 @njit(cache=True, error_model="numpy")
+def allow(above: int, below: int, speed: Any, limit: Any) -> None:
+    """Write what devices may hold at this peak; divided again only where the speed is another."""
+    for g in range(len(speed)):
+        limit[g] = limit[g - 1] if g > 0 and speed[g] == speed[g - 1] else above * speed[g] // below
+
+
+@njit(cache=True, error_model="numpy")
 def first_cut(load: Any, network: Any, speed: Any, own: Any, total: int, cut: Any) -> int:
     """Choose the best of the obvious cuts: all devices, one alone, or those of one expert; return what it must hold.
 
@@ -308,8 +315,7 @@ def start(
             held[device[first[e]]] += load[e]
     demand = first_cut(load, network, speed, held, total, cut)
     above, below = proved(demand, cut, speed, plain, fractional)
-    for g in range(len(base)):
-        limit[g] = above * speed[g] // below
+    allow(above, below, speed, limit)
     peak[0], peak[1] = above, below
 
 
@@ -351,8 +357,7 @@ def settle(
             for a in range(len(device)):
                 x[a] = whole[a] * unit
                 held[device[a]] += x[a]
-        for g in range(devices):
-            limit[g] = above * speed[g] if fractional else above * speed[g] // below
+        allow(above, 1 if fractional else below, speed, limit)
         calm = relieve(network, state)
         if not calm:
             demand = 0
@@ -364,21 +369,23 @@ def settle(
     return unit
 
 
-@njit(
+_ANSWERS = [
     types.void(
         _Rows,
         _Network,
         _Numbers,
         _Numbers,
         types.boolean,
-        types.int64[:, ::1],
+        shares[:, ::1],
         types.int64[::1],
         types.int64[:, ::1],
         types.boolean[:, ::1],
-    ),
-    cache=True,
-    error_model="numpy",
-)
+    )
+    for shares in (types.int64, types.int32)
+]
+
+
+@njit(_ANSWERS, cache=True, error_model="numpy")
 def schedule_rows(
     loads: Any,
     network: Any,
@@ -398,7 +405,7 @@ def schedule_rows(
     devices, pairs = len(base), len(network.device)
     hops, queue, whole = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(pairs, np.int64)
     holds, limits = np.empty((LANES, devices), np.int64), np.full((LANES, devices), FAR)
-    lanes, arcs = np.empty((devices + 2, LANES), np.int64), np.zeros((pairs, LANES), np.int64)
+    lanes, arcs = np.empty((devices + 3, LANES), np.int64), np.zeros((pairs, LANES), np.int64)
     marks = np.empty(devices + 2, np.int64)
     caps = np.full(LANES, FAR)
     plain, bases = True, 0

@@ -16,7 +16,7 @@ LANES = 32
 FEW = 8
 """Few devices are above their limits if it is at most one in so many."""
 
-SWEEPS = 5
+SWEEPS = 6
 """Sweeps of levelling at most; after that, waves do better."""
 
 TILE = 16
@@ -41,11 +41,11 @@ def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any,
     shares
         ``[n, A]``, written.
     lanes, arcs
-        ``[G + 2, LANES]``, ``[A, LANES]``, used on the way.
+        ``[G + 3, LANES]``, ``[A, LANES]``, used on the way.
     """
     first, device = network.first, network.device
     count, devices = len(loads), held.shape[1]
-    full, moving = lanes[devices], lanes[devices + 1]
+    full, moving, share = lanes[devices], lanes[devices + 1], lanes[devices + 2]
     for g in range(devices):
         for k in range(LANES):
             lanes[g, k] = held[k, g]
@@ -57,16 +57,18 @@ def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any,
             arcs[low, k] = loads[k, e]
         if high - low == 1:
             continue
-        part, last, at = 1.0 / (high - low), device[low], high - low - 1
+        part, others, h = 1.0 / (high - low), high - low - 1, device[low]
+        for k in range(LANES):
+            share[k] = int(arcs[low, k] * part)
         for a in range(low + 1, high):
             g = device[a]
             for k in range(LANES):
-                arcs[a, k] = int(arcs[low, k] * part)
-                lanes[g, k] += arcs[a, k]
+                arcs[a, k] = share[k]
+                lanes[g, k] += share[k]
         for k in range(LANES):
-            arcs[low, k] -= arcs[low + 1, k] * at
-            lanes[last, k] += arcs[low, k]
-    for _ in range(SWEEPS):
+            arcs[low, k] -= share[k] * others
+            lanes[h, k] += arcs[low, k]
+    for sweep in range(SWEEPS):
         for k in range(LANES):
             full[k] = 0
         for g in range(devices):
@@ -79,14 +81,19 @@ def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any,
         if busy == 0:
             break
         for e in range(len(first) - 1):
-            for a in range(first[e], first[e + 1] - 1):
-                g, h = device[a], device[a + 1]
+            low, high = first[e], first[e + 1]
+            if high - low < 2:
+                continue
+            apart = 1 + sweep % (high - low - 1)
+            for a in range(low, high - 1):
+                b = a + apart if a + apart < high else a + apart - (high - low)
+                g, h = device[a], device[b]
                 for k in range(LANES):
-                    here, there = arcs[a, k], arcs[a + 1, k]
+                    here, there = arcs[a, k], arcs[b, k]
                     more, less = lanes[g, k], lanes[h, k]
                     amount = max(-there, min(here, (more - less) >> 1)) & moving[k]
                     arcs[a, k] = here - amount
-                    arcs[a + 1, k] = there + amount
+                    arcs[b, k] = there + amount
                     lanes[g, k] = more - amount
                     lanes[h, k] = less + amount
     for k in range(count):
