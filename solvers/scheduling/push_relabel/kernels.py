@@ -405,7 +405,7 @@ def schedule_rows(
     devices, pairs = len(base), len(network.device)
     hops, queue, whole = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(pairs, np.int64)
     holds, limits = np.empty((LANES, devices), np.int64), np.full((LANES, devices), FAR)
-    lanes, arcs = np.empty((devices + 3, LANES), np.int64), np.zeros((pairs, LANES), np.int64)
+    lanes, arcs = np.empty((devices + 3, LANES), shares.dtype), np.zeros((pairs, LANES), shares.dtype)
     marks = np.empty(devices + 2, np.int64)
     caps = np.full(LANES, FAR)
     plain, bases = True, 0

@@ -44,7 +44,7 @@ def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any,
         ``[G + 3, LANES]``, ``[A, LANES]``, used on the way.
     """
     first, device = network.first, network.device
-    count, devices = len(loads), held.shape[1]
+    count, devices, whole = len(loads), held.shape[1], arcs.dtype.type
     full, moving, share = lanes[devices], lanes[devices + 1], lanes[devices + 2]
     for g in range(devices):
         for k in range(LANES):
@@ -91,7 +91,8 @@ def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any,
                 for k in range(LANES):
                     here, there = arcs[a, k], arcs[b, k]
                     more, less = lanes[g, k], lanes[h, k]
-                    amount = max(-there, min(here, (more - less) >> 1)) & moving[k]
+                    half = whole(whole(more - less) >> 1)
+                    amount = max(whole(-there), min(here, half)) & moving[k]
                     arcs[a, k] = here - amount
                     arcs[b, k] = there + amount
                     lanes[g, k] = more - amount
