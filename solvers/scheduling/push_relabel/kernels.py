@@ -1,4 +1,4 @@
-"""The compiled part: level, relieve, raise the bound; for one load vector after the other.
+"""The compiled part: level, relieve, raise the bound.
 
 The pairs (expert, device) that a placement allows are *arcs*; :class:`Network` numbers them. What is known of the
 devices while one vector is solved is a :class:`State`.
@@ -12,12 +12,12 @@ Every number stays below total load times total speed, hence below 2^62: :class:
 
 from __future__ import annotations
 
-from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
 
+from equipoise.solvers.scheduling.push_relabel.cuts import allow, first_cut, proved
 from equipoise.solvers.scheduling.push_relabel.lanes import FEW, LANES, level_together
 from equipoise.solvers.scheduling.push_relabel.network import Network
 
@@ -46,8 +46,8 @@ class State(NamedTuple):
     queue
         Devices in the order in which the search meets them.
     marks
-        The devices of so many hops, a bit each as in :class:`Network`: what has no bit in common has no device in
-        common. The last, ``marks[G]``, are the devices that have not been met.
+        ``[1]``: the devices with room, a bit each as in :class:`Network`. Without a bit in common there is no device in
+        common.
     """
 
     limit: Any
@@ -99,10 +99,11 @@ def relieve(network: Any, state: Any) -> bool:
     the devices with ``hops[g] == FAR`` hold tokens of experts that live on them alone, and are above their limits
     together.
 
-    A wave pushes straight to room first. If that does not suffice, a breadth-first search backwards from all devices
-    with room, until it has seen every device above its limit, and then, farthest devices first, one push: what a device
-    has above its limit goes to devices one hop closer. Pushes never bring a device closer to room, so this is
-    push-relabel with exact labels (Goldberg and Tarjan 1988): it ends.
+    A wave is a breadth-first search backwards from all devices with room, until it has seen every device above its
+    limit, and then, farthest devices first, one push: what a device has above its limit goes to devices one hop closer.
+    Where few devices are above their limits, a push straight to room comes first, and mostly suffices.
+    Pushes never bring a device closer to room, so this is push-relabel with exact labels (Goldberg and Tarjan 1988):
+    it ends.
     """
     limit, held, _, hops, queue, marks = state
     while True:
@@ -141,8 +142,7 @@ def _bit(g: int) -> int:
 def _search(waiting: int, network: Any, state: Any) -> int:
     """Label devices with their hops to room, until so many above their limits are met; -1 if that many are not.
 
-    Returns how many are in the queue, which are those without room. The first hop is looked for from the devices
-    without room; the others from the devices met before.
+    Returns how many are in the queue. Where most devices have room, the first hop is looked for from the others.
     """
     first, device, expert, start, on_device, reach = network
     limit, held, x, hops, queue, marks = state
@@ -223,72 +223,6 @@ def _push(g: int, closer: int, network: Any, state: Any) -> None:
                 surplus -= amount
         if surplus == 0:
             return
-
-
-@njit(cache=True, error_model="numpy")
-def proved(demand: int, cut: Any, speed: Any, plain: bool, fractional: bool) -> tuple[int, int]:
-    """Least peak, as a reduced fraction, at which the devices of ``cut`` can hold ``demand`` tokens.
-
-    The same number as :func:`equipoise.certificates.check.scheduling.bottleneck` finds.
-    """
-    width = 0
-    for g in range(len(speed)):
-        width += speed[g] if cut[g] else 0
-    above, below = demand, width
-    if plain and not fractional:
-        return (demand + width - 1) // width, 1
-    while not fractional:
-        room, next_above, next_below = 0, 0, 0
-        for g in range(len(speed)):
-            if cut[g]:
-                count = above * speed[g] // below
-                room += count
-                if next_below == 0 or (count + 1) * next_below < next_above * speed[g]:
-                    next_above, next_below = count + 1, speed[g]
-        if room >= demand:
-            break
-        above, below = next_above, next_below
-    divisor = gcd(above, below)
-    return above // divisor, below // divisor
-
-
-@njit(cache=True, error_model="numpy")
-def allow(above: int, below: int, speed: Any, limit: Any) -> None:
-    """Write what devices may hold at this peak; divided again only where the speed is another."""
-    for g in range(len(speed)):
-        limit[g] = limit[g - 1] if g > 0 and speed[g] == speed[g - 1] else above * speed[g] // below
-
-
-@njit(cache=True, error_model="numpy")
-def first_cut(load: Any, network: Any, speed: Any, own: Any, total: int, cut: Any) -> int:
-    """Choose the best of the obvious cuts: all devices, one alone, or those of one expert; return what it must hold.
-
-    ``own[g]`` is what can only be on device g.
-    """
-    first, device = network.first, network.device
-    demand, width, expert, alone = total, 0, -1, -1
-    for g in range(len(own)):
-        width += speed[g]
-    for g in range(len(own)):
-        if own[g] * width > demand * speed[g]:
-            demand, width, alone = own[g], speed[g], g
-    slowest, most = speed[0], own[0]
-    for g in range(len(own)):
-        slowest, most = min(slowest, speed[g]), max(most, own[g])
-    room = demand * slowest // width - most  # at the peak so far, every device has that much room for what moves
-    for e in range(len(load)):
-        if load[e] > 2 * room and first[e + 1] - first[e] > 1:
-            above, below = load[e], 0
-            for a in range(first[e], first[e + 1]):
-                above, below = above + own[device[a]], below + speed[device[a]]
-            if above * width > demand * below:
-                demand, width, expert = above, below, e
-    for g in range(len(own)):
-        cut[g] = expert < 0 and alone in (-1, g)
-    if expert >= 0:
-        for a in range(first[expert], first[expert + 1]):
-            cut[device[a]] = True
-    return demand
 
 
 @njit(cache=True, error_model="numpy")
@@ -406,7 +340,7 @@ def schedule_rows(
     hops, queue, whole = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(pairs, np.int64)
     holds, limits = np.empty((LANES, devices), np.int64), np.full((LANES, devices), FAR)
     lanes, arcs = np.empty((devices + 3, LANES), shares.dtype), np.zeros((pairs, LANES), shares.dtype)
-    marks = np.empty(devices + 2, np.int64)
+    marks = np.empty(1, np.int64)
     caps = np.full(LANES, FAR)
     plain, bases = True, 0
     for g in range(devices):
@@ -425,5 +359,8 @@ def schedule_rows(
         if plain:
             level_together(loads[begin:end], network, caps, holds, shares[begin:end], lanes, arcs)
         for row in range(begin, end):
+            if plain and not fractional and lanes[devices, row - begin] == 0:
+                units[row] = 1
+                continue
             state = State(limits[row - begin], holds[row - begin], shares[row], hops, queue, marks)
             units[row] = settle(network, base, speed, plain, fractional, state, peaks[row], cuts[row], whole)

@@ -27,21 +27,23 @@ TILE = 16
 def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any, lanes: Any, arcs: Any) -> None:
     """Place the tokens of every expert that has a choice: shared evenly among its devices, then evened out.
 
-    Neighbours in an expert's list are evened out, sweep after sweep while more than a few devices are above the limit
-    of the vector; no branch of a sweep depends on the loads.
+    Pairs of an expert's devices are evened out, sweep after sweep while more than a few devices are above the limit of
+    the vector: neighbours in its list first, then every second, and so on round the list, as neighbours alone get stuck
+    where one of them has no tokens to pass on. No branch of a sweep depends on the loads.
 
     Parameters
     ----------
     loads
         ``[n, E]``, at most ``LANES`` vectors.
     limit
-        ``[LANES]``, of every device of a vector; of vectors that there are not, anything.
+        ``[LANES]``, of every device of a vector; more than any load for vectors that there are not.
     held
-        ``[LANES, G]``, what devices hold before; added to.
+        ``[LANES, G]``, what devices hold of experts without a choice; then of all.
     shares
         ``[n, A]``, written.
     lanes, arcs
-        ``[G + 3, LANES]``, ``[A, LANES]``, used on the way.
+        ``[G + 3, LANES]``, ``[A, LANES]``, used on the way, in the integers of ``shares``. Where ``lanes[G]`` is left
+        zero, no device is above the limit.
     """
     first, device = network.first, network.device
     count, devices, whole = len(loads), held.shape[1], arcs.dtype.type
