@@ -133,7 +133,7 @@ def relieve(network: Any, state: Any) -> bool:
 
 
 @njit(cache=True, error_model="numpy")
-def _bit(g: int) -> int:
+def _bit(g: int) -> Any:
     """Return the bit of device g."""
     return np.int64(1) << np.int64(g & 63)
 
