@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import njit
 
-LANES = 32
+LANES = 64
 """Vectors side by side."""
 
 FEW = 8
