@@ -337,11 +337,12 @@ def schedule_rows(
     ``cuts[B, G]``, the devices that prove the peak.
     """
     devices, pairs = len(base), len(network.device)
+    width = min(LANES, len(loads))
     hops, queue, whole = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(pairs, np.int64)
-    holds, limits = np.empty((LANES, devices), np.int64), np.full((LANES, devices), FAR)
-    lanes, arcs = np.empty((devices + 3, LANES), shares.dtype), np.zeros((pairs, LANES), shares.dtype)
+    holds, limits = np.empty((width, devices), np.int64), np.full((width, devices), FAR)
+    lanes, arcs = np.empty((devices + 3, width), shares.dtype), np.zeros((pairs, width), shares.dtype)
     marks = np.empty(1, np.int64)
-    caps = np.full(LANES, FAR)
+    caps = np.full(width, FAR)
     plain, bases = True, 0
     for g in range(devices):
         plain &= speed[g] == 1
@@ -354,7 +355,7 @@ def schedule_rows(
             caps[row - begin] = limit[0]
             if not plain:
                 level(loads[row], network, speed, held, shares[row])
-        for k in range(end - begin, LANES):
+        for k in range(end - begin, width):
             caps[k] = FAR
         if plain:
             level_together(loads[begin:end], network, caps, holds, shares[begin:end], lanes, arcs)

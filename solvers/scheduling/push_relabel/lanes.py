@@ -11,7 +11,7 @@ from typing import Any
 from numba import njit
 
 LANES = 64
-"""Vectors side by side."""
+"""Vectors side by side, at most."""
 
 FEW = 8
 """Few devices are above their limits if it is at most one in so many."""
@@ -34,22 +34,23 @@ def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any,
     Parameters
     ----------
     loads
-        ``[n, E]``, at most ``LANES`` vectors.
+        ``[n, E]``, at most W vectors.
     limit
-        ``[LANES]``, of every device of a vector; more than any load for vectors that there are not.
+        ``[W]``, of every device of a vector; more than any load for vectors that there are not.
     held
-        ``[LANES, G]``, what devices hold of experts without a choice; then of all.
+        ``[W, G]``, what devices hold of experts without a choice; then of all.
     shares
         ``[n, A]``, written.
     lanes, arcs
-        ``[G + 3, LANES]``, ``[A, LANES]``, used on the way, in the integers of ``shares``. Where ``lanes[G]`` is left
+        ``[G + 3, W]``, ``[A, W]``, used on the way, in the integers of ``shares``. Where ``lanes[G]`` is left
         zero, no device is above the limit.
     """
     first, device = network.first, network.device
     count, devices, whole = len(loads), held.shape[1], arcs.dtype.type
+    width = arcs.shape[1]
     full, moving, share = lanes[devices], lanes[devices + 1], lanes[devices + 2]
     for g in range(devices):
-        for k in range(LANES):
+        for k in range(width):
             lanes[g, k] = held[k, g]
     for e in range(len(first) - 1):
         low, high = first[e], first[e + 1]
@@ -60,24 +61,24 @@ def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any,
         if high - low == 1:
             continue
         part, others, h = 1.0 / (high - low), high - low - 1, device[low]
-        for k in range(LANES):
+        for k in range(width):
             share[k] = int(arcs[low, k] * part)
         for a in range(low + 1, high):
             g = device[a]
-            for k in range(LANES):
+            for k in range(width):
                 arcs[a, k] = share[k]
                 lanes[g, k] += share[k]
-        for k in range(LANES):
+        for k in range(width):
             arcs[low, k] -= share[k] * others
             lanes[h, k] += arcs[low, k]
     for sweep in range(SWEEPS):
-        for k in range(LANES):
+        for k in range(width):
             full[k] = 0
         for g in range(devices):
-            for k in range(LANES):
+            for k in range(width):
                 full[k] += lanes[g, k] > limit[k]
         busy = 0
-        for k in range(LANES):
+        for k in range(width):
             moving[k] = -(full[k] * FEW > devices)
             busy |= moving[k]
         if busy == 0:
@@ -90,7 +91,7 @@ def level_together(loads: Any, network: Any, limit: Any, held: Any, shares: Any,
             for a in range(low, high - 1):
                 b = a + apart if a + apart < high else a + apart - (high - low)
                 g, h = device[a], device[b]
-                for k in range(LANES):
+                for k in range(width):
                     here, there = arcs[a, k], arcs[b, k]
                     more, less = lanes[g, k], lanes[h, k]
                     half = whole(whole(more - less) >> 1)
