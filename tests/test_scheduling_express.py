@@ -71,6 +71,21 @@ def test_an_answer_depends_on_its_vector_alone(instance):
         np.testing.assert_array_equal(alone.devices[0], together.devices[index])
 
 
+def test_an_answer_depends_neither_on_its_place_in_a_large_batch_nor_on_the_width_of_integers():
+    rng = np.random.default_rng(3)
+    hosts = random_hosts(rng, 40, 8, 3)
+    loads = (rng.random((75, 40)) ** rng.integers(1, 9, (75, 1)) * 10_000).astype(np.int64)
+    loads[40] = loads[40] == loads[40].max()
+    batch, order = schedule_batch(loads, hosts), rng.permutation(75)
+    shuffled = schedule_batch(loads[order], hosts)
+    wide = schedule_batch(np.vstack([loads, np.full(40, 2**31)]), hosts)
+    batch.verify()
+    assert (batch.shares.dtype, wide.shares.dtype) == (np.int32, np.int64)
+    np.testing.assert_array_equal(shuffled.shares, batch.shares[order])
+    np.testing.assert_array_equal(wide.shares[:75], batch.shares)
+    np.testing.assert_array_equal(wide.devices[:75], batch.devices)
+
+
 @pytest.mark.parametrize(
     "loads",
     [
@@ -101,6 +116,21 @@ def test_a_long_chain_passes_its_surplus_from_end_to_end(length, fractional):
     batch.verify()
     if not fractional:
         assert batch.peaks[0] == 10  # a surplus of 9 tokens, one each for 9 others, or the mean rounded up
+
+
+@pytest.mark.parametrize("most", [2**31 - 1, 2**31])
+def test_totals_around_2_to_the_31_are_certified(most):
+    hosts = random_hosts(np.random.default_rng(5), 9, 3, 2)
+    loads = np.zeros((2, 9), np.int64)
+    loads[0, 0], loads[1] = most, most // 9
+    assert_as_the_flow_engine(schedule_batch(loads, hosts))
+
+
+@pytest.mark.parametrize("devices", [63, 64, 65, 130])
+def test_more_devices_than_bits_in_a_word(devices):
+    rng = np.random.default_rng(devices)
+    loads = (rng.random((3, 2 * devices)) ** 6 * 1000).astype(np.int64)
+    assert_as_the_flow_engine(schedule_batch(loads, random_hosts(rng, 2 * devices, devices, 2)))
 
 
 def test_integers_of_any_layout_are_taken_and_left_alone():

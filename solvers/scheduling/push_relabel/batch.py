@@ -34,7 +34,7 @@ class Schedules:
     expert, device
         ``[A]`` the allowed pairs.
     shares
-        ``[B, A]`` tokens of each pair, in units of ``1 / denominators[b]`` token.
+        ``[B, A]`` tokens of each pair, in units of ``1 / denominators[b]`` token; 32-bit integers if all sums fit.
     denominators
         ``[B]``, all 1 unless tokens may be divided.
     devices
@@ -44,7 +44,7 @@ class Schedules:
     loads: Integers = field(repr=False)
     expert: Indices = field(repr=False)
     device: Indices = field(repr=False)
-    shares: Integers = field(repr=False)
+    shares: npt.NDArray[np.int32 | np.int64] = field(repr=False)
     denominators: Integers = field(repr=False)
     devices: Booleans = field(repr=False)
     _peaks: Integers = field(repr=False)
@@ -152,7 +152,9 @@ def scheduled(loads: Integers, form: SchedulingProblem, network: Network) -> Sch
     from equipoise.solvers.scheduling.push_relabel.kernels import schedule_rows
 
     expert, device, count = network.expert, network.device, len(loads)
-    shares, denominators = np.empty((count, len(expert)), np.int64), np.empty(count, np.int64)
+    largest = (int(loads.sum(axis=1).max(initial=0)) + int(form.base_load.sum())) * int(form.speed.sum())
+    shares = np.empty((count, len(expert)), np.int32 if largest < 2**31 else np.int64)
+    denominators = np.empty(count, np.int64)
     peaks, cuts = np.empty((count, 2), np.int64), np.empty((count, form.num_devices), np.bool_)
     answer = (shares, denominators, peaks, cuts)
     schedule_rows(loads, network, form.base_load, form.speed, form.fractional, *answer)

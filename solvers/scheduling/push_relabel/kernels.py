@@ -1,4 +1,4 @@
-"""The compiled part: level, relieve, raise the bound; for one load vector after the other.
+"""The compiled part: level, relieve, raise the bound.
 
 The pairs (expert, device) that a placement allows are *arcs*; :class:`Network` numbers them. What is known of the
 devices while one vector is solved is a :class:`State`.
@@ -12,19 +12,14 @@ Every number stays below total load times total speed, hence below 2^62: :class:
 
 from __future__ import annotations
 
-from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
 
+from equipoise.solvers.scheduling.push_relabel.cuts import allow, first_cut, proved
+from equipoise.solvers.scheduling.push_relabel.lanes import FEW, LANES, level_together
 from equipoise.solvers.scheduling.push_relabel.network import Network
-
-FEW = 8
-"""Few devices are above their limits if it is at most one in so many."""
-
-SWEEPS = 5
-"""Sweeps of levelling at most; after that, waves do better."""
 
 FAR = np.iinfo(np.int64).max
 """Hops to room of a device that has no way there."""
@@ -33,7 +28,7 @@ _Numbers = types.Array(types.int64, 1, "C", readonly=True)
 _Rows = types.Array(types.int64, 2, "C", readonly=True)
 _Indices = types.uint32[::1]
 _Network = types.NamedTuple(  # type: ignore[no-untyped-call]
-    (types.int64[::1], _Indices, _Indices, types.int64[::1], _Indices), Network
+    (types.int64[::1], _Indices, _Indices, types.int64[::1], _Indices, types.int64[::1]), Network
 )
 
 
@@ -50,6 +45,9 @@ class State(NamedTuple):
         Hops from a device to one with room; 0 there.
     queue
         Devices in the order in which the search meets them.
+    marks
+        ``[1]``: the devices with room, a bit each as in :class:`Network`. Without a bit in common there is no device in
+        common.
     """
 
     limit: Any
@@ -57,6 +55,7 @@ class State(NamedTuple):
     x: Any
     hops: Any
     queue: Any
+    marks: Any
 
 
 @njit(cache=True, error_model="numpy")
@@ -93,50 +92,6 @@ def pour(load: int, low: int, high: int, device: Any, speed: Any, held: Any, x: 
 
 
 @njit(cache=True, error_model="numpy")
-def even_out(one: int, other: int, device: Any, held: Any, x: Any) -> None:
-    """Move tokens between two arcs of an expert so that their devices hold the same, as nearly as they can."""
-    g, h = device[one], device[other]
-    amount = max(-x[other], min(x[one], (held[g] - held[h]) >> 1))
-    x[one] -= amount
-    x[other] += amount
-    held[g] -= amount
-    held[h] += amount
-
-
-@njit(cache=True, error_model="numpy")
-def level(load: Any, network: Any, speed: Any, plain: bool, state: Any) -> None:
-    """Place the tokens of every expert that has a choice: poured, or shared evenly and then evened out.
-
-    With speeds of 1, neighbours in an expert's list are evened out, sweep after sweep while more than a few
-    devices are above their limits; no branch of a sweep depends on the loads, which makes it much faster than pouring.
-    """
-    first, device, limit, held, x = network.first, network.device, state.limit, state.held, state.x
-    for e in range(len(load)):
-        low, high = first[e], first[e + 1]
-        if high - low < 2:
-            continue
-        if not plain:
-            pour(load[e], low, high, device, speed, held, x)
-            continue
-        share = load[e] // (high - low)
-        for a in range(low, high):
-            x[a] = share
-            held[device[a]] += share
-        rest = load[e] - share * (high - low)
-        x[low] += rest
-        held[device[low]] += rest
-    for _ in range(SWEEPS if plain else 0):
-        full = 0
-        for g in range(len(held)):
-            full += held[g] > limit[g]
-        if full * FEW <= len(held):
-            return
-        for e in range(len(load)):
-            for a in range(first[e], first[e + 1] - 1):
-                even_out(a, a + 1, device, held, x)
-
-
-@njit(cache=True, error_model="numpy")
 def relieve(network: Any, state: Any) -> bool:
     """Send tokens from devices above their limit, in waves, one hop at a time towards devices below it.
 
@@ -150,55 +105,108 @@ def relieve(network: Any, state: Any) -> bool:
     Pushes never bring a device closer to room, so this is push-relabel with exact labels (Goldberg and Tarjan 1988):
     it ends.
     """
-    first, device, expert, start, on_device = network
-    limit, held, x, hops, queue = state
+    limit, held, _, hops, queue, marks = state
     while True:
-        full = 0
-        for g in range(len(held)):
-            full += held[g] > limit[g]
-            hops[g] = 0 if held[g] < limit[g] else FAR
-        if full == 0:
-            return True
-        waiting = full
-        if full * FEW <= len(held):
-            for g in range(len(held)):
-                if held[g] > limit[g]:
-                    _push(g, 0, network, state)
-                    waiting -= held[g] <= limit[g]
-        head = tail = 0
+        waiting, marks[0] = 0, 0
         for g in range(len(held)):
             hops[g] = FAR
+            waiting += held[g] > limit[g]
             if held[g] < limit[g]:
                 hops[g] = 0
-                queue[tail] = g
-                tail += 1
-        while head < tail and waiting > 0:
-            h = queue[head]
-            head += 1
-            for i in range(start[h], start[h + 1]):
-                e = expert[on_device[i]]
-                for a in range(first[e], first[e + 1]):
-                    g = device[a]
-                    if hops[g] == FAR and x[a] > 0:
-                        hops[g] = hops[h] + 1
-                        queue[tail] = g
-                        tail += 1
-                        waiting -= held[g] > limit[g]
-        if waiting > 0:
+                marks[0] |= _bit(g)
+        if waiting == 0:
+            return True
+        few = waiting * FEW <= len(held)
+        for g in range(len(held) if few else 0):
+            if held[g] > limit[g]:
+                _push(g, 0, network, state)
+                waiting -= held[g] <= limit[g]
+        if waiting == 0:
+            return True
+        found = _search(waiting, network, state)
+        if found < 0:
             return False
-        for k in range(tail - 1, -1, -1):
+        for k in range(found - 1, -1, -1):
             g = queue[k]
             if held[g] > limit[g]:
                 _push(g, hops[g] - 1, network, state)
 
 
 @njit(cache=True, error_model="numpy")
+def _bit(g: int) -> Any:
+    """Return the bit of device g."""
+    return np.int64(1) << np.int64(g & 63)
+
+
+@njit(cache=True, error_model="numpy")
+def _search(waiting: int, network: Any, state: Any) -> int:
+    """Label devices with their hops to room, until so many above their limits are met; -1 if that many are not.
+
+    Returns how many are in the queue. Where most devices have room, the first hop is looked for from the others.
+    """
+    first, device, expert, start, on_device, reach = network
+    limit, held, x, hops, queue, marks = state
+    far, tail, unmet = len(held), 0, 0
+    marks[0] = 0
+    for g in range(far):
+        hops[g] = FAR
+        if held[g] < limit[g]:
+            hops[g] = 0
+            queue[tail] = g
+            tail += 1
+            marks[0] |= _bit(g)
+        else:
+            unmet |= _bit(g)
+    if 2 * tail > far:
+        tail = 0
+        for g in range(far):
+            if hops[g] == FAR and _touches(g, network, state):
+                hops[g] = 1
+                queue[tail] = g
+                tail += 1
+                waiting -= held[g] > limit[g]
+    head = 0
+    while head < tail and waiting > 0:
+        h = queue[head]
+        head += 1
+        for i in range(start[h], start[h + 1]):
+            if reach[i] & unmet == 0:
+                continue
+            e = expert[on_device[i]]
+            for a in range(first[e], first[e + 1]):
+                g = device[a]
+                if hops[g] == FAR and x[a] > 0:
+                    hops[g] = hops[h] + 1
+                    queue[tail] = g
+                    tail += 1
+                    waiting -= held[g] > limit[g]
+                    if far <= 64:
+                        unmet &= ~_bit(g)
+    return tail if waiting == 0 else -1
+
+
+@njit(cache=True, error_model="numpy")
+def _touches(g: int, network: Any, state: Any) -> bool:
+    """Whether device g holds tokens that may go to a device with room."""
+    first, device, expert, start, on_device, reach = network
+    for i in range(start[g], start[g + 1]):
+        if reach[i] & state.marks[0] != 0 and state.x[on_device[i]] > 0:
+            e = expert[on_device[i]]
+            for b in range(first[e], first[e + 1]):
+                if state.hops[device[b]] == 0:
+                    return True
+    return False
+
+
+@njit(cache=True, error_model="numpy")
 def _push(g: int, closer: int, network: Any, state: Any) -> None:
     """Move the surplus of device g to devices ``closer`` hops from room; where that is none, no more than fits."""
-    first, device, expert, start, on_device = network
-    limit, held, x, hops, _ = state
+    first, device, expert, start, on_device, reach = network
+    limit, held, x, hops, _, marks = state
     surplus = held[g] - limit[g]
     for i in range(start[g], start[g + 1]):
+        if closer == 0 and reach[i] & marks[0] == 0:
+            continue
         a = on_device[i]
         if x[a] == 0:
             continue
@@ -218,79 +226,100 @@ def _push(g: int, closer: int, network: Any, state: Any) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def proved(demand: int, cut: Any, speed: Any, plain: bool, fractional: bool) -> tuple[int, int]:
-    """Least peak, as a reduced fraction, at which the devices of ``cut`` can hold ``demand`` tokens.
-
-    The same number as :func:`equipoise.certificates.check.scheduling.bottleneck` finds.
-    """
-    width = 0
-    for g in range(len(speed)):
-        width += speed[g] if cut[g] else 0
-    above, below = demand, width
-    if plain and not fractional:
-        return (demand + width - 1) // width, 1
-    while not fractional:
-        room, next_above, next_below = 0, 0, 0
-        for g in range(len(speed)):
-            if cut[g]:
-                count = above * speed[g] // below
-                room += count
-                if next_below == 0 or (count + 1) * next_below < next_above * speed[g]:
-                    next_above, next_below = count + 1, speed[g]
-        if room >= demand:
-            break
-        above, below = next_above, next_below
-    divisor = gcd(above, below)
-    return above // divisor, below // divisor
+def start(
+    load: Any,
+    network: Any,
+    base: Any,
+    bases: int,
+    speed: Any,
+    plain: bool,
+    fractional: bool,
+    held: Any,
+    limit: Any,
+    peak: Any,
+    cut: Any,
+) -> None:
+    """Write the first cut, the peak that it proves, the limits, and what devices hold of experts without a choice."""
+    first, device, total = network.first, network.device, bases
+    for g in range(len(base)):
+        held[g] = base[g]
+    for e in range(len(load)):
+        total += load[e]
+        if first[e + 1] - first[e] == 1:
+            held[device[first[e]]] += load[e]
+    demand = first_cut(load, network, speed, held, total, cut)
+    above, below = proved(demand, cut, speed, plain, fractional)
+    allow(above, below, speed, limit)
+    peak[0], peak[1] = above, below
 
 
 @njit(cache=True, error_model="numpy")
-def first_cut(load: Any, network: Any, speed: Any, own: Any, total: int, cut: Any) -> int:
-    """Choose the best of the obvious cuts: all devices, one alone, or those of one expert; return what it must hold.
-
-    ``own[g]`` is what can only be on device g.
-    """
-    first, device = network.first, network.device
-    demand, width, expert, alone = total, 0, -1, -1
-    for g in range(len(own)):
-        width += speed[g]
-    for g in range(len(own)):
-        if own[g] * width > demand * speed[g]:
-            demand, width, alone = own[g], speed[g], g
-    slowest, most = speed[0], own[0]
-    for g in range(len(own)):
-        slowest, most = min(slowest, speed[g]), max(most, own[g])
-    room = demand * slowest // width - most  # at the peak so far, every device has that much room for what moves
+def level(load: Any, network: Any, speed: Any, held: Any, x: Any) -> None:
+    """Place the tokens of every expert: poured if there is a choice."""
+    first = network.first
     for e in range(len(load)):
-        if load[e] > 2 * room and first[e + 1] - first[e] > 1:
-            above, below = load[e], 0
-            for a in range(first[e], first[e + 1]):
-                above, below = above + own[device[a]], below + speed[device[a]]
-            if above * width > demand * below:
-                demand, width, expert = above, below, e
-    for g in range(len(own)):
-        cut[g] = expert < 0 and alone in (-1, g)
-    if expert >= 0:
-        for a in range(first[expert], first[expert + 1]):
-            cut[device[a]] = True
-    return demand
+        low, high = first[e], first[e + 1]
+        if high - low == 1:
+            x[low] = load[e]
+        elif high > low:
+            pour(load[e], low, high, network.device, speed, held, x)
 
 
-@njit(
+@njit(cache=True, error_model="numpy")
+def settle(
+    network: Any,
+    base: Any,
+    speed: Any,
+    plain: bool,
+    fractional: bool,
+    state: State,
+    peak: Any,
+    cut: Any,
+    whole: Any,
+) -> int:
+    """Relieve and raise until no device is above its limit; return the unit in which tokens are counted."""
+    device, (limit, held, x, hops, _, _) = network.device, state
+    above, below, unit, calm, devices = peak[0], peak[1], 1, False, len(held)
+    if fractional:
+        for a in range(len(device)):
+            whole[a] = x[a]
+    while not calm or (fractional and unit != below):
+        if fractional and unit != below:
+            unit = below
+            for g in range(devices):
+                held[g] = base[g] * unit
+            for a in range(len(device)):
+                x[a] = whole[a] * unit
+                held[device[a]] += x[a]
+        allow(above, 1 if fractional else below, speed, limit)
+        calm = relieve(network, state)
+        if not calm:
+            demand = 0
+            for g in range(devices):
+                cut[g] = hops[g] == FAR
+                demand += held[g] if cut[g] else 0
+            above, below = proved(demand // unit, cut, speed, plain, fractional)
+    peak[0], peak[1] = above, below
+    return unit
+
+
+_ANSWERS = [
     types.void(
         _Rows,
         _Network,
         _Numbers,
         _Numbers,
         types.boolean,
-        types.int64[:, ::1],
+        shares[:, ::1],
         types.int64[::1],
         types.int64[:, ::1],
         types.boolean[:, ::1],
-    ),
-    cache=True,
-    error_model="numpy",
-)
+    )
+    for shares in (types.int64, types.int32)
+]
+
+
+@njit(_ANSWERS, cache=True, error_model="numpy")
 def schedule_rows(
     loads: Any,
     network: Any,
@@ -307,50 +336,32 @@ def schedule_rows(
     Writes ``shares[B, arcs]`` in units of ``1 / units[B]`` token, ``peaks[B, 2]`` (numerator and denominator) and
     ``cuts[B, G]``, the devices that prove the peak.
     """
-    first, device = network.first, network.device
-    devices = len(base)
-    held, limit, hops = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(devices, np.int64)
-    queue, whole = np.empty(devices, np.int64), np.empty(len(device), np.int64)
+    devices, pairs = len(base), len(network.device)
+    width = min(LANES, len(loads))
+    hops, queue, whole = np.empty(devices, np.int64), np.empty(devices, np.int64), np.empty(pairs, np.int64)
+    holds, limits = np.empty((width, devices), np.int64), np.full((width, devices), FAR)
+    lanes, arcs = np.empty((devices + 3, width), shares.dtype), np.zeros((pairs, width), shares.dtype)
+    marks = np.empty(1, np.int64)
+    caps = np.full(width, FAR)
     plain, bases = True, 0
     for g in range(devices):
         plain &= speed[g] == 1
         bases += base[g]
-    for row in range(len(loads)):
-        load, x, cut = loads[row], shares[row], cuts[row]
-        for g in range(devices):
-            held[g] = base[g]
-        total = bases
-        for e in range(len(load)):
-            total += load[e]
-            if first[e + 1] - first[e] == 1:
-                x[first[e]] = load[e]
-                held[device[first[e]]] += load[e]
-        demand = first_cut(load, network, speed, held, total, cut)
-        above, below = proved(demand, cut, speed, plain, fractional)
-        for g in range(devices):
-            limit[g] = above * speed[g] // below
-        unit = 1
-        state = State(limit, held, x, hops, queue)
-        level(load, network, speed, plain, state)
-        calm = False
-        if fractional:
-            for a in range(len(device)):
-                whole[a] = x[a]
-        while not calm or (fractional and unit != below):
-            if fractional and unit != below:
-                unit = below
-                for g in range(devices):
-                    held[g] = base[g] * unit
-                for a in range(len(device)):
-                    x[a] = whole[a] * unit
-                    held[device[a]] += x[a]
-            for g in range(devices):
-                limit[g] = above * speed[g] if fractional else above * speed[g] // below
-            calm = relieve(network, state)
-            if not calm:
-                demand = 0
-                for g in range(devices):
-                    cut[g] = hops[g] == FAR
-                    demand += held[g] if cut[g] else 0
-                above, below = proved(demand // unit, cut, speed, plain, fractional)
-        units[row], peaks[row, 0], peaks[row, 1] = unit, above, below
+    for begin in range(0, len(loads), LANES):
+        end = min(begin + LANES, len(loads))
+        for row in range(begin, end):
+            held, limit = holds[row - begin], limits[row - begin]
+            start(loads[row], network, base, bases, speed, plain, fractional, held, limit, peaks[row], cuts[row])
+            caps[row - begin] = limit[0]
+            if not plain:
+                level(loads[row], network, speed, held, shares[row])
+        for k in range(end - begin, width):
+            caps[k] = FAR
+        if plain:
+            level_together(loads[begin:end], network, caps, holds, shares[begin:end], lanes, arcs)
+        for row in range(begin, end):
+            if plain and not fractional and lanes[devices, row - begin] == 0:
+                units[row] = 1
+                continue
+            state = State(limits[row - begin], holds[row - begin], shares[row], hops, queue, marks)
+            units[row] = settle(network, base, speed, plain, fractional, state, peaks[row], cuts[row], whole)

@@ -23,6 +23,8 @@ class Network(NamedTuple):
         ``[A]``: arc a is the replica of ``expert[a]`` on ``device[a]``.
     start, on_device
         ``[G + 1]``, ``[A]``: device g has the arcs ``on_device[start[g]]`` to ``on_device[start[g + 1]]``.
+    reach
+        ``[A]``, in the order of ``on_device``: the devices of the arc's expert, a bit each, device g at ``g % 64``.
     """
 
     first: Integers
@@ -30,6 +32,7 @@ class Network(NamedTuple):
     expert: Indices
     start: Integers
     on_device: Indices
+    reach: Integers
 
     @classmethod
     def of(cls, hosts: Booleans) -> Self:
@@ -39,4 +42,6 @@ class Network(NamedTuple):
         on_device = np.argsort(device, kind="stable").astype(np.uint32)
         first = np.searchsorted(expert, np.arange(experts + 1))
         start = np.searchsorted(device[on_device], np.arange(devices + 1))
-        return cls(first, device, expert, start, on_device)
+        bits = np.zeros(experts, np.int64)
+        np.bitwise_or.at(bits, expert, np.int64(1) << (device % 64).astype(np.int64))
+        return cls(first, device, expert, start, on_device, bits[expert[on_device]])
