@@ -223,7 +223,7 @@ def _continue(problem: AssignmentProblem, before: Any) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="")
-    parser.add_argument("--output", type=Path, default=Path("dual-descent.json"))
+    parser.add_argument("--output", type=Path, default=Path("dual_descent.json"))
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
