@@ -62,7 +62,7 @@ class Tuning(NamedTuple):
     """Such ranks for every token of mean excess per expert: a surplus often passes through several experts."""
 
     # The price floor
-    tight: int = 16
+    tight: int = 32
     """Spare capacity is little, and a floor is raised, if it is at most one part in so many of the demand."""
     cheap: int = 32
     """Experts, those of the least prices, among which the floor looks for room to spare."""
@@ -84,7 +84,7 @@ class Tuning(NamedTuple):
     """Such passes, after which all arcs are gathered: what is then settled is an optimum."""
     passes: int = 7
     """Passes that gather, before another engine is asked."""
-    remade: int = 8
+    remade: int = 4
     """One part in so many of the contracted graph's rows changes from search to search, about."""
     work: int = 1 << 31
     """Arcs and rows' entries that repair may look at: a few seconds' worth."""
