@@ -174,9 +174,9 @@ def test_a_window_reaches_to_the_bid_that_is_so_many_ranks_from_the_price(given_
         last = np.sort(padded, axis=1)[:, -min(state.top_k, padded.shape[1])]
         bids = np.sort(reduced[core.member, expert] + price - last)[::-1]
         held = (bids >= price).sum()
-        if price <= state.floor.bound:  # room that is left there stays
-            room = min(room, held)
-        first, final = min(room, held) - half, max(room, held) + half - 1
+        idle = price <= state.floor.bound and held < room  # room that is left there stays
+        room, wide = (held, state.tuning.idle * half) if idle else (room, half)
+        first, final = min(room, held) - wide, max(room, held) + wide - 1
         assert windows.above[expert] == (max(bids[first] - price, 0) if 0 <= first < len(bids) else 2 * (half + 2) + 1)
         assert windows.below[expert] == (max(price - bids[final], 0) if 0 <= final < len(bids) else 2 * (half + 1) + 1)
 

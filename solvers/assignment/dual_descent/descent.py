@@ -201,11 +201,12 @@ def aims(by_node: Any, price: Any, edge: Any, room: Any, least: int) -> Any:
 
 
 @nb.njit(cache=True, parallel=True)
-def reach(by_node: Any, price: Any, edge: Any, room: Any, least: int, half: Any, windows: Any) -> Any:
+def reach(by_node: Any, price: Any, edge: Any, room: Any, least: int, half: Any, idle: int, windows: Any) -> Any:
     """Windows: how far each price would have to move to gain or lose ``half[E]`` more tokens than it should.
 
     By rank, not by value: the scales of the experts' scores differ by orders of magnitude. Where the core does not
-    reach that far, the window is twice what it was in ``windows``. Room that is left at the ``least`` price stays.
+    reach that far, the window is twice what it was in ``windows``. Room that is left at the ``least`` price
+    stays; more may come than expected, so that the window is ``idle`` times as wide.
     """
     below, above = np.minimum(2 * windows.below + 1, FAR // 2), np.minimum(2 * windows.above + 1, FAR // 2)
     for expert in nb.prange(len(room)):
@@ -213,8 +214,9 @@ def reach(by_node: Any, price: Any, edge: Any, room: Any, least: int, half: Any,
         count = bids_of(by_node, price, edge, expert, bids)
         held = at_least(bids, count, price[expert])
         wanted = min(room[expert], held) if price[expert] <= least else room[expert]
-        first = min(wanted, held) - half[expert]
-        last = max(wanted, held) + half[expert] - 1
+        wide = half[expert] * (idle if wanted < room[expert] else 1)
+        first = min(wanted, held) - wide
+        last = max(wanted, held) + wide - 1
         if 0 <= first < count:
             above[expert] = max(rank(bids, count, first) - price[expert], 0)
         if 0 <= last < count:

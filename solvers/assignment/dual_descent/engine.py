@@ -281,7 +281,8 @@ class DualDescent:
 
     def widen(self, core: Core, edge: Array, half: Integers, windows: Windows) -> Windows:
         """How far a price must move to change its expert's load by ``half[e]`` tokens, as the core shows it."""
-        return reach(core.by_node, self.price, edge, self.room(core), self.floor.bound, half, windows)
+        least, idle = self.floor.bound, self.tuning.idle
+        return reach(core.by_node, self.price, edge, self.room(core), least, half, idle, windows)
 
     def focus(self, core: Core, edge: Array, ranks: int) -> tuple[Core, npt.NDArray[np.bool_]]:
         """Part of the core whose tokens are within so many ranks of a price, and which of its arcs these have."""

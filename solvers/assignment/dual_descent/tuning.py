@@ -35,6 +35,8 @@ class Tuning(NamedTuple):
     """Tokens of a sample over those of the one before, at most: a sample's noise sets the windows of the next."""
     spread: float = 3.5
     """Standard deviations of a sample's load that a window covers: one expert in two thousand falls outside."""
+    idle: int = 2
+    """Times as many ranks that the window of an expert covers which has room left: others' surpluses end there."""
     calm: float = 0.5
     """Tokens out of balance per expert at which descent on a sample ends, in standard deviations of its load: the
     next sample brings more than that anyway."""
