@@ -217,7 +217,7 @@ def test_a_start_that_is_no_price_per_expert_is_refused(start):
 
 
 def test_without_a_proof_another_engine_answers_and_the_solution_says_so(monkeypatch):
-    monkeypatch.setattr(engine, "TUNING", TUNING._replace(passes=0))
+    monkeypatch.setattr(engine, "TUNING", TUNING._replace(work=0, looks=0))
     solution = descended(AssignmentProblem(random_scores(), 2))
     assert solution.status == "optimal"
     assert solution.raw_status == "OPTIMAL by ortools-flow, since dual descent found no proof"

@@ -6,8 +6,8 @@ With all other prices fixed, token t takes expert e as long as its price is belo
 
 so expert e attracts exactly c tokens at any price between its c-th and (c+1)-th highest bid, and every such price
 minimises the dual in this coordinate. The middle, not an end, is what keeps the sweeps from stalling
-(docs/explanation/theory.md). One expert after the other would need fewer sweeps, but each on one processor and with
-boundaries that are mended token by token: it took four times as long.
+(docs/explanation/theory.md). One expert after the other would need fewer sweeps, but each of them on one processor and
+with boundaries that are mended token by token, which takes longer.
 """
 
 from __future__ import annotations
@@ -205,8 +205,8 @@ def reach(by_node: Any, price: Any, edge: Any, room: Any, least: int, half: Any,
     """Windows: how far each price would have to move to gain or lose ``half[E]`` more tokens than it should.
 
     By rank, not by value: the scales of the experts' scores differ by orders of magnitude. Where the core does not
-    reach that far, the window is twice what it was in ``windows``. Room that is left at the ``least`` price
-    stays; more may come than expected, so that the window is ``idle`` times as wide.
+    reach that far, the window is twice what it was in ``windows``. Room that is left at the ``least`` price stays, and
+    the window covers ``idle`` times as many tokens there, since more may come than expected.
     """
     below, above = np.minimum(2 * windows.below + 1, FAR // 2), np.minimum(2 * windows.above + 1, FAR // 2)
     for expert in nb.prange(len(room)):

@@ -54,7 +54,7 @@ def solve(problem: AssignmentProblem, time_limit: float | None, start: npt.NDArr
     """
     del time_limit
     announce_compilation()
-    with few_threads():
+    with threads_restored():
         state = DualDescent(problem, start, TUNING)
         proof = state.solve()
         if proof is not None:
@@ -72,11 +72,11 @@ def announce_compilation() -> None:
 
 
 @contextmanager
-def few_threads() -> Iterator[None]:
-    """Leave numba's number of threads as it was; in between, small pieces of work get one.
+def threads_restored() -> Iterator[None]:
+    """Leave numba's number of threads as it was, whatever is set in between.
 
-    The first time here starts the threads: ones that sleep while they wait, unless the environment says otherwise. Such
-    as spin take the processor from what they wait for where others use it too.
+    The first time here starts the threads. They sleep while they wait, unless the environment says otherwise: on a busy
+    machine, threads that spin take the processor from those they wait for.
     """
     silent = POLICY not in os.environ
     os.environ.setdefault(POLICY, "passive")
@@ -119,7 +119,7 @@ class DualDescent:
         tuning = self.tuning
         core, windows = self.approach()
         dual, price = math.inf, self.price.copy()
-        for step in range(tuning.passes):
+        for step in range(tuning.widenings + 2):
             if self.dual > dual:  # the core was too narrow: it led away from the optimum
                 self.price[:] = price
                 windows = Windows(*(np.minimum(tuning.wider * window + 1, FAR // 2) for window in windows))
@@ -146,7 +146,7 @@ class DualDescent:
         Returns the core and how many tokens hold no top-K set; if that is 0, what they hold is an optimum.
         """
         tuning, wrong, price = self.tuning, self.tokens, self.price.copy()
-        settled: bool | None = None
+        settled: bool | None = None  # not tried since the core was calmed
         for _ in range(tuning.additions):
             left = self.unproved(core)
             if settled and len(left) == 0:
@@ -154,7 +154,7 @@ class DualDescent:
             if len(left) > wrong // 2 + self.experts or self.work <= 0:
                 self.price[:] = price  # a core too narrow can lead far astray
                 break
-            if settled is False and len(left) == 0:
+            if settled is False and len(left) == 0:  # too narrow, and nothing to add
                 break
             wrong, price = len(left), self.price.copy()
             if wrong:
@@ -290,7 +290,7 @@ class DualDescent:
         return core.part(near(core.by_token, self.price, edge, windows))
 
     def share(self, work: int) -> None:
-        """Let as many threads work from now on as so many scores are worth: on a busy machine all wait for the last."""
+        """Let as many threads work from now on as reading so many scores is worth."""
         numba.set_num_threads(self.threads if work >= self.tuning.alone else 1)
 
     def gather(self, tokens: Integers, windows: Windows, given: npt.NDArray[np.int32] | None = None) -> Core:

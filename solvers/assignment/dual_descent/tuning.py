@@ -83,13 +83,11 @@ class Tuning(NamedTuple):
     additions: int = 12
     """Proving passes whose wrong tokens are added to a core, before all tokens are gathered again."""
     widenings: int = 5
-    """Such passes, after which all arcs are gathered: what is then settled is an optimum."""
-    passes: int = 7
-    """Passes that gather, before another engine is asked."""
+    """Such passes, after which all arcs are gathered and settled, before another engine is asked."""
     remade: int = 4
     """One part in so many of the contracted graph's rows changes from search to search, about."""
     work: int = 1 << 31
-    """Arcs and rows' entries that repair may look at: a few seconds' worth."""
+    """Arcs and rows' entries that repair may look at, about: some seconds' worth."""
     looks: int = 16
     """Or so many arcs for every score, if that is more: what takes longer is no repair."""
 

@@ -14,7 +14,7 @@ from equipoise.certificates.check.verdict import Verdict
 from equipoise.certificates.kinds.assignment import AssignmentCertificate
 from equipoise.solution import Solution
 from equipoise.solvers.assignment.certify import sorted_experts
-from equipoise.solvers.assignment.dual_descent.engine import announce_compilation, few_threads
+from equipoise.solvers.assignment.dual_descent.engine import announce_compilation, threads_restored
 from equipoise.solvers.solve import solve as on_host
 from equipoise.solvers.solve import start_prices
 from equipoise.torch.descent import TensorDescent
@@ -60,7 +60,7 @@ def solve(
     problem = scores if isinstance(scores, TensorProblem) else TensorProblem(scores, top_k or 0, capacity, drop, mask)
     prices = None if start is None else start_prices(start, problem)
     announce_compilation()
-    with torch.no_grad(), few_threads():
+    with torch.no_grad(), threads_restored():
         proof = TensorDescent(problem, prices).solve()
         solution = None if proof is None else _judged(problem, *proof)
     if solution is None:
